@@ -1,0 +1,1 @@
+"""What two or more services use. Imports no service (fence in pyproject.toml)."""
