@@ -1,0 +1,1 @@
+"""The whole system on one machine: PostgreSQL, Kafka, the services and their supervisor."""
