@@ -1,0 +1,54 @@
+"""A service's read-model database behind a port: PostgreSQL in production, SQLite in memory for simulation.
+
+Statements are SQLAlchemy Core and run on both dialects; what differs (upsert) is a method here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+Row = sa.Row[Any]
+
+
+class Connection(Protocol):
+    """An open transaction. Everything on it commits or rolls back together."""
+
+    async def execute(
+        self, statement: sa.Executable, parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> Sequence[Row]:
+        """All rows of the statement; an empty list when it returns none."""
+        ...
+
+    async def upsert(
+        self,
+        table: sa.Table,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        add: Sequence[str] = (),
+        keep: Sequence[str] = (),
+        ignore: bool = False,
+    ) -> None:
+        """Insert rows; on an equal primary key replace the other columns given in the row.
+
+        add: columns whose value is added to what is there (counters, fen).
+        keep: columns that are only set on insert.
+        ignore: leave an existing row untouched.
+        Rows of one call need the same columns; repeated keys in one call are applied in order.
+        """
+        ...
+
+
+class Database(Protocol):
+    """Opens transactions on a service's database."""
+
+    def begin(self) -> AbstractAsyncContextManager[Connection]:
+        """A read-write transaction, committed on leaving, rolled back on an exception."""
+        ...
+
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """A read-only transaction."""
+        ...

@@ -1,0 +1,84 @@
+"""Readers of the log: projections (read models) and reactions (our facts and received messages to commands)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.eventstore.commands import Command
+from shared.eventstore.database import Connection
+from shared.eventstore.streams import Metadata
+
+E = TypeVar("E", bound=msgspec.Struct, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[E]):
+    """A row of the log, payload decoded to the newest schema.
+
+    ``event`` is one of our events or, in a ``received:`` stream, a contract message of another service.
+    occurred_at: business time; recorded_at: Clock's now at append. Both aware, Asia/Shanghai.
+    """
+
+    position: int
+    event_id: str
+    era: int
+    stream: str
+    version: int
+    event: E
+    metadata: Metadata
+    occurred_at: dt.datetime
+    recorded_at: dt.datetime
+
+
+class Projection(Protocol):
+    """Events to read-model rows. Rows and checkpoint commit together; rebuilt by replay (I-30, scenario 12).
+
+    ``apply`` must use only its own ``tables`` and must be deterministic: no clock, no ids, no other reads.
+    Unqualified table names: a rebuild runs the same code against a shadow schema.
+    """
+
+    name: str
+    tables: Sequence[sa.Table]
+    handles: tuple[type[msgspec.Struct], ...]
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """Apply a page (1 to 1,000 handled events, in position order)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A fact refers to something that has not arrived: try again until the deadline, then dead-letter it.
+
+    days: business days (of BeginDay) to wait.
+    """
+
+    reason: str
+    days: int = 7
+
+
+class Reaction(Protocol):
+    """A fact of ours, or a received message, to commands of ours.
+
+    Commands commit in one transaction with the reaction's checkpoint. A reaction that fans out over 500
+    commands must give each a key (``derived_key``), as it is then committed in slices. A refused command
+    is counted and, where ``on_refusal`` answers a command, answered by it; it never stops the reaction.
+    An exception sends the one event to the dead letters; later events of the same ``key`` park behind it.
+    """
+
+    name: str
+    handles: tuple[type[msgspec.Struct], ...]
+
+    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+        """Commands that follow from the fact, in order. ``connection`` reads our read models."""
+        ...
+
+    def key(self, recorded: Recorded[Any]) -> str:
+        """What must stay in order behind a dead letter: usually the person, village or voucher."""
+        ...
