@@ -1,1 +1,1 @@
-"""The four services; each is owned by one department and imports none of the others."""
+"""The four services, each owned by a department; none imports another (fences in pyproject.toml)."""

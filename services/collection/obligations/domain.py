@@ -1,0 +1,130 @@
+"""The obligation's state: what one person owes for one insurance and year, and what was paid on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+
+from services.collection.obligations import events as e
+from shared.kernel.events import Event
+from shared.kernel.insurance import Leg, Payer
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The current assessment version; amounts in fen."""
+
+    assessment_id: str
+    version: int
+    campaign: str
+    village: str
+    birth: dt.date
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    matching_subsidy_fen: int
+    category: str
+    tier_yuan: int | None
+    pack_id: str
+    pack_version: int
+    special_assessment_no: str
+    valid_to: dt.date | None
+
+    @property
+    def personal_fen(self) -> int:
+        """What the person himself pays: 0 when others carry all of it."""
+        return sum(leg.fen for leg in self.legs if leg.payer is Payer.PERSON)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLine:
+    """A received line. standing: EFFECTIVE, DUPLICATE, AFTER_DEATH, OUT_OF_WINDOW, WRONG_AMOUNT or REFUNDED."""
+
+    line_id: str
+    order_no: str
+    channel: str
+    fen: int
+    paid_at: dt.datetime
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """State of ``obligation:{year}:{insurance}:{person}``."""
+
+    tier_yuan: int | None = None
+    assessment: Assessment | None = None
+    refused: str = ""
+    hold_until: dt.date | None = None
+    lines: dict[str, PaidLine] = field(default_factory=dict)
+    vouchered_legs: frozenset[str] = frozenset()
+    returned: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def effective(self) -> PaidLine | None:
+        """The one effective payment of the person's leg, if any."""
+        return next((line for line in self.lines.values() if line.standing == "EFFECTIVE"), None)
+
+
+def evolve(state: Obligation, event: Event) -> Obligation:
+    """Fold one event; events this aggregate does not know leave it unchanged."""
+    match event:
+        case e.PensionTierSelected():
+            return replace(state, tier_yuan=event.tier_yuan)
+        case e.ContributionAssessed():
+            return replace(state, assessment=_assessment(event), refused="")
+        case e.AssessmentRefused():
+            return replace(state, refused=event.rule or event.code)
+        case e.BirthdayHoldFound():
+            return replace(state, hold_until=event.birthday)
+        case e.PaymentReceived():
+            return _with_line(state, event, "EFFECTIVE")
+        case e.DuplicatePaymentDetected():
+            return _with_line(state, event, "DUPLICATE")
+        case e.PostDeathPaymentDetected():
+            return _with_line(state, event, "AFTER_DEATH")
+        case e.MisfitPaymentDetected():
+            return _with_line(state, event, event.kind)
+        case e.PostDeathFindingWithdrawn():
+            return _restand(state, event.line_id, "EFFECTIVE")
+        case e.PaymentRefunded():
+            return _restand(state, event.line_id, "REFUNDED")
+        case e.GovernmentLegVouchered():
+            return replace(state, vouchered_legs=state.vouchered_legs | {event.payer})
+        case e.LegReturned():
+            return replace(state, returned=state.returned | {(event.voucher_no, event.payer)})
+        case _:
+            return state
+
+
+def _assessment(event: e.ContributionAssessed) -> Assessment:
+    return Assessment(
+        event.assessment_id,
+        event.version,
+        event.campaign,
+        event.village,
+        event.birth,
+        event.standard_fen,
+        event.legs,
+        event.matching_subsidy_fen,
+        event.category,
+        event.tier_yuan,
+        event.pack_id,
+        event.pack_version,
+        event.special_assessment_no,
+        event.valid_to,
+    )
+
+
+_Line = e.PaymentReceived | e.DuplicatePaymentDetected | e.PostDeathPaymentDetected | e.MisfitPaymentDetected
+
+
+def _with_line(state: Obligation, event: _Line, standing: str) -> Obligation:
+    line = PaidLine(event.line_id, event.order_no, event.channel, event.fen, event.paid_at, standing)
+    return replace(state, lines={**state.lines, event.line_id: line})
+
+
+def _restand(state: Obligation, line_id: str, standing: str) -> Obligation:
+    line = state.lines.get(line_id)
+    if line is None:
+        return state
+    return replace(state, lines={**state.lines, line_id: replace(line, standing=standing)})

@@ -1,0 +1,210 @@
+"""Events of stream ``obligation:{year}:{insurance}:{person}``.
+
+One payment per person, insurance, year and payer leg is a rule of this one stream (I-17). What happens
+to the money afterwards (settled, declared, vouchered, in treasury, booked) is told by line events of
+settlement, declaration and voucher, never here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from shared.kernel.events import Event
+from shared.kernel.insurance import Insurance, Leg
+
+
+class PensionTierSelected(Event, frozen=True):
+    """选择缴费档次 (I-13). tier in whole yuan, as the plan prints it."""
+
+    person_id: str
+    year: int
+    campaign: str
+    village: str
+    tier_yuan: int
+
+
+class ContributionAssessed(Event, frozen=True):
+    """应缴核定. legs sum to standard_fen (I-12). special_assessment_no: set when registration assessed (I-31)."""
+
+    assessment_id: str
+    version: int
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    birth: dt.date
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    matching_subsidy_fen: int = 0
+    category: str = ""
+    tier_yuan: int | None = None
+    pack_id: str
+    pack_version: int
+    pack_digest: str
+    special_assessment_no: str = ""
+    valid_to: dt.date | None = None
+    rules: tuple[str, ...] = ()
+
+
+class ContributionReassessed(ContributionAssessed, frozen=True):
+    """重新核定: only while unpaid; replaces version - 1. reason: SUBSIDY, TIER, PACK_REVISED, MOVED."""
+
+    reason: str
+
+
+class AssessmentRefused(Event, frozen=True):
+    """不予核定. code and rule as ``liangxian assess`` answers them."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    code: str
+    rule: str
+    clause: str = ""
+
+
+class BirthdayHoldFound(Event, frozen=True):
+    """待满周岁再缴: paying online before ``birthday`` costs more (YC-2023, 004:L203-207)."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    birthday: dt.date
+
+
+class PaymentReceived(Event, frozen=True):
+    """缴费成功（收款）: one line of an order became the effective payment of the person's leg (I-14..I-17).
+
+    line_id: ``{payment_id}/{n}``. receipt_serial: set for CASH_AGENT only (I-19).
+    """
+
+    payment_id: str
+    line_id: str
+    order_no: str
+    channel: str
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    fen: int
+    assessment_id: str
+    assessment_version: int
+    paid_at: dt.datetime
+    agent_id: str = ""
+    virtual_household_id: str = ""
+    receipt_serial: str = ""
+    late: bool = False
+    out_of_window: bool = False
+
+
+class DuplicatePaymentDetected(Event, frozen=True):
+    """重复缴费: final money that cannot be effective, as the leg is paid already (I-17). A refund follows."""
+
+    payment_id: str
+    line_id: str
+    order_no: str
+    channel: str
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    fen: int
+    paid_at: dt.datetime
+    effective_line_id: str
+    agent_id: str = ""
+    receipt_serial: str = ""
+
+
+class PostDeathPaymentDetected(Event, frozen=True):
+    """死亡后缴费: paid after the date of death, whenever learned (I-16). A refund follows.
+
+    was_effective: True when the payment had been recorded as effective before the death was known.
+    """
+
+    payment_id: str
+    line_id: str
+    order_no: str
+    channel: str
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    fen: int
+    paid_at: dt.datetime
+    died_on: dt.date
+    was_effective: bool
+    agent_id: str = ""
+    receipt_serial: str = ""
+
+
+class PostDeathFindingWithdrawn(Event, frozen=True):
+    """死亡更正后撤销: the death report was withdrawn or corrected before the refund was paid (scenario 4d)."""
+
+    line_id: str
+    person_id: str
+
+
+class MisfitPaymentDetected(Event, frozen=True):
+    """Final money of a known person that cannot be effective: kind OUT_OF_WINDOW or WRONG_AMOUNT (INTERFACES).
+
+    A task and a refund follow; counted in refund_due_fen.
+    """
+
+    kind: str
+    payment_id: str
+    line_id: str
+    order_no: str
+    channel: str
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    fen: int
+    paid_at: dt.datetime
+    agent_id: str = ""
+    receipt_serial: str = ""
+
+
+class GovernmentLegVouchered(Event, frozen=True):
+    """政府代缴: the government leg was put on a voucher (at most one per leg, I-17, I-27)."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    payer: str
+    fen: int
+    voucher_no: str
+
+
+class LegReturned(Event, frozen=True):
+    """回传: one leg of the obligation stands in a return (I-23: once per voucher and person line)."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    payer: str
+    fen: int
+    voucher_no: str
+    return_no: str
+    line_id: str = ""
+
+
+class PaymentRefunded(Event, frozen=True):
+    """已退费: a payment line was paid back whole (I-28)."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    line_id: str
+    refund_no: str
+    fen: int
+    paid_on: dt.date

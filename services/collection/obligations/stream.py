@@ -1,0 +1,14 @@
+"""Where obligations live."""
+
+from __future__ import annotations
+
+from services.collection.obligations.domain import Obligation, evolve
+from shared.eventstore.streams import Category, Stream
+from shared.kernel.insurance import Insurance
+
+OBLIGATION = Category("obligation", Obligation(), evolve)
+
+
+def obligation(year: int, insurance: Insurance, person_id: str) -> Stream[Obligation]:
+    """``obligation:{year}:{insurance}:{person}``, in the era of its year."""
+    return OBLIGATION.stream(year, insurance.value, person_id, era=year)
