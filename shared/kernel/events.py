@@ -21,7 +21,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     schema: ClassVar[int] = 1
 
 
-class DayBegun(Event, frozen=True):
+class DayBegun(Event, frozen=True, kw_only=True):
     """A business day began (日切). Appended once per service and date by ``BeginDay``; deadlines react to it."""
 
     day: dt.date

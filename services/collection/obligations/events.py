@@ -13,7 +13,7 @@ from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance, Leg
 
 
-class PensionTierSelected(Event, frozen=True):
+class PensionTierSelected(Event, frozen=True, kw_only=True):
     """选择缴费档次 (I-13). tier in whole yuan, as the plan prints it."""
 
     person_id: str
@@ -23,7 +23,7 @@ class PensionTierSelected(Event, frozen=True):
     tier_yuan: int
 
 
-class ContributionAssessed(Event, frozen=True):
+class ContributionAssessed(Event, frozen=True, kw_only=True):
     """应缴核定. legs sum to standard_fen (I-12). special_assessment_no: set when registration assessed (I-31)."""
 
     assessment_id: str
@@ -47,13 +47,13 @@ class ContributionAssessed(Event, frozen=True):
     rules: tuple[str, ...] = ()
 
 
-class ContributionReassessed(ContributionAssessed, frozen=True):
+class ContributionReassessed(ContributionAssessed, frozen=True, kw_only=True):
     """重新核定: only while unpaid; replaces version - 1. reason: SUBSIDY, TIER, PACK_REVISED, MOVED."""
 
     reason: str
 
 
-class AssessmentRefused(Event, frozen=True):
+class AssessmentRefused(Event, frozen=True, kw_only=True):
     """不予核定. code and rule as ``liangxian assess`` answers them."""
 
     person_id: str
@@ -66,7 +66,7 @@ class AssessmentRefused(Event, frozen=True):
     clause: str = ""
 
 
-class BirthdayHoldFound(Event, frozen=True):
+class BirthdayHoldFound(Event, frozen=True, kw_only=True):
     """待满周岁再缴: paying online before ``birthday`` costs more (YC-2023, 004:L203-207)."""
 
     person_id: str
@@ -77,7 +77,7 @@ class BirthdayHoldFound(Event, frozen=True):
     birthday: dt.date
 
 
-class PaymentReceived(Event, frozen=True):
+class PaymentReceived(Event, frozen=True, kw_only=True):
     """缴费成功（收款）: one line of an order became the effective payment of the person's leg (I-14..I-17).
 
     line_id: ``{payment_id}/{n}``. receipt_serial: set for CASH_AGENT only (I-19).
@@ -103,7 +103,7 @@ class PaymentReceived(Event, frozen=True):
     out_of_window: bool = False
 
 
-class DuplicatePaymentDetected(Event, frozen=True):
+class DuplicatePaymentDetected(Event, frozen=True, kw_only=True):
     """重复缴费: final money that cannot be effective, as the leg is paid already (I-17). A refund follows."""
 
     payment_id: str
@@ -122,7 +122,7 @@ class DuplicatePaymentDetected(Event, frozen=True):
     receipt_serial: str = ""
 
 
-class PostDeathPaymentDetected(Event, frozen=True):
+class PostDeathPaymentDetected(Event, frozen=True, kw_only=True):
     """死亡后缴费: paid after the date of death, whenever learned (I-16). A refund follows.
 
     was_effective: True when the payment had been recorded as effective before the death was known.
@@ -145,14 +145,14 @@ class PostDeathPaymentDetected(Event, frozen=True):
     receipt_serial: str = ""
 
 
-class PostDeathFindingWithdrawn(Event, frozen=True):
+class PostDeathFindingWithdrawn(Event, frozen=True, kw_only=True):
     """死亡更正后撤销: the death report was withdrawn or corrected before the refund was paid (scenario 4d)."""
 
     line_id: str
     person_id: str
 
 
-class MisfitPaymentDetected(Event, frozen=True):
+class MisfitPaymentDetected(Event, frozen=True, kw_only=True):
     """Final money of a known person that cannot be effective: kind OUT_OF_WINDOW or WRONG_AMOUNT (INTERFACES).
 
     A task and a refund follow; counted in refund_due_fen.
@@ -174,7 +174,7 @@ class MisfitPaymentDetected(Event, frozen=True):
     receipt_serial: str = ""
 
 
-class GovernmentLegVouchered(Event, frozen=True):
+class GovernmentLegVouchered(Event, frozen=True, kw_only=True):
     """政府代缴: the government leg was put on a voucher (at most one per leg, I-17, I-27)."""
 
     person_id: str
@@ -185,7 +185,7 @@ class GovernmentLegVouchered(Event, frozen=True):
     voucher_no: str
 
 
-class LegReturned(Event, frozen=True):
+class LegReturned(Event, frozen=True, kw_only=True):
     """回传: one leg of the obligation stands in a return (I-23: once per voucher and person line)."""
 
     person_id: str
@@ -198,7 +198,7 @@ class LegReturned(Event, frozen=True):
     line_id: str = ""
 
 
-class PaymentRefunded(Event, frozen=True):
+class PaymentRefunded(Event, frozen=True, kw_only=True):
     """已退费: a payment line was paid back whole (I-28)."""
 
     person_id: str
