@@ -29,6 +29,7 @@ from deploy.local.processes import (
     end,
     free_port,
     identify,
+    refuse_taken,
     spawn,
     tail_of,
     until,
@@ -233,6 +234,7 @@ class PostgresServer:
         port_file = self.directory / "postgres.port"
         if self._wanted_port is not None or not port_file.exists():
             write_atomically(port_file, f"{self._wanted_port or free_port()}\n")
+        refuse_taken(self.port)
         for _attempt in range(50):
             child = spawn(
                 [binaries / "postgres", "-D", cluster, "-p", str(self.port)],

@@ -22,6 +22,9 @@ from pathlib import Path
 import psutil
 
 POLL_SECONDS = 0.05
+_started: list[
+    subprocess.Popen[bytes]
+] = []  # kept so that one which outlives its owner is no ResourceWarning
 
 
 class StartFailed(RuntimeError):
@@ -125,7 +128,7 @@ def spawn(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -137,6 +140,14 @@ def spawn(
             group=None if account is None else account.gid,
             extra_groups=None if account is None else [],
         )
+    _remember(child)
+    return child
+
+
+def _remember(child: subprocess.Popen[bytes]) -> None:
+    """Keep a child until it has ended and was collected."""
+    _started[:] = [each for each in _started if each.poll() is None]
+    _started.append(child)
 
 
 def leash(pid: int, number: int = signal.SIGINT) -> Callable[[], None]:
@@ -153,6 +164,7 @@ def leash(pid: int, number: int = signal.SIGINT) -> Callable[[], None]:
         start_new_session=True,
     )
     os.close(reader)
+    _remember(guard)
 
     def let_go() -> None:
         with contextlib.suppress(OSError):
@@ -169,6 +181,14 @@ def free_port(host: str = "127.0.0.1") -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def refuse_taken(port: int, host: str = "127.0.0.1") -> None:
+    """Raise StartFailed when somebody listens on the port: a client would take them for ours."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((host, port)) == 0:
+            raise StartFailed(f"port {port} is taken by another program")
 
 
 def tail_of(log: Path, lines: int = 15) -> str:
@@ -205,11 +225,6 @@ async def end(running: Running, *, number: int = signal.SIGTERM, grace: float = 
     running.signal(signal.SIGKILL)
     await until(lambda: not running.alive(), seconds=5)
     return False
-
-
-def reap(child: subprocess.Popen[bytes]) -> int | None:
-    """Collect an ended child of ours; its return code, None while it runs."""
-    return child.poll()
 
 
 def python() -> str:
