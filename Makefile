@@ -1,0 +1,86 @@
+# 两险通 · Liangxiantong. `make` lists what can be done.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.from-lock
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+PACK ?= ST-2020
+OUT ?= out/demo
+BROKER ?= embedded
+DATA ?= .liangxian
+PORT_BASE ?= 8101
+TESTS ?= tests
+PYTEST_OPTIONS ?=
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python names one)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: install
+install: $(READY) ## the virtual environment, from the lock
+
+.PHONY: demo
+demo: $(READY) ## one village's campaign from empty to reconciled (PACK, OUT, BROKER)
+	$(BIN)/liangxian demo --pack $(PACK) --broker $(BROKER) --out $(OUT)
+
+.PHONY: up
+up: $(READY) ## the whole system on this machine (BROKER, DATA, PORT_BASE)
+	$(BIN)/liangxian up --broker $(BROKER) --data $(DATA) --port-base $(PORT_BASE)
+
+.PHONY: down
+down: $(READY) ## stop what `make up` started
+	$(BIN)/liangxian down --data $(DATA)
+
+.PHONY: test
+test: $(READY) ## every test (TESTS=tests/unit, PYTEST_OPTIONS=-x)
+	$(BIN)/python -m pytest $(TESTS) -p no:cacheprovider $(PYTEST_OPTIONS)
+
+.PHONY: check
+check: $(READY) ## format, lint, types, import fences, determinism, packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.arch.determinism services shared deploy
+
+.PHONY: format
+format: $(READY) ## rewrite the sources in the agreed format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(READY) ## measure: what a payment costs, stage by stage
+	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -q -s --timeout 900 $(PYTEST_OPTIONS)
+
+.PHONY: kafka-deps
+kafka-deps: ## Java 17 and Maven, for a Kafka without containers (installs as root, else says how)
+	@sh deploy/local/kafka/dependencies.sh
+
+.PHONY: compose
+compose: ## the same system in containers, on Kafka (docker compose)
+	docker compose up --build --wait
+
+.PHONY: lock
+lock: ## the lock files anew from pyproject.toml (needs uv)
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## builds, caches and reports (not the virtual environment, not the data)
+	rm -rf build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis
+	find services shared deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
