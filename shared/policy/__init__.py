@@ -1,0 +1,45 @@
+"""Policy packs (政策包) as typed data, and the pure assessment of what a person owes.
+
+Not a rules engine, not a place for I/O, not where money is received: it answers questions.
+"""
+
+from __future__ import annotations
+
+from shared.policy.assessing import assess
+from shared.policy.assessment import (
+    Aid,
+    Assessment,
+    AssessmentRequest,
+    AssessmentWarning,
+    Explanation,
+    Hukou,
+    Leg,
+    Outcome,
+)
+from shared.policy.loading import PackInvalidError, load_file, load_pack, load_packs
+from shared.policy.model import Insurance, NoticeKind, Payer, PhaseKind, Reading
+from shared.policy.pack import Pack, PackRef, revise
+
+__all__ = [
+    "Aid",
+    "Assessment",
+    "AssessmentRequest",
+    "AssessmentWarning",
+    "Explanation",
+    "Hukou",
+    "Insurance",
+    "Leg",
+    "NoticeKind",
+    "Outcome",
+    "Pack",
+    "PackInvalidError",
+    "PackRef",
+    "Payer",
+    "PhaseKind",
+    "Reading",
+    "assess",
+    "load_file",
+    "load_pack",
+    "load_packs",
+    "revise",
+]
