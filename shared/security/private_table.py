@@ -13,7 +13,9 @@ PRIVATE = sa.Table(
     "private",
     metadata,
     sa.Column("person_id", sa.Text, primary_key=True),
-    sa.Column("kid", sa.Text, nullable=False, comment="id of the key-encryption key; 'erased' when destroyed"),
+    sa.Column(
+        "kid", sa.Text, nullable=False, comment="id of the key-encryption key; 'erased' when destroyed"
+    ),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False, comment="nonce and AES-256-GCM of the data key"),
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("ciphertext", sa.LargeBinary, nullable=False),

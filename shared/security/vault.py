@@ -72,7 +72,7 @@ class Vault:
         self._index = keyring.blind_index[service]
         self._ciphers: dict[bytes, AESGCM] = {}
 
-    # -- numbers --------------------------------------------------------------------------------------
+    # -- numbers --------------------
 
     def blind_index(self, number: str) -> str:
         """``kid:hex`` of HMAC-SHA256 over the number, under the newest index key."""
@@ -82,7 +82,7 @@ class Vault:
         """The number under every key still held, newest first: lookups during a re-keying."""
         return tuple(_blind(key, number) for key in self._index)
 
-    # -- at rest --------------------------------------------------------------------------------------
+    # -- at rest --------------------
 
     def seal_row(self, person_id: str, identity: PersonalIdentity) -> Row:
         """The row of ``PRIVATE`` for a person, under a fresh data key."""
@@ -118,7 +118,7 @@ class Vault:
             found |= self.open_rows([row._mapping for row in rows])
         return found
 
-    # -- between services -----------------------------------------------------------------------------
+    # -- between services --------------------
 
     def seal_for(self, receiver: str, person_id: str, identity: PersonalIdentity) -> Sealed:
         """The identity as an encrypted field only ``receiver`` opens."""
@@ -160,7 +160,7 @@ class Vault:
         identity = self.open_sealed(sender, person_id, sealed[self._service])
         return [self.seal_row(person_id, identity)]
 
-    # -- staged bytes ---------------------------------------------------------------------------------
+    # -- staged bytes --------------------
 
     def seal_bytes(self, content: bytes, context: str) -> bytes:
         """Nonce and ciphertext of bytes that lie in the database for a while (uploads).
@@ -168,7 +168,9 @@ class Vault:
         ``context`` is bound to them: what was sealed for one place does not open in another.
         """
         nonce = self._nonce()
-        return nonce + self._cipher(self._wrapping[0].key).encrypt(nonce, content, b"bytes:" + context.encode())
+        return nonce + self._cipher(self._wrapping[0].key).encrypt(
+            nonce, content, b"bytes:" + context.encode()
+        )
 
     def open_bytes(self, sealed: bytes, context: str) -> bytes:
         """What ``seal_bytes`` sealed, under any key still held. Raises VaultError."""
@@ -180,7 +182,7 @@ class Vault:
                 continue
         raise VaultError("the sealed bytes do not open")
 
-    # -- inside ---------------------------------------------------------------------------------------
+    # -- inside --------------------
 
     def _open(self, row: Mapping[str, Any]) -> PersonalIdentity:
         wrapping = key_of(self._wrapping, row["kid"])

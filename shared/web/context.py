@@ -1,0 +1,117 @@
+"""The outermost middleware: correlation id, request metric, access log, and the 500 without data.
+
+``traceparent`` (W3C) wins, then ``X-Correlation-Id``; else a new id. The same id is the correlation of
+every event the request causes, in all services.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.kernel.clock import Runtime
+from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.observability.logging import bound, logger
+from shared.web.problems import problem_response
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_CORRELATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}", re.ASCII)
+_LONG_DIGITS = re.compile(r"\d{11}|\d{17}[0-9Xx]", re.ASCII)
+
+log = logger(__name__)
+
+
+class RequestMetrics(Protocol):
+    """Where a finished request is counted."""
+
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """``liangxian_http_request_duration_seconds``."""
+        ...
+
+
+def correlation_of(scope: Mapping[str, Any]) -> str:
+    """The request's correlation id ("" outside the middleware)."""
+    return str(scope.get("liangxian.correlation", ""))
+
+
+def incoming_correlation(headers: Headers) -> str | None:
+    """The correlation id the caller brought, if it is one: never something that looks like a person's
+    number."""
+    match = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    if match is not None:
+        return match[1]
+    own = headers.get("x-correlation-id", "")
+    if _CORRELATION.fullmatch(own) and not (_LONG_DIGITS.search(own) and not _is_uuid(own)):
+        return own
+    return None
+
+
+def _is_uuid(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", text, re.ASCII) is not None
+
+
+def route_of(scope: Mapping[str, Any]) -> str:
+    """The route's template for metrics and logs; the raw path (it may hold ids) never."""
+    route = scope.get("liangxian.route") or getattr(scope.get("route"), "path", None)
+    return str(route) if route else "unmatched"
+
+
+class RequestContext:
+    """Wraps a whole app."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime, metrics: RequestMetrics) -> None:
+        self._app = app
+        self._runtime = runtime
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation = incoming_correlation(Headers(scope=scope)) or self._runtime.new_id()
+        scope["liangxian.correlation"] = correlation
+        started = self._runtime.monotonic()
+        status = 0
+
+        async def passing(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(raw=message["headers"])["X-Correlation-Id"] = correlation
+            await send(message)
+
+        with bound(correlation=correlation):
+            try:
+                await self._app(scope, receive, passing)
+            except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
+                if status:
+                    log.error("request_broken", route=route_of(scope), error=type(fault).__name__)
+                    raise ConnectionError("the answer was cut off") from None
+                await _failure(fault, correlation, route_of(scope))(scope, receive, passing)
+            finally:
+                seconds = self._runtime.monotonic() - started
+                self._metrics.observe_request(route_of(scope), scope["method"], status or 499, seconds)
+
+
+def _failure(fault: Exception, correlation: str, route: str) -> ASGIApp:
+    if isinstance(fault, OverloadedError):
+        return problem_response(Refusal("OVERLOADED"), correlation, 503, fault.retry_after)
+    if isinstance(fault, ProblemError):
+        return problem_response(fault.refusal, correlation, fault.status, fault.retry_after)
+    log.error("request_failed", route=route, error=type(fault).__name__, at=_place(fault))
+    return problem_response(Refusal("INTERNAL_ERROR"), correlation)
+
+
+def _place(fault: BaseException) -> str:
+    """Module and line the fault came from; its message may hold data and is left out."""
+    trace = fault.__traceback__
+    place = ""
+    while trace is not None:
+        frame = trace.tb_frame
+        place = f"{frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
