@@ -15,25 +15,11 @@ def check_dates(sheet: Reckoning) -> None:
     request, pack = sheet.request, sheet.pack
     window = pack.window(request.insurance)
     if request.birth > request.paid_at:
-        raise refuse(
-            "INVALID_REQUEST",
-            "BIRTH_AFTER_PAYMENT",
-            "",
-            "出生日期晚于缴费日期 / born after the payment",
-            "birth",
-        )
+        raise refuse("INVALID_REQUEST", "BIRTH_AFTER_PAYMENT", "", "birth")
     if request.paid_at < window.start:
-        raise refuse(
-            "OUTSIDE_WINDOW",
-            "BEFORE_WINDOW",
-            window.clause,
-            "集中征缴期尚未开始 / the window has not opened",
-            "paid_at",
-        )
+        raise refuse("OUTSIDE_WINDOW", "BEFORE_WINDOW", window.clause, "paid_at")
     if request.paid_at > pack.year_end:
-        raise refuse(
-            "OUTSIDE_WINDOW", "YEAR_OVER", "D-50", "参保年度已结束 / the insured year is over", "paid_at"
-        )
+        raise refuse("OUTSIDE_WINDOW", "YEAR_OVER", "D-50", "paid_at")
 
 
 def check_channel_named(sheet: Reckoning) -> None:
@@ -44,11 +30,7 @@ def check_channel_named(sheet: Reckoning) -> None:
     found = sheet.pack.channel(request.channel)
     if found is None or request.insurance not in found.insurances:
         raise refuse(
-            "CHANNEL_NOT_ALLOWED",
-            "CHANNEL_NOT_NAMED",
-            "" if found is None else found.clause,
-            "方案未列此险种的这个缴费渠道 / the plan names no such channel for this insurance",
-            "channel",
+            "CHANNEL_NOT_ALLOWED", "CHANNEL_NOT_NAMED", "" if found is None else found.clause, "channel"
         )
     sheet.channel = found
     if request.by_agent and ChannelKind.AGENT in found.kinds:
@@ -72,7 +54,6 @@ def check_channel_open(sheet: Reckoning) -> None:
             "CHANNEL_NOT_ALLOWED",
             "CHANNEL_NOT_OPEN",
             f"{found.clause} {sheet.pack.collection.clause}",
-            "代办员代收不在集中缴费阶段内 / agents collect in the collection phase only",
             "channel",
         )
 
@@ -91,14 +72,9 @@ def _check_medical(sheet: Reckoning) -> None:
     if request.paid_elsewhere:
         flag = rules.paid_elsewhere_excluded
         if flag is None:
-            sheet.warn(
-                "PAID_ELSEWHERE_UNSPECIFIED",
-                "方案未规定统筹区外已参保的处理 / the plan is silent on cover elsewhere",
-            )
+            sheet.warn("PAID_ELSEWHERE_UNSPECIFIED")
         elif flag.value:
-            raise refuse(
-                "PAID_ELSEWHERE", "I-05", flag.clause, "已在统筹区外参保缴费 / already paid elsewhere"
-            )
+            raise refuse("PAID_ELSEWHERE", "I-05", flag.clause, "paid_elsewhere")
     if request.hukou is Hukou.IN:
         sheet.explain("ROUTE_HUKOU", rules.hukou, {"hukou": "in"})
     elif request.permit and rules.permit.value:
@@ -106,9 +82,7 @@ def _check_medical(sheet: Reckoning) -> None:
     elif request.student and rules.outside_students.value:
         sheet.explain("ROUTE_STUDENT", rules.outside_students, {"hukou": "out", "student": True})
     else:
-        raise refuse(
-            "HUKOU", "I-04", rules.permit.clause, "不属于本方案参保范围 / outside the plan's scope", "hukou"
-        )
+        raise refuse("HUKOU", "I-04", rules.permit.clause, "hukou")
 
 
 def _check_pension(sheet: Reckoning) -> None:
@@ -116,13 +90,9 @@ def _check_pension(sheet: Reckoning) -> None:
     _check_employee(sheet, rules.employee_excluded)
     if request.student and rules.students_excluded.value:
         clause = rules.students_excluded.clause
-        raise refuse(
-            "STUDENT", "I-04", clause, "在校学生不参加居民养老保险 / students are excluded", "student"
-        )
+        raise refuse("STUDENT", "I-04", clause, "student")
     if request.hukou is Hukou.OUT and not (request.permit and rules.permit.value):
-        raise refuse(
-            "HUKOU", "I-04", rules.permit.clause, "不属于本方案参保范围 / outside the plan's scope", "hukou"
-        )
+        raise refuse("HUKOU", "I-04", rules.permit.clause, "hukou")
     route = rules.hukou if request.hukou is Hukou.IN else rules.permit
     sheet.explain(
         "ROUTE_HUKOU" if route is rules.hukou else "ROUTE_PERMIT", route, {"hukou": request.hukou.value}
@@ -130,31 +100,17 @@ def _check_pension(sheet: Reckoning) -> None:
     youngest = _number(sheet, rules.age_min)
     paid_age = full_years(request.birth, request.paid_at)
     if paid_age < youngest:
-        raise refuse(
-            "AGE_UNDER_16",
-            "I-04",
-            rules.age_min.clause,
-            f"未满{youngest}周岁 / younger than {youngest}",
-            "birth",
-        )
+        raise refuse("AGE_UNDER_16", "I-04", rules.age_min.clause, "birth", age=youngest)
     oldest = _number(sheet, rules.age_max)
-    age = age_of(sheet)
+    age = full_years(request.birth, sheet.pack.age_date)
     if age > oldest:
-        raise refuse(
-            "AGE_OVER_MAX", "D-44", rules.age_max.clause, f"已超过{oldest}周岁 / older than {oldest}", "birth"
-        )
+        raise refuse("AGE_OVER_MAX", "D-44", rules.age_max.clause, "birth", age=oldest)
     sheet.explain("PENSION_AGE", rules.age_min, {"age": age, "from": youngest, "to": oldest})
 
 
 def _check_employee(sheet: Reckoning, flag: Flag) -> None:
     if sheet.request.employee_insured and flag.value:
-        raise refuse(
-            "EMPLOYEE_INSURED",
-            "I-05",
-            flag.clause,
-            "已参加职工保险 / covered by employee insurance",
-            "employee_insured",
-        )
+        raise refuse("EMPLOYEE_INSURED", "I-05", flag.clause, "employee_insured")
 
 
 def _number(sheet: Reckoning, number: Number) -> int:
@@ -162,13 +118,8 @@ def _number(sheet: Reckoning, number: Number) -> int:
 
 
 def age_date_of(sheet: Reckoning) -> dt.date:
-    """The day on which age is judged for this way of paying (D-43)."""
+    """The day on which relief by age is judged for this way of paying (D-43)."""
     reference = sheet.pack.age_reference(sheet.kind)
     if reference.mode is AgeMode.PAYMENT_DATE:
         return min(sheet.request.paid_at, sheet.pack.age_date)
     return sheet.pack.age_date
-
-
-def age_of(sheet: Reckoning) -> int:
-    """Full years (周岁) on the pack's reference date; negative for someone not yet born then."""
-    return full_years(sheet.request.birth, age_date_of(sheet))

@@ -28,7 +28,7 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} is given twice", key_node.start_mark
@@ -40,7 +40,7 @@ class _StrictLoader(yaml.SafeLoader):
 def parse(text: str) -> Pack:
     """A pack from YAML text. Raises PackInvalidError."""
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader subclass
+        raw = yaml.load(text, Loader=_StrictLoader)
         return Pack(msgspec.convert(raw, PackDocument, strict=True))
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise PackInvalidError(str(error)) from error

@@ -32,9 +32,8 @@ def assess_medical(sheet: Reckoning) -> Assessment:
         relief = _late_relief(sheet, relief)
         standard, extra = _late_amounts(sheet, medical.late, standard)
     if relief is None:
-        legs = (
-            Leg(Payer.PERSON, Fen(standard + extra), _standard_rule(medical.late, late), _cite(sheet, late)),
-        )
+        rule, clause = _standard_rule(sheet, late)
+        legs: tuple[Leg, ...] = (Leg(Payer.PERSON, Fen(standard + extra), rule, clause),)
     else:
         legs = _relieved_legs(sheet, relief, standard, extra)
     legs = _with_aid(sheet, legs)
@@ -49,17 +48,16 @@ def assess_medical(sheet: Reckoning) -> Assessment:
 def _late_from(sheet: Reckoning) -> dt.date:
     start = dt.date.fromisoformat(str(sheet.required_quietly(sheet.pack.document.medical.late.start)))
     extended = sheet.request.extended_to
-    return start if extended is None else max(start, extended + dt.timedelta(days=1))
+    if extended is None:
+        return start
+    return max(start, min(extended, sheet.pack.year_end) + dt.timedelta(days=1))
 
 
 def _warn_out_of_window(sheet: Reckoning, newborn: bool) -> None:
     window, paid_at = sheet.pack.window("medical"), sheet.request.paid_at
     end = max(window.end, sheet.request.extended_to or window.end)
     if paid_at > end and not newborn:
-        sheet.warn(
-            "OUT_OF_WINDOW",
-            "集中征缴期已过而逾期规定尚未适用，按正常标准 / after the window, before the late rule applies",
-        )
+        sheet.warn("OUT_OF_WINDOW")
         sheet.explain(
             "OUT_OF_WINDOW", sheet.parameter(sheet.pack.document.medical.late.start), {"window_end": str(end)}
         )
@@ -94,13 +92,7 @@ def _entitled_late(sheet: Reckoning, rule: LateRule) -> dt.date:
         {"paid_at": paid_at.isoformat(), "wait": wait, "entitled_from": entitled.isoformat()},
     )
     if entitled > pack.year_end:
-        raise refuse(
-            "OUTSIDE_WINDOW",
-            "WAIT_BEYOND_YEAR",
-            f"{rule.clause} D-50",
-            "等待期满已过参保年度，缴费无待遇 / the wait ends after the insured year: it buys no cover",
-            "paid_at",
-        )
+        raise refuse("OUTSIDE_WINDOW", "WAIT_BEYOND_YEAR", f"{rule.clause} D-50", "paid_at")
     return entitled
 
 
@@ -128,19 +120,16 @@ def _late_relief(sheet: Reckoning, relief: Relief | None) -> Relief | None:
     return relief if sheet.required("late_relief") == "KEPT" else None
 
 
-def _standard_rule(rule: LateRule, late: bool) -> str:
+def _standard_rule(sheet: Reckoning, late: bool) -> tuple[str, str]:
+    medical = sheet.pack.document.medical
     if not late:
-        return "MEDICAL_STANDARD"
-    return {
+        return "MEDICAL_STANDARD", medical.personal.clause
+    rule = {
         LateAmount.FULL_COST: "LATE_FULL_COST",
         LateAmount.PERSONAL_PART: "LATE_PERSONAL_PART",
         LateAmount.PARAMETER: "LATE_AMOUNT",
-    }[rule.amount]
-
-
-def _cite(sheet: Reckoning, late: bool) -> str:
-    medical = sheet.pack.document.medical
-    return medical.late.clause if late else medical.personal.clause
+    }[medical.late.amount]
+    return rule, medical.late.clause
 
 
 def _relieved_legs(sheet: Reckoning, relief: Relief, standard: Fen, extra: Fen) -> tuple[Leg, ...]:
@@ -150,10 +139,7 @@ def _relieved_legs(sheet: Reckoning, relief: Relief, standard: Fen, extra: Fen) 
     if relief.first_aid and rest:
         aid = sheet.value(relief.first_aid)
         if aid is None:
-            sheet.warn(
-                "FIXED_AID_SPLIT_UNKNOWN",
-                "定额资助金额未载明，政府部分合并列示 / fixed aid not stated: the government part is one leg",
-            )
+            sheet.warn("FIXED_AID_SPLIT_UNKNOWN")
         else:
             first = min(yuan(int(aid)), rest)
             legs.append(Leg(Payer.DEPARTMENT, first, f"{relief.rule}_AID", relief.clause))
@@ -179,21 +165,13 @@ def _with_aid(sheet: Reckoning, legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
         return legs
     allowed = sheet.pack.document.medical.sponsor_aid
     if allowed is None:
-        raise refuse(
-            "POLICY_UNSPECIFIED",
-            "SPONSOR_AID_UNSPECIFIED",
-            "",
-            "方案未规定集体或个人资助 / the plan is silent on aid",
-            "aid",
-        )
+        raise refuse("POLICY_UNSPECIFIED", "SPONSOR_AID_UNSPECIFIED", "", "aid")
     kept = {leg.payer: leg for leg in legs}
     person = kept[Payer.PERSON]
     left = person.fen
     for aid in sheet.request.aid:
         if aid.payer not in (Payer.VILLAGE, Payer.SPONSOR) or aid.fen <= 0 or aid.payer in kept:
-            raise refuse(
-                "INVALID_REQUEST", "AID_INVALID", allowed.clause, "资助信息不合要求 / invalid aid", "aid"
-            )
+            raise refuse("INVALID_REQUEST", "AID_INVALID", allowed.clause, "aid")
         part = min(aid.fen, left)
         left = Fen(left - part)
         kept[aid.payer] = Leg(aid.payer, part, "SPONSOR_AID", allowed.clause)
@@ -216,7 +194,7 @@ def _relief(sheet: Reckoning, standard: Fen) -> Relief | None:
         return None
     forfeits = pack.document.medical.online_forfeits_relief
     if forfeits is not None and forfeits.value and sheet.kind is ChannelKind.ONLINE:
-        sheet.warn("RELIEF_FORFEITED_ONLINE", "网上缴费不享受减免 / paying online forfeits the relief")
+        sheet.warn("RELIEF_FORFEITED_ONLINE")
         sheet.explain("RELIEF_FORFEITED_ONLINE", forfeits, {"relief": matching[0].rule})
         return None
     best = (
@@ -277,16 +255,10 @@ def _warn_birthday(sheet: Reckoning, day: dt.date) -> None:
     birth, year_end = sheet.request.birth, sheet.pack.age_date
     now, then = full_years(birth, day), full_years(birth, year_end)
     if any(now < (relief.age_from or 0) <= then for relief in sheet.pack.document.medical.relief):
-        sheet.warn(
-            "BIRTHDAY_HOLD",
-            f"年底前将满{then}周岁，请待满周岁后再网上缴费 / turns {then} before year's end: wait for the birthday",
-        )
+        sheet.warn("BIRTHDAY_HOLD", age=then)
         sheet.explain("BIRTHDAY_HOLD", reference, {"age": now, "age_at_year_end": then})
 
 
 def _warn_without_relief(sheet: Reckoning) -> None:
     if sheet.identities:
-        sheet.warn(
-            "CATEGORY_WITHOUT_RELIEF",
-            "方案未给此类别医保减免 / the plan gives this category no medical relief",
-        )
+        sheet.warn("CATEGORY_WITHOUT_RELIEF")

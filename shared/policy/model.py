@@ -114,6 +114,14 @@ class Cited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     discrepancy: str = ""
 
 
+class Named(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something people call by a code, its Chinese term or an alias."""
+
+    code: str
+    term: str
+    aliases: tuple[str, ...] = ()
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A source document. What the text does not print is null (D-01), never invented."""
 
@@ -223,28 +231,22 @@ class Eligibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pension: PensionEligibility
 
 
-class Category(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Category(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A special identity (特殊群体身份). ``named`` is false when the plan's list omits it.
 
     implies: categories whose reliefs this one also has (D-30). submitter: department code.
     list_only: being marked with it means standing on the submitter's list, nothing more.
     """
 
-    code: str
-    term: str
-    aliases: tuple[str, ...] = ()
     named: bool = True
     implies: tuple[str, ...] = ()
     submitter: str = ""
     list_only: bool = False
 
 
-class Department(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Department(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A department that supplies lists (名单) and, where the plan says so, applies for funds."""
 
-    code: str
-    term: str
-    aliases: tuple[str, ...] = ()
     supplies: tuple[str, ...] = ()
     funds: tuple[str, ...] = ()
 
@@ -356,14 +358,11 @@ class Pension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     family_planning: FamilyPlanning | None = None
 
 
-class Channel(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Channel(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """缴费渠道 as the plan names it. ``kinds``: an agent and a payer may both use one."""
 
-    code: str
-    term: str
     kinds: tuple[ChannelKind, ...]
     insurances: tuple[Insurance, ...] = (Insurance.MEDICAL, Insurance.PENSION)
-    aliases: tuple[str, ...] = ()
     receipt: bool = False
     cash: bool = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from shared.policy.model import (
     FlowStep,
     HouseholdMode,
     Insurance,
+    Named,
     Notice,
     NoticeKind,
     PackDocument,
@@ -35,8 +36,13 @@ from shared.policy.model import (
     Tier,
 )
 
-_Named = TypeVar("_Named", Category, Channel, Department)
-_WHOLE = frozenset({ParameterKind.YUAN, ParameterKind.DAYS, ParameterKind.MONTHS, ParameterKind.YEARS})
+_Named = TypeVar("_Named", bound=Named)
+_WHOLE = {
+    ParameterKind.YUAN: 1_000_000,
+    ParameterKind.DAYS: 3_660,
+    ParameterKind.MONTHS: 120,
+    ParameterKind.YEARS: 150,
+}
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -250,7 +256,7 @@ class Pack:
         return None
 
 
-def _names(entries: tuple[_Named, ...]) -> dict[str, _Named]:
+def _names(entries: Iterable[_Named]) -> dict[str, _Named]:
     found: dict[str, _Named] = {}
     for entry in entries:
         for name in (entry.code, entry.term, *entry.aliases):
@@ -296,7 +302,7 @@ def parse_value(parameter: Parameter, value: int | bool | str) -> int | bool | s
         if isinstance(value, bool):
             raise ValueError(parameter.name)
         number = value if isinstance(value, int) else int(value.strip())
-        if number < 0:
+        if not 0 <= number <= _WHOLE[kind]:
             raise ValueError(parameter.name)
         return number
     if kind is ParameterKind.FLAG:

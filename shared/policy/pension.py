@@ -18,16 +18,14 @@ def assess_pension(sheet: Reckoning) -> Assessment:
     amount = yuan(tier.yuan)
     sheet.explain("PENSION_TIER", tier, {"tier_yuan": tier.yuan})
     if pension.provisional is not None and pension.provisional.value:
-        sheet.warn("PROVISIONAL", "缴费档次为暂行标准，以通知为准 / tiers are provisional")
+        sheet.warn("PROVISIONAL")
         sheet.explain("PROVISIONAL", pension.provisional, {})
     legs = _legs(sheet, paid_by_government, amount, tier)
     matching = _matching(sheet, paid_by_government, tier)
     family_planning = _family_planning(sheet, pension.family_planning)
     window = sheet.pack.window("pension")
     if sheet.request.paid_at > max(window.end, sheet.request.extended_to or window.end):
-        sheet.warn(
-            "OUT_OF_WINDOW", "集中征缴期已过，养老保险无逾期规定 / after the window; pension has no late rule"
-        )
+        sheet.warn("OUT_OF_WINDOW")
     if any(leg.payer is Payer.PERSON and leg.fen for leg in legs):
         check_channel_open(sheet)
     return sheet.answer(legs, matching=matching, family_planning=family_planning)
@@ -39,40 +37,18 @@ def _tier(sheet: Reckoning, paid_by_government: bool) -> Tier:
     chosen = request.tier_yuan
     if chosen is None:
         if not paid_by_government:
-            raise refuse(
-                "TIER_NOT_ALLOWED",
-                "TIER_REQUIRED",
-                pension.tiers[0].clause,
-                "须选择缴费档次 / choose a tier",
-                "tier_yuan",
-            )
+            raise refuse("TIER_NOT_ALLOWED", "TIER_REQUIRED", pension.tiers[0].clause, "tier_yuan")
         chosen = pension.gov_paid.tier_yuan
     tier = pack.tier(chosen)
     if tier is None:
-        raise refuse(
-            "TIER_NOT_ALLOWED",
-            "TIER_NOT_IN_PACK",
-            pension.tiers[0].clause,
-            "方案没有这个档次 / no such tier",
-            "tier_yuan",
-        )
+        raise refuse("TIER_NOT_ALLOWED", "TIER_NOT_IN_PACK", pension.tiers[0].clause, "tier_yuan")
     if paid_by_government:
         if chosen != pension.gov_paid.tier_yuan and not sheet.flag("gov_paid_top_up"):
             raise refuse(
-                "TIER_NOT_ALLOWED",
-                "GOV_PAID_TOP_UP",
-                f"{pension.gov_paid.clause} D-54",
-                "政府代缴人员按最低档次 / the government pays the lowest tier only",
-                "tier_yuan",
+                "TIER_NOT_ALLOWED", "GOV_PAID_TOP_UP", f"{pension.gov_paid.clause} D-54", "tier_yuan"
             )
     elif chosen == pension.lowest_tier.tier_yuan and not _may_choose_lowest(sheet):
-        raise refuse(
-            "TIER_NOT_ALLOWED",
-            "LOWEST_TIER_GROUPS",
-            pension.lowest_tier.clause,
-            "该档次只适用于缴费困难群体 / this tier is for hardship groups only",
-            "tier_yuan",
-        )
+        raise refuse("TIER_NOT_ALLOWED", "LOWEST_TIER_GROUPS", pension.lowest_tier.clause, "tier_yuan")
     return tier
 
 
@@ -116,21 +92,13 @@ def _family_planning(sheet: Reckoning, rule: FamilyPlanning | None) -> Fen:
     if not request.family_planning:
         return ZERO
     if rule is None:
-        sheet.warn("FAMILY_PLANNING_NOT_IN_PACK", "方案没有计生家庭缴费补贴 / the plan has no such subsidy")
+        sheet.warn("FAMILY_PLANNING_NOT_IN_PACK")
         return ZERO
     if request.family_planning not in rule.kinds:
-        raise refuse(
-            "INVALID_REQUEST",
-            "FAMILY_PLANNING_KIND",
-            rule.clause,
-            "计生家庭类别不合要求 / unknown kind",
-            "family_planning",
-        )
+        raise refuse("INVALID_REQUEST", "FAMILY_PLANNING_KIND", rule.clause, "family_planning")
     wife = {Sex.FEMALE: request.birth, Sex.MALE: request.spouse_birth, None: None}[request.sex]
     if wife is None:
-        sheet.warn(
-            "FAMILY_PLANNING_UNPROVEN", "缺性别或女方出生日期 / sex or the wife's birth date is missing"
-        )
+        sheet.warn("FAMILY_PLANNING_UNPROVEN")
         return ZERO
     age = full_years(wife, rule.wife_age_on)
     granted = yuan(rule.yuan) if age >= rule.wife_age_min else ZERO

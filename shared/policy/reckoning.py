@@ -16,6 +16,7 @@ from shared.policy.assessment import (
     Leg,
     Outcome,
 )
+from shared.policy.messages import REFUSALS, WARNINGS
 from shared.policy.model import Channel, ChannelKind, Cited, Parameter, Payer, Reading
 from shared.policy.pack import Pack, parse_value
 
@@ -28,9 +29,10 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def refuse(code: str, rule: str, clause: str, message: str, field: str = "") -> RefusedError:
-    """A refusal to raise."""
-    return RefusedError(Refusal(code=code, rule=rule, clause=clause, field=field, message=message))
+def refuse(code: str, rule: str, clause: str, field: str = "", **values: object) -> RefusedError:
+    """A refusal to raise; its text is found by rule, then by code (:mod:`shared.policy.messages`)."""
+    text = REFUSALS.get(rule) or REFUSALS.get(code) or REFUSALS["UNSPECIFIED"]
+    return RefusedError(Refusal(code, rule, clause, field, text.format_map(values)))
 
 
 def add_months(day: dt.date, months: int) -> dt.date:
@@ -44,7 +46,6 @@ class Reckoning:
     """Facts of one request resolved against one pack."""
 
     __slots__ = (
-        "aids",
         "channel",
         "departments",
         "explanation",
@@ -76,13 +77,7 @@ class Reckoning:
         for name, given in self.request.params.items():
             parameter = self.pack.parameter(name)
             if parameter is None:
-                raise refuse(
-                    "INVALID_REQUEST",
-                    "PARAMETER_UNKNOWN",
-                    "",
-                    "政策包没有这个参数 / unknown parameter",
-                    "params",
-                )
+                raise refuse("INVALID_REQUEST", "PARAMETER_UNKNOWN", "", "params")
             value, source = given, ""
             if isinstance(given, str):
                 value, _, source = given.partition("@")
@@ -93,8 +88,8 @@ class Reckoning:
                     "INVALID_REQUEST",
                     "PARAMETER_INVALID",
                     parameter.clause,
-                    f"参数 {parameter.name} 的值不合要求 / value does not fit the parameter",
                     f"params.{parameter.name}",
+                    name=parameter.name,
                 ) from None
         return values
 
@@ -111,13 +106,7 @@ class Reckoning:
     def _add_category(self, name: str, field: str, listed: bool = False) -> None:
         category = self.pack.category(name)
         if category is None:
-            raise refuse(
-                "INVALID_REQUEST",
-                "CATEGORY_UNKNOWN",
-                "",
-                "政策包没有这个类别 / the pack knows no such category",
-                field,
-            )
+            raise refuse("INVALID_REQUEST", "CATEGORY_UNKNOWN", "", field)
         self.identities |= self.pack.identities(category.code)
         if (listed or category.list_only) and category.submitter:
             self.departments.add(category.submitter)
@@ -128,9 +117,7 @@ class Reckoning:
         """The pack's parameter; a pack that names one it lacks is faulty (check_pack)."""
         found = self.pack.parameter(name)
         if found is None:
-            raise refuse(
-                "POLICY_UNSPECIFIED", "PARAMETER_MISSING", "", f"政策包缺少参数 {name} / parameter missing"
-            )
+            raise refuse("POLICY_UNSPECIFIED", "PARAMETER_MISSING", "", name=name)
         return found
 
     def value(self, name: str) -> int | bool | str | None:
@@ -139,10 +126,7 @@ class Reckoning:
         if override is not None:
             value, source = override
             if not source:
-                self.warn(
-                    "PARAMETER_WITHOUT_SOURCE",
-                    f"参数 {name} 未注明来源 / set without a source (value@source)",
-                )
+                self.warn("PARAMETER_WITHOUT_SOURCE", name=name)
             self.explanation.append(
                 Explanation(f"PARAMETER_{name.upper()}", f"EXT:{source}", {name: value}, Reading.EXTERNAL)
             )
@@ -155,11 +139,7 @@ class Reckoning:
         if value is None:
             found = self.parameter(name)
             raise refuse(
-                "POLICY_UNSPECIFIED",
-                found.rule or name.upper(),
-                found.clause,
-                f"方案未载明，请设参数 {name} 并注明来源 / not in the plan: set parameter {name} with its source",
-                f"params.{name}",
+                "POLICY_UNSPECIFIED", found.rule or name.upper(), found.clause, f"params.{name}", name=name
             )
         if name not in self.overrides:
             found = self.parameter(name)
@@ -190,10 +170,10 @@ class Reckoning:
         """Note a rule that took part, citing a value of the pack."""
         self.explanation.append(Explanation(rule, cited.clause, inputs, cited.reading, cited.discrepancy))
 
-    def warn(self, code: str, message: str) -> None:
+    def warn(self, code: str, **values: object) -> None:
         """Add a warning once."""
         if all(warning.code != code for warning in self.warnings):
-            self.warnings.append(AssessmentWarning(code, message))
+            self.warnings.append(AssessmentWarning(code, WARNINGS[code].format_map(values)))
 
     def refused(self, refusal: Refusal) -> Assessment:
         """The refused answer, with what was found out until then."""
