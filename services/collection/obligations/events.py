@@ -53,6 +53,38 @@ class ContributionReassessed(ContributionAssessed, frozen=True, kw_only=True):
     reason: str
 
 
+class EntitlementNoted(Event, frozen=True, kw_only=True):
+    """资助资格收悉: the newest entitlement subsidy resolved for the person; legs empty when revoked (I-12).
+
+    Kept on this stream so that an assessment made later, by whatever cause, decides with it.
+    """
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    entitlement_version: int
+    category: str
+    department: str
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    reason: str = ""
+
+
+class SpecialAssessmentNoted(Event, frozen=True, kw_only=True):
+    """特殊缴费核定收悉 (I-31): registration's own amount, which collection collects exactly, until ``valid_to``."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    assessment_no: str
+    kind: str
+    personal_fen: int
+    fiscal_fen: int
+    valid_to: dt.date
+
+
 class AssessmentRefused(Event, frozen=True, kw_only=True):
     """不予核定. code and rule as ``liangxian assess`` answers them."""
 

@@ -1,0 +1,105 @@
+"""Events of stream ``taxpayer:{person}``: collected, accepted, linked, and the household link."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from shared.kernel.events import Event
+from shared.kernel.insurance import Insurance
+
+
+class NaturalPersonCollected(Event, frozen=True, kw_only=True):
+    """自然人信息采集: once per person. division codes, never names or numbers."""
+
+    person_id: str
+    taxpayer_no: str
+    birth: dt.date
+    sex: str
+
+
+class RegistrationInfoAccepted(Event, frozen=True, kw_only=True):
+    """接收: the newest live version of one registration record. village: who collects (12 digits)."""
+
+    person_id: str
+    record_no: str
+    record_version: int
+    insurance: Insurance
+    year: int
+    status: str
+    birth: dt.date
+    sex: str
+    village: str
+    hukou_division: str
+    residence_permit: bool
+    student: bool
+    household: str
+    period_from: dt.date
+    period_to: dt.date
+
+
+class RegistrationInfoRejected(Event, frozen=True, kw_only=True):
+    """退回. error: NO_CAMPAIGN, PERIOD_INVALID, VERSION_STALE or DIVISION_INVALID."""
+
+    person_id: str
+    record_no: str
+    record_version: int
+    insurance: Insurance
+    year: int
+    error: str
+
+
+class RegistrationLinked(Event, frozen=True, kw_only=True):
+    """参保登记信息关联: the person owes an assessment for this insurance and year in ``campaign``."""
+
+    person_id: str
+    taxpayer_no: str
+    record_no: str
+    record_version: int
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+
+
+class RegistrationLinkFailed(Event, frozen=True, kw_only=True):
+    """关联失败. reason: OTHER_RECORD_LIVE (another record of the same insurance and year is linked)."""
+
+    person_id: str
+    record_no: str
+    insurance: Insurance
+    year: int
+    reason: str
+
+
+class RegistrationUnlinked(Event, frozen=True, kw_only=True):
+    """解除关联: registration cancelled the enrolment, or it moved to another campaign."""
+
+    person_id: str
+    record_no: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    reason: str
+
+
+class PayerLinkedToVirtualHousehold(Event, frozen=True, kw_only=True):
+    """人员与虚拟户关联: at most one live link per person, insurance and year."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    virtual_household_id: str
+
+
+class PayerUnlinkedFromVirtualHousehold(Event, frozen=True, kw_only=True):
+    """解除人员与虚拟户关联. reason: CANCELLED, MOVED or RELINKED."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    virtual_household_id: str
+    reason: str
