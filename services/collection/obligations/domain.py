@@ -45,6 +45,11 @@ class PaidLine:
     fen: int
     paid_at: dt.datetime
     standing: str
+    campaign: str = ""
+    village: str = ""
+    agent_id: str = ""
+    receipt_serial: str = ""
+    was_effective: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Obligation:
     lines: dict[str, PaidLine] = field(default_factory=dict)
     vouchered_legs: frozenset[str] = frozenset()
     returned: frozenset[tuple[str, str]] = frozenset()
+    died_on: dt.date | None = None
 
     @property
     def effective(self) -> PaidLine | None:
@@ -86,6 +92,8 @@ def evolve(state: Obligation, event: Event) -> Obligation:
             return _with_line(state, event, event.kind)
         case e.PostDeathFindingWithdrawn():
             return _restand(state, event.line_id, "EFFECTIVE")
+        case e.PayerDeathNoted():
+            return replace(state, died_on=event.died_on)
         case e.PaymentRefunded():
             return _restand(state, event.line_id, "REFUNDED")
         case e.GovernmentLegVouchered():
@@ -119,7 +127,20 @@ _Line = e.PaymentReceived | e.DuplicatePaymentDetected | e.PostDeathPaymentDetec
 
 
 def _with_line(state: Obligation, event: _Line, standing: str) -> Obligation:
-    line = PaidLine(event.line_id, event.order_no, event.channel, event.fen, event.paid_at, standing)
+    before = state.lines.get(event.line_id)
+    line = PaidLine(
+        line_id=event.line_id,
+        order_no=event.order_no,
+        channel=event.channel,
+        fen=event.fen,
+        paid_at=event.paid_at,
+        standing=standing,
+        campaign=event.campaign,
+        village=event.village,
+        agent_id=event.agent_id,
+        receipt_serial=event.receipt_serial,
+        was_effective=standing == "EFFECTIVE" or (before is not None and before.was_effective),
+    )
     return replace(state, lines={**state.lines, event.line_id: line})
 
 

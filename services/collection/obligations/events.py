@@ -112,7 +112,8 @@ class BirthdayHoldFound(Event, frozen=True, kw_only=True):
 class PaymentReceived(Event, frozen=True, kw_only=True):
     """缴费成功（收款）: one line of an order became the effective payment of the person's leg (I-14..I-17).
 
-    line_id: ``{payment_id}/{n}``. receipt_serial: set for CASH_AGENT only (I-19).
+    line_id: ``{payment_id}/{n}``. receipt_serial: set for CASH_AGENT only (I-19). standard_fen, tier and
+    special assessment are the assessment's, so that a line can be vouchered and returned by itself.
     """
 
     payment_id: str
@@ -133,6 +134,9 @@ class PaymentReceived(Event, frozen=True, kw_only=True):
     receipt_serial: str = ""
     late: bool = False
     out_of_window: bool = False
+    standard_fen: int = 0
+    tier_yuan: int | None = None
+    special_assessment_no: str = ""
 
 
 class DuplicatePaymentDetected(Event, frozen=True, kw_only=True):
@@ -175,6 +179,18 @@ class PostDeathPaymentDetected(Event, frozen=True, kw_only=True):
     was_effective: bool
     agent_id: str = ""
     receipt_serial: str = ""
+
+
+class PayerDeathNoted(Event, frozen=True, kw_only=True):
+    """死亡信息收悉 (I-16): kept on the obligation, so that a payment and a report that cross are put in order.
+
+    died_on None: the report was withdrawn.
+    """
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    died_on: dt.date | None
 
 
 class PostDeathFindingWithdrawn(Event, frozen=True, kw_only=True):
