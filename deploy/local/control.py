@@ -1,0 +1,92 @@
+"""What the command line does with a system on this machine: up, down, status."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import httpx
+
+from deploy.local.layout import Layout, Options, State, read_state
+from deploy.local.postgres import server_for
+from deploy.local.processes import (
+    POLL_SECONDS,
+    Running,
+    StartFailed,
+    end,
+    identify,
+    python,
+    read_pid_file,
+    spawn,
+    tail_of,
+)
+from deploy.local.supervisor import READY_SECONDS, SUPERVISOR, answers_ready
+
+STOP_SECONDS = 90.0
+
+
+async def up(options: Options) -> State:
+    """Start a supervisor of its own unless one runs; returns when every ``/readyz`` is green.
+
+    Raises StartFailed with what kept it from starting.
+    """
+    layout = Layout(options.data)
+    running = supervisor_of(layout)
+    if running is None:
+        child = spawn(supervisor_command(options), log=layout.log(SUPERVISOR))
+        running = identify(child.pid)
+    deadline = time.monotonic() + READY_SECONDS
+    while running is not None and running.alive() and time.monotonic() < deadline:
+        state = read_state(layout)
+        if state is not None and state.ready and state.supervisor == running.pid:
+            return state
+        await asyncio.sleep(POLL_SECONDS)
+    raise StartFailed(tail_of(layout.log(SUPERVISOR)))
+
+
+def supervisor_of(layout: Layout) -> Running | None:
+    """The supervisor that runs in this data directory."""
+    return read_pid_file(layout.pid(SUPERVISOR))
+
+
+def supervisor_command(options: Options) -> list[str | Path]:
+    """The command line of a supervisor with these options."""
+    command: list[str | Path] = [python(), "-m", "deploy.local.supervisor", "--data", options.data.resolve()]
+    command += ["--broker", options.broker.value, "--port-base", str(options.port_base)]
+    command += ["--log-level", options.log_level]
+    if options.ready_file is not None:
+        command += ["--ready-file", options.ready_file.resolve()]
+    if not options.rehearsal:
+        command.append("--no-rehearsal")
+    return command
+
+
+async def down(data: Path) -> bool:
+    """Stop the system; False when none ran. What a killed supervisor left is ended too."""
+    layout = Layout(data)
+    running = supervisor_of(layout)
+    if running is not None:
+        await end(running, number=signal.SIGTERM, grace=STOP_SECONDS)
+    left = [each for each in map(read_pid_file, layout.data.glob("run/*.pid")) if each is not None]
+    await asyncio.gather(*(end(each) for each in left))
+    server = server_for(layout.data)
+    found = server.running() is not None
+    if found:
+        await server.stop()
+    return running is not None or bool(left) or found
+
+
+async def status(data: Path) -> tuple[State | None, dict[str, bool]]:
+    """The supervisor's last word (None when it is down) and who answers ``/readyz`` now."""
+    layout = Layout(data)
+    state = read_state(layout) if supervisor_of(layout) is not None else None
+    if state is None:
+        return None, {}
+    addresses = state.addresses()
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        answers = await asyncio.gather(
+            *(answers_ready(client, f"{url}/readyz") for url in addresses.values())
+        )
+    return state, dict(zip(addresses, answers, strict=True))

@@ -1,0 +1,106 @@
+"""Where one installation keeps what, what it was asked for, and the state it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from deploy.local.processes import write_atomically
+
+DEFAULT_DATA = Path(".liangxian")
+DEFAULT_PORT_BASE = 8101
+WORLD_OFFSET = 9
+SERVICES = ("registration", "collection", "subsidy", "notification")
+
+
+class Broker(StrEnum):
+    """What carries the messages between the services."""
+
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of a data directory."""
+
+    data: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", self.data.resolve())
+
+    @property
+    def state(self) -> Path:
+        return self.data / "run" / "system.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.data / "run" / "supervisor.lock"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys.json"
+
+    @property
+    def databases(self) -> Path:
+        """Addresses with passwords (0600): service -> {service, migrate, auditor}."""
+        return self.data / "databases.json"
+
+    def pid(self, name: str) -> Path:
+        return self.data / "run" / f"{name}.pid"
+
+    def log(self, name: str) -> Path:
+        return self.data / "logs" / f"{name}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `up` was asked for. rehearsal: simulated clock and outside world, for development."""
+
+    data: Path = DEFAULT_DATA
+    broker: Broker = Broker.EMBEDDED
+    port_base: int = DEFAULT_PORT_BASE
+    rehearsal: bool = True
+    ready_file: Path | None = None
+    log_level: str = "INFO"
+
+
+class ProgramState(msgspec.Struct, frozen=True):
+    """One process. peak_mib: the most its resident memory was seen to be, restarts included."""
+
+    pid: int
+    port: int
+    running: bool
+    restarts: int
+    peak_mib: float
+
+
+class State(msgspec.Struct, frozen=True):
+    """What the supervisor last wrote. failure: why the start was given up, empty otherwise."""
+
+    supervisor: int
+    ready: bool
+    broker: str
+    port_base: int
+    rehearsal: bool
+    programs: dict[str, ProgramState]
+    failure: str = ""
+
+    def addresses(self) -> dict[str, str]:
+        """Base URL per program that answers HTTP."""
+        return {name: f"http://127.0.0.1:{each.port}" for name, each in self.programs.items() if each.port}
+
+
+def write_state(layout: Layout, state: State) -> None:
+    write_atomically(layout.state, msgspec.json.format(msgspec.json.encode(state), indent=1).decode() + "\n")
+
+
+def read_state(layout: Layout) -> State | None:
+    """The state last written; None when there is none or it is of another version."""
+    try:
+        return msgspec.json.decode(layout.state.read_bytes(), type=State)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,88 @@
+"""Databases and roles of the four services and the embedded broker, made once, then found again.
+
+A service may change its read models and append through the log's function; the schema belongs
+to ``<service>_owner``, whom only migrations are. ``auditor`` reads everything and writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+
+from deploy.local.databases import quoted
+from deploy.local.layout import SERVICES
+from deploy.local.postgres import Server
+from deploy.local.processes import write_atomically
+
+AUDITOR = "auditor"
+BROKER = "broker"
+Addresses = Mapping[str, Mapping[str, str]]
+
+
+async def provision(server: Server, file: Path) -> Addresses:
+    """Make what is missing; returns service -> {service, migrate, auditor} and writes it to ``file`` (0600).
+
+    Passwords are kept from one start to the next; addresses follow the server's port.
+    """
+    passwords = _passwords(file.with_name("passwords.json"))
+    await server.create_role(AUDITOR, passwords[AUDITOR])
+    addresses: dict[str, dict[str, str]] = {}
+    for name in SERVICES:
+        owner = f"{name}_owner"
+        await server.create_role(owner, passwords[owner])
+        await server.create_role(name, passwords[name])
+        await server.create_database(name, owner=owner)
+        addresses[name] = {
+            "service": server.url(name, role=name, password=passwords[name]),
+            "migrate": server.url(name, role=owner, password=passwords[owner]),
+            "auditor": server.url(name, role=AUDITOR, password=passwords[AUDITOR]),
+        }
+        await _grant(server.url(name), name, owner)
+    await server.create_role(BROKER, passwords[BROKER])
+    await server.create_database(BROKER, owner=BROKER)
+    addresses[BROKER] = {
+        "service": server.url(BROKER, role=BROKER, password=passwords[BROKER]),
+        "auditor": server.url(BROKER, role=AUDITOR, password=passwords[AUDITOR]),
+    }
+    write_atomically(file, json.dumps(addresses, indent=1) + "\n", 0o600)
+    return addresses
+
+
+async def _grant(administrator: str, service: str, owner: str) -> None:
+    role, schema_owner, auditor = quoted(service), quoted(owner), quoted(AUDITOR)
+    connection = await asyncpg.connect(administrator, timeout=10)
+    try:
+        await connection.execute(
+            f"""
+            REVOKE ALL ON DATABASE {role} FROM PUBLIC;
+            GRANT CONNECT, TEMPORARY, CREATE ON DATABASE {role} TO {role};
+            GRANT CONNECT ON DATABASE {role} TO {auditor};
+            GRANT pg_read_all_data TO {auditor};
+            ALTER SCHEMA public OWNER TO {schema_owner};
+            GRANT USAGE ON SCHEMA public TO {role};
+            ALTER DEFAULT PRIVILEGES FOR ROLE {schema_owner} IN SCHEMA public
+                GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO {role};
+            ALTER DEFAULT PRIVILEGES FOR ROLE {schema_owner} IN SCHEMA public
+                GRANT USAGE, SELECT ON SEQUENCES TO {role};
+            """
+        )
+    finally:
+        await connection.close()
+
+
+def _passwords(file: Path) -> dict[str, str]:
+    """Role -> password; made for roles that have none yet."""
+    try:
+        known: dict[str, str] = json.loads(file.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        known = {}
+    roles = [AUDITOR, BROKER, *SERVICES, *(f"{name}_owner" for name in SERVICES)]
+    missing = [role for role in roles if role not in known]
+    if missing:
+        known |= {role: secrets.token_urlsafe(24) for role in missing}
+        write_atomically(file, json.dumps(known, indent=1) + "\n", 0o600)
+    return known
