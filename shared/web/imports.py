@@ -1,0 +1,442 @@
+"""Bulk imports (批量导入): a file is staged, answered 202, and worked off in slices beside the singles.
+
+The staged rows are sealed with the service's key and deleted slice by slice; what stays is the outcome per
+row: number, code, rule, field. A crash resumes at the first slice that is left; each row's idempotency key
+(import id and row number) answers for rows that were already done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.eventstore.commands import Command, Done, IdempotencyKey, Outcome, Store
+from shared.eventstore.database import Connection, Database, Row
+from shared.eventstore.log import Failure
+from shared.eventstore.streams import Metadata
+from shared.kernel.clock import Clock, Runtime
+from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.observability.logging import bound, logger
+from shared.security.principal import Principal
+from shared.security.vault import Vault
+from shared.web.requests import fault_field
+from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
+from shared.web.uploads import MAX_ROWS, ROW_INVALID, RawRow, UploadFormat, read_rows
+
+SLICE = 500
+IDLE_SECONDS = 1.0
+
+R = TypeVar("R", bound=msgspec.Struct)
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportContext:
+    """What a row's command is made with.
+
+    key: the row's idempotency key, for ``Command.key``. parameters: what the route put beside the file,
+    e.g. the campaign. divisions: the caller's. prepared: what ``ImportKind.prepare`` answered for the slice.
+    """
+
+    import_id: str
+    row_number: int
+    organisation: str
+    actor: str
+    divisions: tuple[str, ...]
+    parameters: Mapping[str, str]
+    metadata: Metadata
+    key: IdempotencyKey
+    prepared: Any = None
+
+    def covers(self, division: str) -> bool:
+        """True when the caller may act in the division."""
+        return Principal(self.organisation, self.actor, frozenset(), self.divisions).covers(division)
+
+
+@dataclass(frozen=True)
+class ImportKind(Generic[R]):
+    """A kind of upload, e.g. ``payments``.
+
+    row_type: a msgspec.Struct; columns: CSV and XLSX headings (Chinese, or the field's own name) to fields.
+    to_command: pure; a Refusal refuses the row. prepare: reads for a slice of rows at once (people by blind
+    index, say) what ``to_command`` then finds in ``context.prepared``.
+    """
+
+    name: str
+    row_type: type[R]
+    to_command: Callable[[R, ImportContext], Command | Refusal]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[Sequence[R], Connection], Awaitable[Any]] | None = None
+
+    def headings(self) -> dict[str, str]:
+        """Heading to field; every field's own name is a heading too."""
+        own = {name: name for name in self.row_type.__struct_fields__}
+        return own | dict(self.columns)
+
+
+class ImportStatus(msgspec.Struct, frozen=True):
+    """The body of ``GET /imports/{id}``. state: RUNNING or DONE."""
+
+    import_id: str
+    kind: str
+    state: str
+    rows: int
+    accepted: int
+    refused: int
+    log_position: int
+    failures: str
+
+
+class _Context(msgspec.Struct, frozen=True):
+    divisions: tuple[str, ...]
+    parameters: dict[str, str]
+    campaign: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An accepted upload; replayed: the same file under the same key came before."""
+
+    import_id: str
+    replayed: bool = False
+
+
+class Imports:
+    """Accepts uploads and works them off; one per process. Kinds are registered by ``describe``."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        runtime: Runtime,
+        failure: Callable[[Exception], Failure],
+    ) -> None:
+        self._store = store
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._runtime = runtime
+        self._failure = failure
+        self._kinds: dict[str, ImportKind[Any]] = {}
+
+    def register(self, kind: ImportKind[Any]) -> None:
+        """Make a kind known; names are unique."""
+        if kind.name in self._kinds:
+            raise ValueError(f"two import kinds are named {kind.name}")
+        self._kinds[kind.name] = kind
+
+    # -- accepting ------------------------------------------------------------------------------------
+
+    async def accept(
+        self,
+        kind: ImportKind[Any],
+        body: bytes,
+        upload_format: UploadFormat,
+        principal: Principal,
+        key: str,
+        correlation: str,
+        campaign: str = "",
+        parameters: Mapping[str, str] | None = None,
+    ) -> Upload | Refusal:
+        """Stage a file as a job. Refusals: IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE (another file
+        while the key's import still runs). Raises ProblemError for a file that is none."""
+        context = _Context(principal.divisions, dict(parameters or {}), campaign)
+        digest = hashlib.sha256(msgspec.json.encode(context, order="deterministic") + b"\x00" + body).digest()
+        known = await self._known(principal.organisation, kind.name, key, digest)
+        if known is not None:
+            return known
+        rows = _limited(read_rows(body, upload_format, kind.headings()))
+        job = {
+            "import_id": self._runtime.random_id(),
+            "kind": kind.name,
+            "organisation": principal.organisation,
+            "actor": principal.client_id,
+            "idempotency_key": key,
+            "digest": digest,
+            "correlation": correlation,
+            "context": msgspec.json.encode(context).decode(),
+            "state": "RUNNING" if rows else "DONE",
+            "rows_total": len(rows),
+            "rows_accepted": 0,
+            "rows_refused": 0,
+            "log_position": 0,
+            "created_at": self._clock.now(),
+            "finished_at": None if rows else self._clock.now(),
+        }
+        try:
+            async with self._database.begin() as connection:
+                await connection.execute(sa.insert(IMPORTS), [job])
+                await connection.upsert(IMPORT_CHUNKS, self._chunks(str(job["import_id"]), rows))
+        except sa.exc.IntegrityError:
+            raced = await self._known(principal.organisation, kind.name, key, digest)
+            if raced is None:
+                raise
+            return raced
+        return Upload(str(job["import_id"]))
+
+    async def _known(self, organisation: str, kind: str, key: str, digest: bytes) -> Upload | Refusal | None:
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                sa.select(IMPORTS.c.import_id, IMPORTS.c.digest, IMPORTS.c.state).where(
+                    IMPORTS.c.organisation == organisation,
+                    IMPORTS.c.kind == kind,
+                    IMPORTS.c.idempotency_key == key,
+                )
+            )
+        if not rows:
+            return None
+        if bytes(rows[0].digest) == digest:
+            return Upload(rows[0].import_id, replayed=True)
+        running = rows[0].state == "RUNNING"
+        return Refusal(
+            "IDEMPOTENCY_KEY_IN_USE" if running else "IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key"
+        )
+
+    def _chunks(self, import_id: str, rows: list[RawRow]) -> list[dict[str, Any]]:
+        return [
+            {
+                "import_id": import_id,
+                "chunk": number,
+                "first_row": rows[start].number,
+                "sealed": self._vault.seal_bytes(
+                    msgspec.json.encode(rows[start : start + SLICE]), _place(import_id, number)
+                ),
+            }
+            for number, start in enumerate(range(0, len(rows), SLICE))
+        ]
+
+    # -- asking ---------------------------------------------------------------------------------------
+
+    async def status(self, import_id: str, organisation: str) -> ImportStatus | None:
+        """How far a job is; None when it is not the organisation's."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                sa.select(IMPORTS).where(
+                    IMPORTS.c.import_id == import_id, IMPORTS.c.organisation == organisation
+                )
+            )
+        if not rows:
+            return None
+        job = rows[0]
+        return ImportStatus(
+            job.import_id,
+            job.kind,
+            job.state,
+            job.rows_total,
+            job.rows_accepted,
+            job.rows_refused,
+            job.log_position,
+            f"/imports/{job.import_id}/failures.csv",
+        )
+
+    async def failures(self, import_id: str, after: int, limit: int) -> Sequence[Row]:
+        """Refused rows (row_number, code, rule, field) behind a row number."""
+        async with self._database.read() as connection:
+            return await connection.execute(
+                sa.select(IMPORT_ROWS)
+                .where(
+                    IMPORT_ROWS.c.import_id == import_id,
+                    IMPORT_ROWS.c.outcome == "refused",
+                    IMPORT_ROWS.c.row_number > after,
+                )
+                .order_by(IMPORT_ROWS.c.row_number)
+                .limit(limit)
+            )
+
+    # -- working --------------------------------------------------------------------------------------
+
+    async def run_once(self) -> int:
+        """One slice of every running job; answers the rows judged."""
+        async with self._database.read() as connection:
+            jobs = await connection.execute(
+                sa.select(IMPORTS)
+                .where(IMPORTS.c.state == "RUNNING")
+                .order_by(IMPORTS.c.created_at, IMPORTS.c.import_id)
+            )
+        done = 0
+        for job in jobs:
+            if job.kind in self._kinds:
+                with bound(correlation=job.correlation):
+                    done += await self._slice(job)
+        return done
+
+    async def run(self) -> None:
+        """Work for ever; an error leaves the slice for the next round."""
+        while True:
+            try:
+                done = await self.run_once()
+            except Exception as fault:
+                log.error("import_slice_failed", exc_info=fault)
+                done = 0
+            if not done:
+                await self._runtime.sleep(IDLE_SECONDS)
+
+    async def _slice(self, job: Row) -> int:
+        async with self._database.read() as connection:
+            chunks = await connection.execute(
+                sa.select(IMPORT_CHUNKS)
+                .where(IMPORT_CHUNKS.c.import_id == job.import_id)
+                .order_by(IMPORT_CHUNKS.c.chunk)
+                .limit(1)
+            )
+        if not chunks:
+            await self._finish(job.import_id)
+            return 0
+        sealed = self._vault.open_bytes(bytes(chunks[0].sealed), _place(job.import_id, chunks[0].chunk))
+        rows = msgspec.json.decode(sealed, type=list[RawRow])
+        outcomes = await self._judge(self._kinds[job.kind], job, rows)
+        await self._record(job, chunks[0].chunk, outcomes)
+        return len(rows)
+
+    async def _judge(self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]) -> dict[int, Outcome]:
+        context = msgspec.json.decode(job.context, type=_Context)
+        outcomes: dict[int, Outcome] = {}
+        parsed: dict[int, Any] = {}
+        for raw in rows:
+            row = parse_row(raw, kind.row_type)
+            if isinstance(row, Refusal):
+                outcomes[raw.number] = row
+            else:
+                parsed[raw.number] = row
+        prepared = None
+        if kind.prepare is not None and parsed:
+            async with self._database.read() as connection:
+                prepared = await kind.prepare(list(parsed.values()), connection)
+        commands: dict[int, Command] = {}
+        for number, row in parsed.items():
+            command = kind.to_command(row, _row_context(job, context, number, row, prepared))
+            if isinstance(command, Refusal):
+                outcomes[number] = command
+            else:
+                commands[number] = command
+        outcomes |= zip(commands, await self._execute(list(commands.values())), strict=True)
+        return dict(sorted(outcomes.items()))
+
+    async def _execute(self, commands: list[Command]) -> list[Outcome]:
+        """Outcomes in order; when one command is bad, each is asked again alone (their keys make it safe)."""
+        if not commands:
+            return []
+        try:
+            return await self._store.execute_bulk(commands)
+        except OverloadedError:
+            raise
+        except Exception as fault:
+            if self._failure(fault) is not Failure.COMMAND:
+                raise
+        outcomes: list[Outcome] = []
+        for command in commands:
+            try:
+                outcomes += await self._store.execute_bulk([command])
+            except OverloadedError:
+                raise
+            except Exception as fault:
+                if self._failure(fault) is not Failure.COMMAND:
+                    raise
+                log.error("import_row_failed", exc_info=fault)
+                outcomes.append(Refusal("ROW_FAILED"))
+        return outcomes
+
+    async def _record(self, job: Row, chunk: int, outcomes: Mapping[int, Outcome]) -> None:
+        accepted = sum(1 for outcome in outcomes.values() if isinstance(outcome, Done))
+        position = max(
+            (outcome.position for outcome in outcomes.values() if isinstance(outcome, Done)), default=0
+        )
+        async with self._database.begin() as connection:
+            left = await connection.execute(
+                sa.delete(IMPORT_CHUNKS)
+                .where(IMPORT_CHUNKS.c.import_id == job.import_id, IMPORT_CHUNKS.c.chunk == chunk)
+                .returning(IMPORT_CHUNKS.c.chunk)
+            )
+            if not left:
+                return
+            await connection.upsert(
+                IMPORT_ROWS,
+                [_outcome_row(job.import_id, number, outcome) for number, outcome in outcomes.items()],
+            )
+            await connection.execute(
+                sa.update(IMPORTS)
+                .where(IMPORTS.c.import_id == job.import_id)
+                .values(
+                    rows_accepted=IMPORTS.c.rows_accepted + accepted,
+                    rows_refused=IMPORTS.c.rows_refused + len(outcomes) - accepted,
+                    log_position=sa.case(
+                        (IMPORTS.c.log_position < position, position), else_=IMPORTS.c.log_position
+                    ),
+                )
+            )
+        await self._finish(job.import_id)
+
+    async def _finish(self, import_id: str) -> None:
+        remaining = sa.exists().where(IMPORT_CHUNKS.c.import_id == import_id)
+        async with self._database.begin() as connection:
+            await connection.execute(
+                sa.update(IMPORTS)
+                .where(IMPORTS.c.import_id == import_id, IMPORTS.c.state == "RUNNING", ~remaining)
+                .values(state="DONE", finished_at=self._clock.now())
+            )
+
+
+def parse_row(raw: RawRow, row_type: type[R]) -> R | Refusal:
+    """A row as its struct, or why it is none; the refusal never quotes a value."""
+    if raw.fault:
+        return Refusal(ROW_INVALID, rule=raw.fault, field=raw.field)
+    try:
+        return msgspec.convert(raw.data, row_type, strict=not raw.text)
+    except msgspec.ValidationError as fault:
+        return Refusal(ROW_INVALID, rule="VALIDATION_FAILED", field=fault_field(fault))
+
+
+def _limited(rows: Any) -> list[RawRow]:
+    found: list[RawRow] = []
+    for row in rows:
+        if len(found) >= MAX_ROWS:
+            raise ProblemError(Refusal("BODY_TOO_LARGE", rule="TOO_MANY_ROWS"))
+        found.append(row)
+    return found
+
+
+def _place(import_id: str, chunk: int) -> str:
+    return f"import:{import_id}:{chunk}"
+
+
+def _row_context(
+    job: Row, context: _Context, number: int, row: msgspec.Struct, prepared: Any
+) -> ImportContext:
+    digest = hashlib.sha256(msgspec.json.encode(row, order="deterministic")).digest()
+    return ImportContext(
+        job.import_id,
+        number,
+        job.organisation,
+        job.actor,
+        context.divisions,
+        context.parameters,
+        Metadata(
+            correlation=job.correlation,
+            causation=f"import:{job.import_id}",
+            actor=job.actor,
+            organisation=job.organisation,
+            campaign=context.campaign,
+        ),
+        IdempotencyKey(job.organisation, f"import_{job.kind}", f"{job.import_id}:{number}", digest),
+        prepared,
+    )
+
+
+def _outcome_row(import_id: str, number: int, outcome: Outcome) -> dict[str, Any]:
+    refusal = outcome if isinstance(outcome, Refusal) else Refusal("")
+    return {
+        "import_id": import_id,
+        "row_number": number,
+        "outcome": "accepted" if isinstance(outcome, Done) else "refused",
+        "code": refusal.code,
+        "rule": refusal.rule,
+        "field": refusal.field,
+    }

@@ -1,0 +1,104 @@
+"""What a service hands to a composition: a fixed definition, and a description made from ports.
+
+``services/<name>/app.py`` holds ``SERVICE = ServiceDefinition(…, describe=describe)`` and
+``create_app = lambda: production_app(SERVICE)``; the in-memory composition of tests and simulation takes the
+same ``SERVICE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.contracts.topics import Topic
+from shared.eventstore.commands import Store
+from shared.eventstore.database import Database
+from shared.eventstore.log import Log
+from shared.eventstore.tailing import Projection, Reaction
+from shared.eventstore.types import EventTypes
+from shared.kernel.clock import Clock, Runtime
+from shared.messaging.publication import Publication
+from shared.observability.metrics import ServiceMetrics
+from shared.security.vault import Vault
+from shared.web.imports import Imports
+from shared.web.settings import ServiceSettings
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything a service may touch of the outside, given to ``describe``."""
+
+    service: str
+    store: Store
+    database: Database
+    log: Log
+    clock: Clock
+    runtime: Runtime
+    vault: Vault
+    types: EventTypes
+    settings: ServiceSettings
+    metrics: ServiceMetrics
+    imports: Imports
+
+
+@dataclass(frozen=True)
+class ThinRoute:
+    """A hot route that bypasses FastAPI: one exact path, the same authentication, problems and metrics.
+
+    endpoint: reads the body itself (``shared.web.requests.parsed``) and checks its scope with
+    ``authorised(scope)(request)``. operation: its OpenAPI operation, written by hand; schemas:
+    components it refers to.
+    """
+
+    method: str
+    path: str
+    endpoint: Callable[[Request], Awaitable[Response]]
+    operation: Mapping[str, Any]
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+
+
+Gauges = Callable[[], Awaitable[None]]
+Check = Callable[[], Awaitable[str | None]]
+
+
+@dataclass(frozen=True)
+class ServiceDescription:
+    """A service wired to its ports.
+
+    checks: extra conditions of ``/readyz``, each a fault in a few words or None. gauges: called before
+    ``/metrics`` is rendered (money gauges). facts: shown by ``/readyz`` (the pack's id and digest).
+    """
+
+    routers: Sequence[APIRouter] = ()
+    thin: Sequence[ThinRoute] = ()
+    projections: Sequence[Projection] = ()
+    reactions: Sequence[Reaction] = ()
+    publications: Sequence[Publication] = ()
+    subscriptions: Sequence[Topic] = ()
+    checks: Sequence[Check] = ()
+    gauges: Sequence[Gauges] = ()
+    facts: Callable[[], Mapping[str, Any]] = dict
+
+
+@dataclass(frozen=True)
+class ServiceDefinition:
+    """A service before anything is opened.
+
+    title: Chinese first, English second. types: own events (with DayBegun) and received messages.
+    metadata: SQLAlchemy metadata of its read models. migrations: package holding the Alembic versions of
+    those read models, e.g. ``services.collection.migrations``.
+    """
+
+    name: str
+    title: str
+    types: EventTypes
+    describe: Callable[[Ports], ServiceDescription]
+    metadata: Sequence[sa.MetaData] = ()
+    migrations: str = ""
+    settings: type[ServiceSettings] = ServiceSettings
