@@ -147,6 +147,8 @@ class Page:
     commands: Sequence[Command]
     effects: Callable[[Connection], Awaitable[bool]] | None = None
     blind: Sequence[BlindAppend] = field(default=())
+    on_refusal: Callable[[Command, Refusal], Command | None] | None = None
+    """Called for each refused command; the command it answers is decided in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)

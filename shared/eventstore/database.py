@@ -11,14 +11,16 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-Row = sa.Row[Any]
+Row = sa.Row[*tuple[Any, ...]]
 
 
 class Connection(Protocol):
     """An open transaction. Everything on it commits or rolls back together."""
 
     async def execute(
-        self, statement: sa.Executable, parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+        self,
+        statement: sa.Executable,
+        parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
     ) -> Sequence[Row]:
         """All rows of the statement; an empty list when it returns none."""
         ...

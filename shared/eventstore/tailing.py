@@ -1,24 +1,26 @@
-"""Readers of the log: projections (read models) and reactions (our facts and received messages to commands)."""
+"""Readers of the log: projections (read models) and reactions (facts and received messages to commands)."""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import sqlalchemy as sa
 
-from shared.eventstore.commands import Command
+from shared.eventstore.commands import Command, IdempotencyKey
 from shared.eventstore.database import Connection
 from shared.eventstore.streams import Metadata
+from shared.kernel.errors import Refusal
 
-E = TypeVar("E", bound=msgspec.Struct, covariant=True)
+E_co = TypeVar("E_co", bound=msgspec.Struct, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded(Generic[E]):
+class Recorded(Generic[E_co]):
     """A row of the log, payload decoded to the newest schema.
 
     ``event`` is one of our events or, in a ``received:`` stream, a contract message of another service.
@@ -30,7 +32,7 @@ class Recorded(Generic[E]):
     era: int
     stream: str
     version: int
-    event: E
+    event: E_co
     metadata: Metadata
     occurred_at: dt.datetime
     recorded_at: dt.datetime
@@ -82,3 +84,22 @@ class Reaction(Protocol):
     def key(self, recorded: Recorded[Any]) -> str:
         """What must stay in order behind a dead letter: usually the person, village or voucher."""
         ...
+
+
+@runtime_checkable
+class AnswersRefusals(Protocol):
+    """A reaction that answers a refusal of one of its commands, e.g. by recording the difference."""
+
+    def on_refusal(self, recorded: Recorded[Any], command: Command, refusal: Refusal) -> Command | None:
+        """The command to decide in the same transaction, or None."""
+        ...
+
+
+def derived_key(recorded: Recorded[Any], operation: str, target: str = "") -> IdempotencyKey:
+    """The key of a command that follows from a fact: the same fact and target give the same key for ever.
+
+    target: what tells several commands of one operation apart, e.g. a person id. The organisation is empty:
+    no caller of the HTTP API can use such a key.
+    """
+    key = f"{recorded.event_id}/{target}" if target else recorded.event_id
+    return IdempotencyKey("", operation, key, hashlib.sha256(f"{operation}\n{key}".encode()).digest())

@@ -1,0 +1,79 @@
+"""What batches and pages share: what commands need, their facts, their rows, the positions they got."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from shared.eventstore.commands import Command, Done, FactSource, Outcome, RowWrite
+from shared.eventstore.database import Connection
+from shared.eventstore.decision import Facts, Plan
+from shared.eventstore.log import KeyId, StreamKey, Verdict
+from shared.eventstore.metrics import WriterMetrics
+from shared.kernel.errors import Refusal
+
+
+def needs(commands: Iterable[Command]) -> tuple[list[StreamKey], list[KeyId]]:
+    """Streams and idempotency keys of all commands, each once."""
+    streams: dict[StreamKey, None] = {}
+    keys: dict[KeyId, None] = {}
+    for command in commands:
+        for stream in command.streams:
+            streams[stream.era, stream.id] = None
+        if command.key is not None:
+            keys[command.key.organisation, command.key.operation, command.key.key] = None
+    return list(streams), list(keys)
+
+
+async def load_facts(connection: Connection, commands: Iterable[Command]) -> Facts:
+    """One query per source for all commands."""
+    sources: dict[int, tuple[FactSource, dict[Hashable, None]]] = {}
+    for command in commands:
+        for source, keys in command.facts:
+            wanted = sources.setdefault(id(source), (source, {}))[1]
+            wanted.update(dict.fromkeys(keys))
+    return {
+        number: await source.load(connection, list(wanted)) for number, (source, wanted) in sources.items()
+    }
+
+
+async def write_rows(connection: Connection, rows: Sequence[RowWrite]) -> None:
+    """Upsert rows table by table, by primary key: two writers lock them in one order."""
+    groups: dict[tuple[str, tuple[str, ...]], list[RowWrite]] = {}
+    for row in rows:
+        groups.setdefault((row.table.fullname, tuple(sorted(row.row))), []).append(row)
+    for _, group in sorted(groups.items(), key=lambda item: item[0]):
+        table = group[0].table
+        keys = [column.name for column in table.primary_key.columns]
+        ordered = sorted(group, key=lambda write: [write.row[key] for key in keys])
+        await connection.upsert(table, [write.row for write in ordered])
+
+
+def event_positions(plan: Plan, verdict: Verdict) -> list[int]:
+    """Position of each event of the proposal; 0 for events of lost groups."""
+    positions: list[int] = []
+    following = verdict.first
+    for event in plan.proposal.events:
+        if event.group in verdict.lost:
+            positions.append(0)
+        else:
+            positions.append(following)
+            following += 1
+    return positions
+
+
+def joined(answer: Outcome) -> Outcome:
+    """What a caller gets that joined another with the same key."""
+    if isinstance(answer, Done):
+        return Done(answer.response, answer.status, answer.position, replayed=True)
+    return answer
+
+
+def record_outcome(metrics: WriterMetrics, command: Command, answer: Outcome | BaseException) -> None:
+    """Count an answered command."""
+    if isinstance(answer, Refusal):
+        metrics.command(command.operation, "refused")
+        metrics.refusal(answer.code)
+    elif isinstance(answer, Done):
+        metrics.command(command.operation, "replayed" if answer.replayed else "accepted")
+    else:
+        metrics.command(command.operation, "failed")

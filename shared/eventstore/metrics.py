@@ -1,0 +1,70 @@
+"""What the writer tells about itself; shared.observability implements it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class WriterMetrics(Protocol):
+    """Sinks of the writer's measurements (INTERFACES: metrics)."""
+
+    def append_batch(self, size: int, seconds: float, lock_wait_seconds: float) -> None:
+        """A committed transaction: events written, its duration, its wait for the append lock."""
+        ...
+
+    def queue_depth(self, commands: int) -> None:
+        """Commands waiting for the writer."""
+        ...
+
+    def command(self, operation: str, outcome: str) -> None:
+        """A command was answered: accepted, replayed, refused or failed."""
+        ...
+
+    def refusal(self, code: str) -> None:
+        """A command was refused with a code."""
+        ...
+
+
+class NoMetrics:
+    """Measures nothing: tests and simulation."""
+
+    def append_batch(self, size: int, seconds: float, lock_wait_seconds: float) -> None:  # noqa: ARG002
+        return
+
+    def queue_depth(self, commands: int) -> None:  # noqa: ARG002
+        return
+
+    def command(self, operation: str, outcome: str) -> None:  # noqa: ARG002
+        return
+
+    def refusal(self, code: str) -> None:  # noqa: ARG002
+        return
+
+
+class TailMetrics(Protocol):
+    """Sinks of the readers' measurements."""
+
+    def projection_lag(self, projection: str, seconds: float) -> None:
+        """Age of the oldest event a projection has not applied; 0 when there is none."""
+        ...
+
+    def reader_failed(self, reader: str, error: str) -> None:
+        """A projection or reaction could not go on for now; error is the exception's class."""
+        ...
+
+    def dead_letter(self, kind: str, name: str) -> None:
+        """A message or an event went to the dead letters."""
+        ...
+
+
+class NoTailMetrics:
+    """Measures nothing: tests and simulation."""
+
+    def projection_lag(self, projection: str, seconds: float) -> None:  # noqa: ARG002
+        return
+
+    def reader_failed(self, reader: str, error: str) -> None:  # noqa: ARG002
+        return
+
+    def dead_letter(self, kind: str, name: str) -> None:  # noqa: ARG002
+        return

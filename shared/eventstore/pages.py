@@ -1,0 +1,192 @@
+"""A page: commands, blind appends and effects in one transaction, written whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.eventstore.batch import event_positions, joined, load_facts, needs, write_rows
+from shared.eventstore.commands import Command, Done, Outcome, Page, StaleCheckpointError
+from shared.eventstore.decision import CONCURRENT_CHANGE, KEY_REUSED, BatchDecider, Plan, Task, decide_batch
+from shared.eventstore.log import (
+    Failure,
+    Log,
+    LogTransaction,
+    ReceivedEvent,
+    Verdict,
+    encode_metadata,
+)
+from shared.eventstore.types import EventTypes
+from shared.kernel.clock import Clock, Runtime
+from shared.kernel.errors import ProblemError, Refusal
+
+PAGE_ROUNDS = 8
+"""How often a page is tried when somebody else changed one of its streams."""
+
+
+class _LostError(Exception):
+    """Somebody changed a stream, or a guard is taken: roll back and decide the page again."""
+
+    def __init__(self, plan: Plan, verdict: Verdict) -> None:
+        super().__init__()
+        self.plan = plan
+        self.verdict = verdict
+
+
+class _PreviewError(Exception):
+    """Roll back a page that was only to be looked at."""
+
+
+@dataclass(slots=True)
+class PageResult:
+    """Outcomes in the order of the page's commands, and what was written."""
+
+    outcomes: list[Outcome]
+    events: int = 0
+    position: int = 0
+    lock_wait_seconds: float = 0.0
+
+
+class PageRun:
+    """One page in the writer's hands."""
+
+    def __init__(self, page: Page, future: asyncio.Future[list[Outcome]], preview: bool) -> None:
+        self.page = page
+        self.future = future
+        self.decided: list[tuple[Command, Outcome]] = []
+        self._preview = preview
+        self._refused: dict[int, Refusal] = {}  # id of a command -> what its taken guard answers
+
+    def settle(self, answer: list[Outcome] | BaseException) -> None:
+        """Answer the caller; one that has gone away is no matter."""
+        if self.future.done():
+            return
+        if isinstance(answer, BaseException):
+            self.future.set_exception(answer)
+        else:
+            self.future.set_result(answer)
+
+    async def execute(self, log: Log, types: EventTypes, clock: Clock, runtime: Runtime) -> PageResult:
+        """Try until nobody interferes. Raises a command's exception, StaleCheckpointError, or the problem
+        CONCURRENT_CHANGE."""
+        for _ in range(PAGE_ROUNDS):
+            result = PageResult([])
+            try:
+                async with log.transaction() as transaction:
+                    result = await self._attempt(transaction, types, clock, runtime)
+                    if self._preview:
+                        raise _PreviewError
+            except _PreviewError:
+                return result
+            except _LostError as lost:
+                self._note_taken(lost)
+            except Exception as error:
+                if log.failure(error) is not Failure.TRANSIENT:
+                    raise
+            else:
+                return result
+        raise ProblemError(CONCURRENT_CHANGE)
+
+    def _note_taken(self, lost: _LostError) -> None:
+        for decided in lost.plan.decided:
+            for index, refusal in decided.guards:
+                if index in lost.verdict.taken_guards:
+                    self._refused[id(decided.task.command)] = refusal
+
+    async def _attempt(
+        self, transaction: LogTransaction, types: EventTypes, clock: Clock, runtime: Runtime
+    ) -> PageResult:
+        page, connection = self.page, transaction.connection
+        if page.effects is not None and not await page.effects(connection):
+            raise StaleCheckpointError
+        tasks = [Task(command, None) for command in page.commands]
+        plan, extra = await self._decide(transaction, tasks, types, clock, runtime)
+        verdict = Verdict(0)
+        if not self._preview:
+            await write_rows(connection, plan.rows())
+            if plan.proposal or plan.rows():
+                verdict = await transaction.append(plan.proposal)
+            if verdict.lost:
+                raise _LostError(plan, verdict)
+        self._answer(plan, verdict)
+        last = verdict.first + len(plan.proposal.events) - 1 if plan.proposal.events else 0
+        if page.blind and not self._preview:
+            now = clock.now()
+            last = await transaction.append_received(
+                [
+                    ReceivedEvent(runtime.new_id(), fact, encode_metadata(fact.metadata), now)
+                    for fact in page.blind
+                ]
+            )
+        self.decided = [(task.command, _outcome(task)) for task in (*tasks, *extra)]
+        written = len(plan.proposal.events) + len(page.blind)
+        return PageResult([_outcome(task) for task in tasks], written, last, verdict.lock_wait_seconds)
+
+    async def _decide(
+        self,
+        transaction: LogTransaction,
+        tasks: Sequence[Task],
+        types: EventTypes,
+        clock: Clock,
+        runtime: Runtime,
+    ) -> tuple[Plan, list[Task]]:
+        """Decide the commands, then those that answer a refusal. Raises the first exception of a command."""
+        commands = [task.command for task in tasks]
+        history = await transaction.load(*needs(commands))
+        facts = dict(await load_facts(transaction.connection, commands))
+        decider = BatchDecider(history, facts, types, clock.now(), runtime.new_id)
+        for task in tasks:
+            self._add(decider, task)
+        follow = self._follow(decider.plan)
+        if follow:
+            commands = [task.command for task in follow]
+            decider.add_history(await transaction.load(*needs(commands)))
+            for number, known in (await load_facts(transaction.connection, commands)).items():
+                facts[number] = {**facts.get(number, {}), **known}
+            for task in follow:
+                self._add(decider, task)
+        plan = decide_batch(decider, ())
+        for _, answer in plan.answered:
+            if isinstance(answer, BaseException):
+                raise answer
+        for task in plan.deferred:
+            plan.answered.append((task, KEY_REUSED))
+        return plan, follow
+
+    def _add(self, decider: BatchDecider, task: Task) -> None:
+        refusal = self._refused.get(id(task.command))
+        if refusal is None:
+            decider.add(task)
+        else:
+            decider.plan.answered.append((task, refusal))
+
+    def _follow(self, plan: Plan) -> list[Task]:
+        on_refusal = self.page.on_refusal
+        if on_refusal is None:
+            return []
+        refused = [(task, answer) for task, answer in plan.answered if isinstance(answer, Refusal)]
+        refused += [(item.task, item.outcome) for item in plan.decided if isinstance(item.outcome, Refusal)]
+        order = {id(command): number for number, command in enumerate(self.page.commands)}
+        refused.sort(key=lambda item: order[id(item[0].command)])
+        answers = [on_refusal(task.command, refusal) for task, refusal in refused]
+        return [Task(command, None) for command in answers if command is not None]
+
+    def _answer(self, plan: Plan, verdict: Verdict) -> None:
+        positions = event_positions(plan, verdict)
+        for task, answer in plan.answered:
+            task.settle(answer)
+        for decided in plan.decided:
+            outcome = decided.outcome
+            if isinstance(outcome, Done) and decided.last_event >= 0:
+                outcome = Done(outcome.response, outcome.status, positions[decided.last_event])
+            decided.task.settle(outcome)
+            for joiner in decided.joiners:
+                joiner.settle(joined(outcome))
+
+
+def _outcome(task: Task) -> Outcome:
+    answer = task.answer
+    if answer is None or isinstance(answer, BaseException):
+        raise RuntimeError("a page left a command unanswered")
+    return answer

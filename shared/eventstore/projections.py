@@ -1,0 +1,189 @@
+"""Read models: one tail of the log feeds all projections; rows and checkpoints commit together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_checkpoints
+from shared.eventstore.commands import StaleCheckpointError
+from shared.eventstore.log import Log, TailPage
+from shared.eventstore.metrics import NoTailMetrics, TailMetrics
+from shared.eventstore.tailing import Projection
+from shared.kernel.clock import Runtime
+
+PAGE = 1000
+"""Events of a page."""
+
+
+class Announces(Protocol):
+    """A writer in this process that says when it committed."""
+
+    def subscribe(self, listener: Any) -> None:
+        """Call ``listener`` with the last position."""
+        ...
+
+
+def checkpoint_name(projection: Projection) -> str:
+    """Under which a projection's checkpoint is kept."""
+    return f"projection:{projection.name}"
+
+
+class ProjectionRunner:
+    """Steps the projections of a service.
+
+    A projection that raises is left where it stands (the others go on) and is tried again on later passes;
+    ``failures`` names it with the exception's class.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        projections: Sequence[Projection],
+        runtime: Runtime,
+        metrics: TailMetrics | None = None,
+        announcer: Announces | None = None,
+        page: int = PAGE,
+        poll_seconds: float = 0.25,
+    ) -> None:
+        names = [projection.name for projection in projections]
+        if len(set(names)) != len(names):
+            raise ValueError("two projections have one name")
+        self.failures: dict[str, str] = {}
+        self._log = log
+        self._projections = list(projections)
+        self._types = {projection.name: log.types.names(projection.handles) for projection in projections}
+        self._runtime = runtime
+        self._metrics = metrics or NoTailMetrics()
+        self._page = page
+        self._poll_seconds = poll_seconds
+        self._wake = Wake(runtime, poll_seconds)
+        self._positions: dict[str, int] = dict.fromkeys(names, 0)
+        if announcer is not None:
+            announcer.subscribe(self._wake.ring)
+
+    def position(self) -> int:
+        """Up to where every projection was last seen to be; very large when there is none."""
+        return min(self._positions.values(), default=2**63 - 1)
+
+    async def run_once(self) -> int:
+        """One page for every projection that is behind; answers how many events were applied."""
+        if not self._projections:
+            return 0
+        async with self._log.database.read() as connection:
+            stored = await read_checkpoints(connection, [checkpoint_name(p) for p in self._projections])
+        groups: dict[int, list[Projection]] = defaultdict(list)
+        for projection in self._projections:
+            position = stored[checkpoint_name(projection)].position
+            self._positions[projection.name] = position
+            groups[position].append(projection)
+        handled = 0
+        for position in sorted(groups):
+            handled += await self._advance(position, groups[position])
+        return handled
+
+    async def _advance(self, position: int, group: list[Projection]) -> int:
+        wanted = frozenset().union(*(self._types[projection.name] for projection in group))
+        page = await self._log.read_page(position, self._page, wanted)
+        if page.scanned == position:
+            return 0
+        try:
+            await self._apply(position, page, group)
+        except StaleCheckpointError:
+            return 0
+        except Exception as error:  # noqa: BLE001 - reported; the others go on
+            if len(group) > 1:
+                return sum([await self._advance(position, [projection]) for projection in group])
+            self.failures[group[0].name] = type(error).__name__
+            self._metrics.reader_failed(checkpoint_name(group[0]), type(error).__name__)
+            return 0
+        for projection in group:
+            self._positions[projection.name] = page.scanned
+            self.failures.pop(projection.name, None)
+        # A page of events nobody handles is progress too: the caller must come again.
+        return max(len(page.events), 1)
+
+    async def _apply(self, position: int, page: TailPage, group: list[Projection]) -> None:
+        moves = {
+            checkpoint_name(projection): (Checkpoint(position), Checkpoint(page.scanned))
+            for projection in group
+        }
+        async with self._log.database.begin() as connection:
+            if not await move_checkpoints(connection, moves):
+                raise StaleCheckpointError
+            for projection in group:
+                events = [item for item in page.events if isinstance(item.event, projection.handles)]
+                if events:
+                    await projection.apply(connection, events)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Step until told to stop: at once when the writer rang, else by polling."""
+        while not stop.is_set():
+            try:
+                handled = await self.run_once()
+                if not handled:
+                    await self._report_lag()
+            except Exception as error:  # noqa: BLE001 - reported and outlived
+                self._metrics.reader_failed("projections", type(error).__name__)
+                handled = 0
+            if not handled:
+                await self._wake.wait(stop)
+
+    async def _report_lag(self) -> None:
+        for position in set(self._positions.values()):
+            lag = await self._log.lag_seconds(position)
+            for name, known in self._positions.items():
+                if known == position:
+                    self._metrics.projection_lag(name, lag)
+
+    async def caught_up(self, position: int, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - business answer
+        """Wait until all read models contain ``position`` (Min-Log-Position); False when time is up.
+
+        Works in a process that does not run the projections itself: it asks the database.
+        """
+        deadline = self._runtime.monotonic() + timeout
+        while True:
+            if self.position() >= position:
+                return True
+            async with self._log.database.read() as connection:
+                names = [checkpoint_name(projection) for projection in self._projections]
+                stored = await read_checkpoints(connection, names)
+            for projection in self._projections:
+                known = stored[checkpoint_name(projection)].position
+                self._positions[projection.name] = max(known, self._positions[projection.name])
+            if self.position() >= position:
+                return True
+            if self._runtime.monotonic() >= deadline:
+                return False
+            await self._runtime.sleep(0.01)
+
+
+class Wake:
+    """A bell between the writer and a reader in one process, with polling beside it."""
+
+    def __init__(self, runtime: Runtime, poll_seconds: float) -> None:
+        self._runtime = runtime
+        self._poll_seconds = poll_seconds
+        self._rung = asyncio.Event()
+
+    def ring(self, _position: int) -> None:
+        """The log has grown."""
+        self._rung.set()
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Until rung, told to stop, or the polling interval is over."""
+        waits = [
+            self._runtime.start(self._rung.wait(), "wake"),
+            self._runtime.start(stop.wait(), "stop"),
+            self._runtime.start(self._runtime.sleep(self._poll_seconds), "poll"),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        self._rung.clear()

@@ -1,0 +1,321 @@
+"""The one writer task of a process (commands.Store): loads, decides and commits for many commands at once.
+
+Three lanes take turns: single commands (whatever is queued, up to a cap, no linger), pages (a transaction of
+their own) and bulk (at most 500 events a lock), so that no lane starves and singles never wait for more than
+one page or one bulk slice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from shared.eventstore.batch import event_positions, joined, load_facts, needs, record_outcome, write_rows
+from shared.eventstore.commands import Command, Done, Outcome, Page
+from shared.eventstore.decision import (
+    CONCURRENT_CHANGE,
+    BatchDecider,
+    Decided,
+    Facts,
+    Plan,
+    Task,
+    decide_batch,
+)
+from shared.eventstore.log import Failure, Log, Verdict
+from shared.eventstore.metrics import NoMetrics, WriterMetrics
+from shared.eventstore.pages import PageRun
+from shared.eventstore.types import EventTypes
+from shared.kernel.clock import Clock, Runtime
+from shared.kernel.errors import OverloadedError
+
+ROUNDS = 5
+"""How often a command that lost a race is decided before CONCURRENT_CHANGE."""
+
+
+class _UndoneError(Exception):
+    """A group with rows lost its race: the transaction is rolled back, the others are decided again."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+
+class Writer:
+    """See the module and commands.Store.
+
+    queue: single commands that may wait; beyond it OverloadedError. cap: singles in a batch.
+    bulk_rows: events a bulk slice writes under one lock.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        clock: Clock,
+        runtime: Runtime,
+        types: EventTypes,
+        metrics: WriterMetrics | None = None,
+        queue: int = 1024,
+        cap: int = 256,
+        bulk_rows: int = 500,
+    ) -> None:
+        self.log = log
+        self._clock = clock
+        self._runtime = runtime
+        self._types = types
+        self._metrics = metrics or NoMetrics()
+        self._queue = queue
+        self._cap = cap
+        self._bulk_rows = bulk_rows
+        self._singles: deque[Task] = deque()
+        self._bulk: deque[Task] = deque()
+        self._pages: deque[PageRun] = deque()
+        self._wake = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+        self._closing = False
+        self._listeners: list[Callable[[int], None]] = []
+
+    async def start(self) -> None:
+        """Start the writer task; harmless when it runs."""
+        if self._work is None:
+            self._closing = False
+            self._work = self._runtime.start(self._run(), "eventstore-writer")
+
+    async def stop(self) -> None:
+        """Finish what is queued, then stop. New commands get OverloadedError."""
+        self._closing = True
+        self._wake.set()
+        if self._work is not None:
+            await self._work
+            self._work = None
+
+    def subscribe(self, listener: Callable[[int], None]) -> None:
+        """Call ``listener`` with the last position after each commit: wakes readers in this process."""
+        self._listeners.append(listener)
+
+    async def execute(self, command: Command) -> Outcome:
+        """See Store.execute."""
+        self._check_open()
+        if len(self._singles) >= self._queue:
+            raise OverloadedError
+        future = self._enqueue(self._singles, command)
+        self._wake.set()
+        return await future
+
+    async def execute_bulk(self, commands: Sequence[Command]) -> list[Outcome]:
+        """See Store.execute_bulk. The first exception of a command is raised when all have been answered."""
+        self._check_open()
+        futures = [self._enqueue(self._bulk, command) for command in commands]
+        self._wake.set()
+        answers = await asyncio.gather(*futures, return_exceptions=True)
+        outcomes: list[Outcome] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            outcomes.append(answer)
+        return outcomes
+
+    async def execute_page(self, page: Page) -> list[Outcome]:
+        """See Store.execute_page. An exception of one command fails the page: nothing of it is written."""
+        return await self._run_page(page, preview=False)
+
+    async def preview_page(self, page: Page) -> list[Outcome]:
+        """What ``execute_page`` would answer now, with nothing written (positions are 0)."""
+        return await self._run_page(page, preview=True)
+
+    async def _run_page(self, page: Page, *, preview: bool) -> list[Outcome]:
+        self._check_open()
+        run = PageRun(page, asyncio.get_running_loop().create_future(), preview)
+        self._pages.append(run)
+        self._wake.set()
+        return await run.future
+
+    async def guard_holders(self, kind: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """See Store.guard_holders."""
+        return await self.log.guard_holders(kind, keys)
+
+    def _check_open(self) -> None:
+        if self._closing or self._work is None or self._work.done():
+            raise OverloadedError
+
+    def _enqueue(self, lane: deque[Task], command: Command) -> asyncio.Future[Outcome]:
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        lane.append(Task(command, future))
+        return future
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                if self._singles:
+                    await self._batch(self._take(self._singles, self._cap), self._singles, None)
+                if self._pages:
+                    await self._page(self._pages.popleft())
+                if self._bulk:
+                    tasks = self._take(self._bulk, self._bulk_rows)
+                    await self._batch(tasks, self._bulk, self._bulk_rows)
+                if not (self._singles or self._pages or self._bulk):
+                    if self._closing:
+                        return
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """The task ends with work in hand only when it is cancelled: nobody may wait for ever."""
+        for task in (*self._singles, *self._bulk):
+            task.settle(OverloadedError())
+        for run in self._pages:
+            run.settle(OverloadedError())
+        self._singles.clear()
+        self._bulk.clear()
+        self._pages.clear()
+
+    def _take(self, lane: deque[Task], limit: int) -> list[Task]:
+        self._metrics.queue_depth(len(self._singles) + len(self._bulk))
+        return [lane.popleft() for _ in range(min(limit, len(lane)))]
+
+    async def _batch(self, tasks: list[Task], lane: deque[Task], row_limit: int | None) -> None:
+        """One transaction; on an error of the database the batch is retried in halves."""
+        try:
+            again = await self._attempt(tasks, row_limit)
+        except asyncio.CancelledError:
+            for task in tasks:
+                if task.answer is None:
+                    task.settle(OverloadedError())
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to the caller whose command it is
+            await self._isolate(error, [task for task in tasks if task.answer is None], lane, row_limit)
+        else:
+            lane.extendleft(reversed(again))
+
+    async def _isolate(
+        self, error: Exception, tasks: list[Task], lane: deque[Task], row_limit: int | None
+    ) -> None:
+        """Find the command that is to blame. Neighbours of a bad one are decided and committed without it."""
+        failure = self.log.failure(error)
+        if failure is Failure.CONNECTION:
+            # Nobody knows whether the commit happened: only an idempotency key makes asking again safe.
+            for task in tasks:
+                task.attempts += 1
+                if task.command.key is None or task.attempts > 1:
+                    self._answer(task, error)
+            lane.extendleft(task for task in reversed(tasks) if task.answer is None)
+        elif failure is Failure.TRANSIENT and all(task.attempts < ROUNDS for task in tasks):
+            for task in tasks:
+                task.attempts += 1
+            lane.extendleft(reversed(tasks))
+        elif len(tasks) == 1:
+            self._answer(tasks[0], error)
+        elif tasks:
+            half = len(tasks) // 2
+            await self._batch(tasks[:half], lane, row_limit)
+            await self._batch(tasks[half:], lane, row_limit)
+
+    async def _attempt(self, tasks: list[Task], row_limit: int | None) -> list[Task]:
+        """Load, decide, commit; answers the tasks to be decided again."""
+        started = self._runtime.monotonic()
+        decider = await self._prepare(tasks)
+        plan = decide_batch(decider, tasks, row_limit)
+        for task, answer in plan.answered:
+            self._answer(task, answer)
+        verdict, raced = await self._commit(plan)
+        again = self._settle(plan, verdict, raced)
+        written = sum(1 for event in plan.proposal.events if event.group not in verdict.lost)
+        if written:
+            elapsed = self._runtime.monotonic() - started
+            self._metrics.append_batch(written, elapsed, verdict.lock_wait_seconds)
+            self._announce(verdict.first + written - 1)
+        return again + plan.deferred + plan.rest
+
+    async def _prepare(self, tasks: Iterable[Task]) -> BatchDecider:
+        commands = [task.command for task in tasks]
+        streams, keys = needs(commands)
+        history = await self.log.load(streams, keys)
+        facts: Facts = {}
+        if any(command.facts for command in commands):
+            async with self.log.database.read() as connection:
+                facts = await load_facts(connection, commands)
+        return BatchDecider(history, facts, self._types, self._clock.now(), self._runtime.new_id)
+
+    async def _commit(self, plan: Plan) -> tuple[Verdict, frozenset[int]]:
+        """Write the plan; answers the verdict and the groups among the losers that lost a race."""
+        rows = plan.rows()
+        if not rows:
+            if not plan.proposal:
+                return Verdict(0), frozenset()
+            verdict = await self.log.append(plan.proposal)
+            return verdict, _raced(plan, verdict)
+        with_rows = {decided.group for decided in plan.decided if decided.rows}
+        try:
+            async with self.log.transaction() as transaction:
+                await write_rows(transaction.connection, rows)
+                verdict = await transaction.append(plan.proposal)
+                if verdict.lost & with_rows:
+                    raise _UndoneError(verdict)
+                return verdict, _raced(plan, verdict)
+        except _UndoneError as undone:
+            everyone = frozenset(decided.group for decided in plan.decided)
+            verdict = Verdict(undone.verdict.first, everyone, undone.verdict.taken_guards)
+            return verdict, _raced(plan, undone.verdict)
+
+    def _settle(self, plan: Plan, verdict: Verdict, raced: frozenset[int]) -> list[Task]:
+        """Answer winners and whoever met a taken guard; the other losers are decided again."""
+        positions = event_positions(plan, verdict)
+        again: list[Task] = []
+        for decided in plan.decided:
+            answer = self._final(decided, verdict, raced, positions)
+            if answer is None:
+                again += [decided.task, *decided.joiners]
+                continue
+            self._answer(decided.task, answer)
+            for joiner in decided.joiners:
+                self._answer(joiner, joined(answer))
+        return again
+
+    def _final(
+        self, decided: Decided, verdict: Verdict, raced: frozenset[int], positions: Sequence[int]
+    ) -> Outcome | None:
+        answer = decided.outcome
+        if decided.group not in verdict.lost:
+            if isinstance(answer, Done) and decided.last_event >= 0:
+                return Done(answer.response, answer.status, positions[decided.last_event], answer.replayed)
+            return answer
+        for index, refusal in decided.guards:
+            if index in verdict.taken_guards:
+                return refusal
+        if decided.group in raced:
+            decided.task.attempts += 1
+        return CONCURRENT_CHANGE if decided.task.attempts >= ROUNDS else None
+
+    def _answer(self, task: Task, answer: Outcome | BaseException) -> None:
+        record_outcome(self._metrics, task.command, answer)
+        task.settle(answer)
+
+    def _announce(self, position: int) -> None:
+        for listener in self._listeners:
+            listener(position)
+
+    async def _page(self, run: PageRun) -> None:
+        started = self._runtime.monotonic()
+        try:
+            result = await run.execute(self.log, self._types, self._clock, self._runtime)
+        except asyncio.CancelledError:
+            run.settle(OverloadedError())
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to the caller whose page it is
+            run.settle(error)
+            return
+        for command, outcome in run.decided:
+            record_outcome(self._metrics, command, outcome)
+        if result.events:
+            elapsed = self._runtime.monotonic() - started
+            self._metrics.append_batch(result.events, elapsed, result.lock_wait_seconds)
+            self._announce(result.position)
+        run.settle(result.outcomes)
+
+
+def _raced(plan: Plan, verdict: Verdict) -> frozenset[int]:
+    """Lost groups without a taken guard: a guard answers one of them for good, so that is progress."""
+    return verdict.lost - {plan.proposal.guards[index].group for index in verdict.taken_guards}
