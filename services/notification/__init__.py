@@ -1,0 +1,1 @@
+"""Notification (公示、提醒、通报、监督): notices with objections, progress, reminders, supervision."""

@@ -1,0 +1,189 @@
+"""Read models of progress. Messages of different topics come in any order, so each fills its own columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.contracts.collection import (
+    CampaignOpenedV1,
+    CampaignWindowExtendedV1,
+    CollectionTargetAssignedV1,
+    ContributionAssessedV1,
+    PaymentReceivedV1,
+    RefundPaidV1,
+    TreasuryEntryConfirmedV1,
+)
+from shared.contracts.registration import BookkeepingPostedV1
+from shared.eventstore.database import Connection
+from shared.eventstore.tailing import Recorded
+from shared.kernel.insurance import GOVERNMENT, Payer
+
+metadata = sa.MetaData()
+
+campaign_table = sa.Table(
+    "progress_campaign",
+    metadata,
+    sa.Column("campaign", sa.String(20), primary_key=True),
+    sa.Column("window_from", sa.Date, nullable=False),
+    sa.Column("window_to", sa.Date, nullable=False),
+)
+
+target_table = sa.Table(
+    "progress_target",
+    metadata,
+    sa.Column("campaign", sa.String(20), primary_key=True),
+    sa.Column("division", sa.String(12), primary_key=True),
+    sa.Column("insurance", sa.String(10), primary_key=True),
+    sa.Column("persons", sa.BigInteger, nullable=False),
+    sa.Column("amount_fen", sa.BigInteger),
+    sa.Column("statistical_scope", sa.String(20), nullable=False),
+)
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0"))
+
+
+obligation_table = sa.Table(
+    "progress_obligation",
+    metadata,
+    sa.Column("campaign", sa.String(20), primary_key=True),
+    sa.Column("insurance", sa.String(10), primary_key=True),
+    sa.Column("person_id", sa.String(32), primary_key=True),
+    sa.Column("village", sa.String(12), nullable=False),
+    sa.Column("birth", sa.Date),
+    _count("assessed"),
+    _count("standard_fen"),
+    _count("personal_fen"),
+    _count("sponsored_fen"),
+    _count("government_fen"),
+    _count("paid_fen"),
+    sa.Index("progress_obligation_by_village", "campaign", "village", "insurance"),
+)
+
+stage_table = sa.Table(
+    "progress_stage",
+    metadata,
+    sa.Column("campaign", sa.String(20), primary_key=True),
+    sa.Column("village", sa.String(12), primary_key=True),
+    sa.Column("insurance", sa.String(10), primary_key=True),
+    sa.Column("stage", sa.String(16), primary_key=True),
+    _count("lines"),
+    _count("fen"),
+)
+
+
+class ProgressProjection:
+    """Who owes, who paid, and how far the money has come."""
+
+    name = "progress"
+    tables: Sequence[sa.Table] = (campaign_table, target_table, obligation_table, stage_table)
+    handles: tuple[type[msgspec.Struct], ...] = (
+        CampaignOpenedV1,
+        CampaignWindowExtendedV1,
+        CollectionTargetAssignedV1,
+        ContributionAssessedV1,
+        PaymentReceivedV1,
+        RefundPaidV1,
+        TreasuryEntryConfirmedV1,
+        BookkeepingPostedV1,
+    )
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """Runs of the same kind of message go to the database together."""
+        run: list[Any] = []
+        for recorded in events:
+            if run and type(run[0]) is not type(recorded.event):
+                await self._apply(connection, run)
+                run = []
+            run.append(recorded.event)
+        await self._apply(connection, run)
+
+    async def _apply(self, connection: Connection, run: Sequence[Any]) -> None:
+        match run[0]:
+            case CampaignOpenedV1():
+                await connection.upsert(campaign_table, [_campaign(each) for each in run])
+            case CampaignWindowExtendedV1():
+                for each in run:
+                    await connection.execute(
+                        sa.update(campaign_table)
+                        .where(campaign_table.c.campaign == each.campaign)
+                        .values(window_to=each.new_end)
+                    )
+            case CollectionTargetAssignedV1():
+                await connection.upsert(target_table, [_target(each) for each in run])
+            case ContributionAssessedV1():
+                await connection.upsert(obligation_table, [_assessed(each) for each in run])
+            case PaymentReceivedV1():
+                await connection.upsert(obligation_table, [_paid(each, each.fen) for each in run])
+            case RefundPaidV1():
+                rows = [_paid(each, 0) for each in run if not each.effective_payment_remains]
+                await connection.upsert(obligation_table, rows)
+                await connection.upsert(
+                    stage_table, [_stage(each, "REFUNDED", 1) for each in run], add=("lines", "fen")
+                )
+            case TreasuryEntryConfirmedV1():
+                rows = [_stage(each, "IN_TREASURY", each.count) for each in run]
+                await connection.upsert(stage_table, rows, add=("lines", "fen"))
+            case BookkeepingPostedV1():
+                rows = [_stage(each, "BOOKED", 1) for each in run]
+                await connection.upsert(stage_table, rows, add=("lines", "fen"))
+
+
+def _campaign(event: CampaignOpenedV1) -> dict[str, Any]:
+    return {"campaign": event.campaign, "window_from": event.window_from, "window_to": event.window_to}
+
+
+def _target(event: CollectionTargetAssignedV1) -> dict[str, Any]:
+    return {
+        "campaign": event.campaign,
+        "division": event.division,
+        "insurance": event.insurance.value,
+        "persons": event.persons,
+        "amount_fen": event.amount_fen,
+        "statistical_scope": event.statistical_scope,
+    }
+
+
+def _assessed(event: ContributionAssessedV1) -> dict[str, Any]:
+    person = sum(leg.fen for leg in event.legs if leg.payer is Payer.PERSON)
+    government = sum(leg.fen for leg in event.legs if leg.payer in GOVERNMENT)
+    return {
+        "campaign": event.campaign,
+        "insurance": event.insurance.value,
+        "person_id": event.person_id,
+        "village": event.village,
+        "birth": event.birth,
+        "assessed": 1,
+        "standard_fen": event.standard_fen,
+        "personal_fen": person,
+        "sponsored_fen": event.standard_fen - person - government,
+        "government_fen": government,
+    }
+
+
+def _paid(event: PaymentReceivedV1 | RefundPaidV1, fen: int) -> dict[str, Any]:
+    return {
+        "campaign": event.campaign,
+        "insurance": event.insurance.value,
+        "person_id": event.person_id,
+        "village": event.village,
+        "paid_fen": fen,
+    }
+
+
+def _stage(
+    event: RefundPaidV1 | TreasuryEntryConfirmedV1 | BookkeepingPostedV1, stage: str, lines: int
+) -> dict[str, Any]:
+    return {
+        "campaign": event.campaign,
+        "village": event.village,
+        "insurance": event.insurance.value,
+        "stage": stage,
+        "lines": lines,
+        "fen": event.fen,
+    }
