@@ -39,7 +39,7 @@ from deploy.local.provisioning import Addresses, provision
 SUPERVISOR = "supervisor"
 WATCH_SECONDS = 0.2
 STATE_SECONDS = 2.0
-DEATHS_BEFORE_READY = 5
+DEATHS_BEFORE_READY = 4
 READY_SECONDS = 180.0
 Choose = Callable[[Options, Layout, Addresses, str | None], list[Program]]
 

@@ -18,10 +18,10 @@ import pytest
 from deploy.local.control import down, status, supervisor_command, supervisor_of
 from deploy.local.layout import SERVICES, Broker, Layout, Options, State, read_state
 from deploy.local.postgres import PostgresServer
-from deploy.local.processes import StartFailed, free_port, read_pid_file, spawn, until
+from deploy.local.processes import StartFailed, free_port, python, read_pid_file, spawn, until
 from deploy.local.programs import Program, programs
 from deploy.local.provisioning import Addresses
-from deploy.local.supervisor import Supervisor
+from deploy.local.supervisor import Supervisor, parse
 
 HERE = str(Path(__file__).parent)
 
@@ -203,8 +203,6 @@ async def test_down_and_status_reach_a_supervisor_of_its_own(options: Options, t
         f"asyncio.run(supervise(Options(data=Path({str(options.data)!r})), small_programs('one')))\n",
         encoding="utf-8",
     )
-    from deploy.local.processes import python
-
     child = spawn([python(), script], log=tmp_path / "log")
     layout = Layout(options.data)
 
@@ -258,13 +256,9 @@ def test_kafka_is_handed_over_by_its_bootstrap_address(options: Options) -> None
 
 
 def test_the_supervisors_command_line_says_what_was_asked(options: Options) -> None:
-    from deploy.local.supervisor import parse
-
     asked = replace(options, broker=Broker.KAFKA, port_base=9101, rehearsal=False)
     said = [str(part) for part in supervisor_command(asked)[3:]]
     assert parse(said) == replace(asked, data=asked.data.resolve())
-        asked, data=asked.data.resolve()
-    )
 
 
 async def test_roles_can_do_what_they_need_and_no_more(options: Options) -> None:
@@ -288,6 +282,6 @@ async def test_roles_can_do_what_they_need_and_no_more(options: Options) -> None
         finally:
             for connection in (owner, service, auditor):
                 await connection.close()
-        elsewhere = addresses["collection"]["service"].replace("/collection", "/registration")
+        elsewhere = addresses["collection"]["service"].rpartition("/")[0] + "/registration"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await asyncpg.connect(elsewhere)
