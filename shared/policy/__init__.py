@@ -16,6 +16,8 @@ from shared.policy.assessment import (
     Leg,
     Outcome,
 )
+from shared.policy.checks import PackFault, TaskTotals, check_pack, task_table_faults, task_totals
+from shared.policy.comparing import PackChange, diff_packs
 from shared.policy.loading import PackInvalidError, load_file, load_pack, load_packs
 from shared.policy.model import Insurance, NoticeKind, Payer, PhaseKind, Reading
 from shared.policy.pack import Pack, PackRef, revise
@@ -32,14 +34,21 @@ __all__ = [
     "NoticeKind",
     "Outcome",
     "Pack",
+    "PackChange",
+    "PackFault",
     "PackInvalidError",
     "PackRef",
     "Payer",
     "PhaseKind",
     "Reading",
+    "TaskTotals",
     "assess",
+    "check_pack",
+    "diff_packs",
     "load_file",
     "load_pack",
     "load_packs",
     "revise",
+    "task_table_faults",
+    "task_totals",
 ]

@@ -42,7 +42,7 @@ def parse(text: str) -> Pack:
     try:
         raw = yaml.load(text, Loader=_StrictLoader)
         return Pack(msgspec.convert(raw, PackDocument, strict=True))
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+    except (yaml.YAMLError, msgspec.ValidationError, ValueError) as error:
         raise PackInvalidError(str(error)) from error
 
 

@@ -16,7 +16,8 @@ def assess_medical(sheet: Reckoning) -> Assessment:
     """Standard, relief and cover of a person who may be insured."""
     pack, request = sheet.pack, sheet.request
     medical = pack.document.medical
-    standard = pack.standard_fen
+    personal = medical.personal
+    standard = yuan(sheet.whole(personal.parameter) if personal.value is None else personal.value)
     sheet.explain("MEDICAL_STANDARD", medical.personal, {"standard_fen": standard})
     newborn = _is_newborn(sheet)
     late = not newborn and request.paid_at >= _late_from(sheet)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from shared.kernel.money import ZERO, Fen, yuan
+from shared.kernel.money import Fen, yuan
 from shared.policy.model import (
     AgeReference,
     Category,
@@ -23,6 +23,7 @@ from shared.policy.model import (
     Named,
     Notice,
     NoticeKind,
+    Number,
     PackDocument,
     Parameter,
     ParameterKind,
@@ -82,7 +83,6 @@ class Pack:
         self.tiers: tuple[int, ...] = tuple(tier.yuan for tier in document.pension.tiers)
         self.flow: tuple[FlowStep, ...] = document.flow
         self.task_table: TaskTable | None = document.task_table
-        self.standard_fen: Fen = yuan(document.medical.personal.value or 0)
         self._tiers: dict[int, Tier] = {tier.yuan: tier for tier in document.pension.tiers}
         self._categories = _names(document.categories)
         self._departments = _names(document.departments)
@@ -93,7 +93,10 @@ class Pack:
         }
         self._notices: dict[str, Notice] = {n.kind.value: n for n in document.notices}
         self._closures = {c.code: _closure(c.code, document.categories) for c in document.categories}
-        self._collection = next(p for p in document.phases if p.kind is PhaseKind.COLLECTION)
+        collections = [phase for phase in document.phases if phase.kind is PhaseKind.COLLECTION]
+        if len(collections) != 1:
+            raise ValueError("phases: exactly one is a COLLECTION")
+        self._collection = collections[0]
         self._windows: dict[str, Span] = {
             Insurance.MEDICAL: document.windows.medical,
             Insurance.PENSION: document.windows.pension,
@@ -211,18 +214,24 @@ class Pack:
         return yuan(self._tiers[tier_yuan].matching_yuan)
 
     @cached_property
+    def standard_fen(self) -> Fen:
+        """个人缴费标准 of medical insurance. Raises ValueError while the pack leaves it unspecified."""
+        found = self._given(self.document.medical.personal)
+        if found is None:
+            raise ValueError("medical.personal is unspecified")
+        return found
+
+    @cached_property
     def fiscal_subsidy_fen(self) -> Fen | None:
         """财政补助 per insured head; None while the pack leaves it unspecified (D-21)."""
-        fiscal = self.document.medical.fiscal
-        value = fiscal.value
-        if value is None and fiscal.parameter:
-            given = self._parameters[fiscal.parameter].value
+        return self._given(self.document.medical.fiscal)
+
+    def _given(self, number: Number) -> Fen | None:
+        value = number.value
+        if value is None and number.parameter in self._parameters:
+            given = self._parameters[number.parameter].value
             value = given if isinstance(given, int) else None
         return None if value is None else yuan(value)
-
-    def lowest_tier_fen(self) -> Fen:
-        """最低缴费档次 in fen."""
-        return yuan(self.tiers[0]) if self.tiers else ZERO
 
     # -- parameters -------------------------------------------------------------------------
 
