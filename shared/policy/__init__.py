@@ -16,11 +16,13 @@ from shared.policy.assessment import (
     Leg,
     Outcome,
 )
-from shared.policy.checks import PackFault, TaskTotals, check_pack, task_table_faults, task_totals
+from shared.policy.checks import check_pack
 from shared.policy.comparing import PackChange, diff_packs
 from shared.policy.loading import PackInvalidError, load_file, load_pack, load_packs
-from shared.policy.model import Insurance, NoticeKind, Payer, PhaseKind, Reading
-from shared.policy.pack import Pack, PackRef, revise
+from shared.policy.pack import Pack, PackRef
+from shared.policy.parameters import revise
+from shared.policy.task_tables import PackFault, TaskTotals, task_table_faults, task_totals
+from shared.policy.terms import Insurance, NoticeKind, Payer, PhaseKind, Reading
 
 __all__ = [
     "Aid",

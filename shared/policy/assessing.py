@@ -5,10 +5,10 @@ from __future__ import annotations
 from shared.policy.assessment import Assessment, AssessmentRequest, Outcome
 from shared.policy.eligibility import check_channel_named, check_dates, check_eligible
 from shared.policy.medical import assess_medical
-from shared.policy.model import Insurance
 from shared.policy.pack import Pack
 from shared.policy.pension import assess_pension
 from shared.policy.reckoning import Reckoning, RefusedError
+from shared.policy.terms import Insurance
 
 
 def assess(pack: Pack, request: AssessmentRequest) -> Assessment:

@@ -12,8 +12,8 @@ import msgspec
 from shared.kernel.errors import Refusal
 from shared.kernel.identity import Sex
 from shared.kernel.money import ZERO, Fen
-from shared.policy.model import Insurance, Payer, Reading
 from shared.policy.pack import PackRef
+from shared.policy.terms import Insurance, Payer, Reading
 
 
 class Outcome(StrEnum):

@@ -6,8 +6,8 @@ import datetime as dt
 
 from shared.kernel.identity import full_years
 from shared.policy.assessment import Hukou
-from shared.policy.model import AgeMode, ChannelKind, Flag, Insurance, Number
 from shared.policy.reckoning import Reckoning, refuse
+from shared.policy.terms import AgeMode, ChannelKind, Flag, Insurance, Number
 
 
 def check_dates(sheet: Reckoning) -> None:

@@ -8,8 +8,9 @@ from shared.kernel.identity import full_years
 from shared.kernel.money import ZERO, Fen, yuan
 from shared.policy.assessment import Assessment, Leg
 from shared.policy.eligibility import age_date_of, check_channel_open
-from shared.policy.model import AgeMode, ChannelKind, LateAmount, LateRule, Payer, Relief
+from shared.policy.provisions import LateRule, Relief
 from shared.policy.reckoning import Reckoning, add_months, refuse
+from shared.policy.terms import AgeMode, ChannelKind, LateAmount, Payer
 
 
 def assess_medical(sheet: Reckoning) -> Assessment:
@@ -189,7 +190,8 @@ def _relief(sheet: Reckoning, standard: Fen) -> Relief | None:
     pack = sheet.pack
     day = age_date_of(sheet)
     matching = [relief for relief in pack.document.medical.relief if _matches(sheet, relief, day)]
-    _warn_birthday(sheet, day)
+    if all(not relief.categories for relief in matching):
+        _warn_birthday(sheet, day)
     if not matching:
         _warn_without_relief(sheet)
         return None

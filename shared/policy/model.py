@@ -10,116 +10,21 @@ is copied. Unknown fields are refused, so a misspelt key cannot become a silent 
 from __future__ import annotations
 
 import datetime as dt
-from enum import StrEnum
 
 import msgspec
 
-
-class Insurance(StrEnum):
-    """险种."""
-
-    MEDICAL = "medical"
-    PENSION = "pension"
-
-
-class Reading(StrEnum):
-    """How a value stands to the text: printed in it, or read into it."""
-
-    PRINTED = "printed"
-    INFERRED = "inferred"
-    EXTERNAL = "external"
-    CARRIED_OVER = "carried_over"
-
-
-class Payer(StrEnum):
-    """Who pays a leg of an obligation (缴费主体)."""
-
-    PERSON = "person"
-    VILLAGE = "village"
-    SPONSOR = "sponsor"
-    DEPARTMENT = "department"
-    FINANCE = "finance"
-
-
-class ChannelKind(StrEnum):
-    """How a payer meets a channel: through a village agent, online, or at a counter."""
-
-    AGENT = "AGENT"
-    ONLINE = "ONLINE"
-    COUNTER = "COUNTER"
-
-
-class PhaseKind(StrEnum):
-    """阶段: preparation, collection, treasury entry, data entry (2018), notice."""
-
-    PREPARATION = "PREPARATION"
-    COLLECTION = "COLLECTION"
-    TREASURY = "TREASURY"
-    DATA_ENTRY = "DATA_ENTRY"
-    NOTICE = "NOTICE"
-
-
-class NoticeKind(StrEnum):
-    """公示 kinds. PRIOR_YEAR is DZ-2018's publication of last year's payments."""
-
-    ROSTER = "ROSTER"
-    PRE_DECLARATION = "PRE_DECLARATION"
-    POST_TREASURY = "POST_TREASURY"
-    YEAR_END = "YEAR_END"
-    PRIOR_YEAR = "PRIOR_YEAR"
-
-
-class HouseholdMode(StrEnum):
-    """虚拟户 mode. UNSPECIFIED refuses until an operator decides it in the pack (D-42)."""
-
-    FULL = "FULL"
-    FALLBACK = "FALLBACK"
-    NONE = "NONE"
-    UNSPECIFIED = "UNSPECIFIED"
-
-
-class AgeMode(StrEnum):
-    """Reference date of an age: 31 December before the insured year, or the payment date."""
-
-    YEAR_END_BEFORE = "YEAR_END_BEFORE"
-    PAYMENT_DATE = "PAYMENT_DATE"
-
-
-class LateAmount(StrEnum):
-    """逾期缴费 amount: personal part and fiscal subsidy, personal part only, or a parameter."""
-
-    FULL_COST = "FULL_COST"
-    PERSONAL_PART = "PERSONAL_PART"
-    PARAMETER = "PARAMETER"
-
-
-class ParameterKind(StrEnum):
-    """Unit or type of a parameter's value."""
-
-    YUAN = "yuan"
-    DAYS = "days"
-    MONTHS = "months"
-    YEARS = "years"
-    CHOICE = "choice"
-    FLAG = "flag"
-    DATE = "date"
-    CATEGORIES = "categories"
-
-
-class Cited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A value with where it comes from."""
-
-    clause: str
-    reading: Reading = Reading.PRINTED
-    discrepancy: str = ""
-
-
-class Named(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something people call by a code, its Chinese term or an alias."""
-
-    code: str
-    term: str
-    aliases: tuple[str, ...] = ()
+from shared.policy.provisions import AgeReferences, Category, Department, Eligibility, Medical, Pension
+from shared.policy.terms import (
+    ChannelKind,
+    Choice,
+    Cited,
+    Insurance,
+    Named,
+    NoticeKind,
+    ParameterKind,
+    PhaseKind,
+    Span,
+)
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,22 +58,6 @@ class Place(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pension_persons: int
 
 
-class Span(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Calendar days, both ends included."""
-
-    start: dt.date = msgspec.field(name="from")
-    end: dt.date = msgspec.field(name="to")
-
-    def holds(self, day: dt.date) -> bool:
-        """True when ``day`` lies inside."""
-        return self.start <= day <= self.end
-
-    @property
-    def days(self) -> int:
-        """Length in days."""
-        return (self.end - self.start).days + 1
-
-
 class Phase(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """阶段 of a campaign."""
 
@@ -181,181 +70,6 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     medical: Span
     pension: Span
-
-
-class Flag(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A yes or no of the plan."""
-
-    value: bool
-
-
-class Number(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole number: given, or named as a parameter that must give it."""
-
-    value: int | None = None
-    parameter: str = ""
-
-
-class Choice(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A word from a closed set."""
-
-    value: str
-
-
-class MedicalEligibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """居民医疗保险参保范围."""
-
-    hukou: Flag
-    permit: Flag
-    outside_students: Flag
-    employee_excluded: Flag
-    paid_elsewhere_excluded: Flag | None = None
-    household: Flag | None = None
-
-
-class PensionEligibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """居民养老保险参保范围; ages in full years."""
-
-    hukou: Flag
-    permit: Flag
-    students_excluded: Flag
-    employee_excluded: Flag
-    age_min: Number
-    age_max: Number
-
-
-class Eligibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """参保对象和范围."""
-
-    medical: MedicalEligibility
-    pension: PensionEligibility
-
-
-class Category(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A special identity (特殊群体身份). ``named`` is false when the plan's list omits it.
-
-    implies: categories whose reliefs this one also has (D-30). submitter: department code.
-    list_only: being marked with it means standing on the submitter's list, nothing more.
-    """
-
-    named: bool = True
-    implies: tuple[str, ...] = ()
-    submitter: str = ""
-    list_only: bool = False
-
-
-class Department(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A department that supplies lists (名单) and, where the plan says so, applies for funds."""
-
-    supplies: tuple[str, ...] = ()
-    funds: tuple[str, ...] = ()
-
-
-class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the person pays: yuan, percent of the standard, a parameter's yuan, or standard less it."""
-
-    yuan: int | None = None
-    percent: int | None = None
-    parameter: str = ""
-    less: str = ""
-
-
-class Relief(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """减免 or 代缴: who gets it, what is left to the person, who pays the rest.
-
-    A person matches by a category, or by age (full years on the reference date, or the printed
-    birth dates). ``requires_list``: only when one of these departments lists the person.
-    ``unless``: categories that bar it. ``first_aid``: parameter whose yuan the department pays
-    before ``payer`` pays the rest (D-14).
-    """
-
-    rule: str
-    person: Share
-    payer: Payer
-    categories: tuple[str, ...] = ()
-    age_from: int | None = None
-    age_to: int | None = None
-    born_from: dt.date | None = None
-    born_to: dt.date | None = None
-    unless: tuple[str, ...] = ()
-    requires_list: tuple[str, ...] = ()
-    first_aid: str = ""
-
-
-class AgeReference(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which date decides an age, per way of paying (D-43)."""
-
-    mode: AgeMode
-
-
-class AgeReferences(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Agent, counter and list share one reference; online may have its own (YC-2023)."""
-
-    default: AgeReference
-    online: AgeReference
-
-
-class LateRule(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """逾期: first late day, amount, waiting period (等待期). Medical only.
-
-    start, wait_days and wait_months name parameters; exactly one wait is set.
-    """
-
-    start: str
-    amount: LateAmount
-    amount_parameter: str = ""
-    wait_days: str = ""
-    wait_months: str = ""
-
-
-class Medical(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """居民医疗保险: yuan per person and year."""
-
-    personal: Number
-    fiscal: Number
-    relief: tuple[Relief, ...]
-    late: LateRule
-    entitlement: Span
-    total: Number | None = None
-    pay_once: Flag | None = None
-    online_forfeits_relief: Flag | None = None
-    sponsor_aid: Flag | None = None
-
-
-class Tier(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """缴费档次 and its government matching subsidy (政府补贴), yuan per year."""
-
-    yuan: int
-    matching_yuan: int
-
-
-class TierGroup(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A tier and the categories it is for."""
-
-    tier_yuan: int
-    categories: tuple[str, ...]
-    payer: Payer | None = None
-    open_list: bool = False
-
-
-class FamilyPlanning(Cited, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """计生家庭缴费补贴 per spouse and year, by the wife's age (D-15)."""
-
-    yuan: int
-    kinds: tuple[str, ...]
-    wife_age_min: int
-    wife_age_on: dt.date
-    supplier: str
-
-
-class Pension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """居民养老保险."""
-
-    tiers: tuple[Tier, ...]
-    lowest_tier: TierGroup
-    gov_paid: TierGroup
-    provisional: Flag | None = None
-    family_planning: FamilyPlanning | None = None
 
 
 class Channel(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):

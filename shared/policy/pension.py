@@ -6,8 +6,9 @@ from shared.kernel.identity import Sex, full_years
 from shared.kernel.money import ZERO, Fen, yuan
 from shared.policy.assessment import Assessment, Leg
 from shared.policy.eligibility import check_channel_open
-from shared.policy.model import FamilyPlanning, Payer, Tier
+from shared.policy.provisions import FamilyPlanning, Tier
 from shared.policy.reckoning import Reckoning, refuse
+from shared.policy.terms import Payer
 
 
 def assess_pension(sheet: Reckoning) -> Assessment:

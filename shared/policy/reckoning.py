@@ -17,8 +17,10 @@ from shared.policy.assessment import (
     Outcome,
 )
 from shared.policy.messages import REFUSALS, WARNINGS
-from shared.policy.model import Channel, ChannelKind, Cited, Parameter, Payer, Reading
-from shared.policy.pack import Pack, parse_value
+from shared.policy.model import Channel, Parameter
+from shared.policy.pack import Pack
+from shared.policy.parameters import parse_value
+from shared.policy.terms import ChannelKind, Cited, Payer, Reading
 
 
 class RefusedError(Exception):
