@@ -40,6 +40,11 @@ def bound(**context: str) -> Iterator[None]:
         reset_contextvars(**tokens)
 
 
+def current_correlation() -> str:
+    """The correlation id bound in this task; empty when there is none."""
+    return str(structlog.contextvars.get_contextvars().get("correlation", ""))
+
+
 class RateLimit:
     """At most ``burst`` lines of one kind at once and ``per_second`` after that.
 

@@ -65,6 +65,20 @@ class ServiceMetrics:
         self._parked = self._make(
             Gauge, "parked_messages", "Messages parked behind a dead letter", ("topic",)
         )
+        self._reader_failures = self._make(
+            Counter,
+            "reader_failures_total",
+            "Steps of projections and reactions that failed",
+            ("reader", "error"),
+        )
+        self._dead_lettered = self._make(
+            Counter, "dead_lettered_total", "Messages and events given up on", ("kind", "name")
+        )
+        self._relay_failures = self._make(Gauge, "relay_failures", "Failed publishes since the last success")
+        self._restarts = self._make(Counter, "consumer_restarts_total", "Subscriptions renewed", ("reason",))
+        self._skipped = self._make(
+            Counter, "messages_skipped_total", "Messages not applied", ("topic", "reason")
+        )
         self._money = self._make(
             Gauge, "money_fen", "Money by stage, fen", ("campaign", "insurance", "stage")
         )
@@ -121,9 +135,17 @@ class ServiceMetrics:
         """Head of the log."""
         self._child(self._log_position).set(position)
 
-    def projection_lag_seconds(self, projection: str, seconds: float) -> None:
-        """How far behind a projection or reaction is."""
+    def projection_lag(self, projection: str, seconds: float) -> None:
+        """How far behind a projection is."""
         self._child(self._projection_lag, projection).set(seconds)
+
+    def reader_failed(self, reader: str, error: str) -> None:
+        """A projection or reaction could not go on for now."""
+        self._child(self._reader_failures, reader, error).inc()
+
+    def dead_letter(self, kind: str, name: str) -> None:
+        """A message or an event went to the dead letters."""
+        self._child(self._dead_lettered, kind, name).inc()
 
     def relay_position(self, position: int) -> None:
         """Last position published."""
@@ -133,6 +155,10 @@ class ServiceMetrics:
         """Age of the oldest event not published."""
         self._child(self._relay_lag).set(seconds)
 
+    def relay_failures(self, count: int) -> None:
+        """Publishes that failed since the last success."""
+        self._child(self._relay_failures).set(count)
+
     def consumer_lag_messages(self, topic: str, partition: int, messages: int) -> None:
         """Messages between a partition's end and our offset."""
         self._child(self._consumer_lag, topic, str(partition)).set(messages)
@@ -141,15 +167,23 @@ class ServiceMetrics:
         """Age of the oldest message not applied."""
         self._child(self._consumer_seconds, topic).set(seconds)
 
-    def consumer_last_progress(self, topic: str, timestamp: float) -> None:
+    def last_progress_timestamp(self, topic: str, timestamp: float) -> None:
         """Unix seconds at which a message of the topic was last applied."""
         self._child(self._consumer_progress, topic).set(timestamp)
+
+    def consumer_restarted(self, reason: str) -> None:
+        """The consumer made no progress and subscribed anew."""
+        self._child(self._restarts, reason).inc()
+
+    def messages_skipped(self, topic: str, reason: str, count: int) -> None:
+        """Messages not applied for a reason: duplicate, stale_epoch, not_taken, gap."""
+        self._child(self._skipped, topic, reason).inc(count)
 
     def dead_letters(self, topic: str, count: int) -> None:
         """Dead letters of a topic (or reaction) that wait for somebody."""
         self._child(self._dead_letters, topic).set(count)
 
-    def parked_messages(self, topic: str, count: int) -> None:
+    def parked(self, topic: str, count: int) -> None:
         """Messages parked behind a dead letter of their key."""
         self._child(self._parked, topic).set(count)
 

@@ -80,6 +80,11 @@ def require_scope(principal: Principal, scope: str) -> Principal:
     return principal
 
 
+def caller(request: HTTPConnection, scope: str) -> Principal:
+    """Who calls a Starlette or thin route; 403 INSUFFICIENT_SCOPE unless the token carries ``scope``."""
+    return require_scope(principal_of(request.scope), scope)
+
+
 def require_division(principal: Principal, division: str, field: str = "division") -> None:
     """403 DIVISION_FORBIDDEN unless ``division`` lies in the caller's divisions."""
     if not principal.covers(division):
@@ -87,8 +92,10 @@ def require_division(principal: Principal, division: str, field: str = "division
 
 
 class Authorised(SecurityBase):
-    """``principal: Annotated[Principal, Depends(authorised("payments:write"))]`` in a FastAPI route;
-    ``authorised("payments:write")(request)`` in a Starlette one."""
+    """``principal: Annotated[Principal, Depends(authorised("payments:write"))]`` in a FastAPI route.
+
+    A coroutine, as FastAPI sends plain functions to a thread. Starlette and thin routes call ``caller``.
+    """
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
@@ -100,8 +107,8 @@ class Authorised(SecurityBase):
             description="OAuth2 客户端凭证 / client credentials",
         )
 
-    def __call__(self, request: HTTPConnection) -> Principal:
-        return require_scope(principal_of(request.scope), self.scope)
+    async def __call__(self, request: HTTPConnection) -> Principal:
+        return caller(request, self.scope)
 
 
 def authorised(scope: str) -> Authorised:

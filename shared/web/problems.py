@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.observability.logging import current_correlation
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_STATUS = 422
@@ -129,8 +130,11 @@ def problem_of(refusal: Refusal, instance: str = "", status: int | None = None) 
 def problem_response(
     refusal: Refusal, instance: str = "", status: int | None = None, retry_after: int | None = None
 ) -> Response:
-    """A refusal as an HTTP answer; 503 always says when to come back, 401 how to authenticate."""
-    problem = problem_of(refusal, instance, status)
+    """A refusal as an HTTP answer; 503 always says when to come back, 401 how to authenticate.
+
+    instance: the request's correlation id; taken from the context of the task when empty.
+    """
+    problem = problem_of(refusal, instance or current_correlation(), status)
     headers: dict[str, str] = {}
     if retry_after is not None or problem.status == 503:
         headers["Retry-After"] = str(retry_after if retry_after is not None else 1)

@@ -30,14 +30,13 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
-def answer(outcome: Outcome, location: str | None = None, correlation: str = "") -> Response:
+def answer(outcome: Outcome, location: str | None = None) -> Response:
     """A command's outcome as an HTTP answer: JSON with ``Log-Position``, or a problem.
 
-    location: value of ``Location``, e.g. ``/imports/{id}``. correlation: the problem's ``instance``
-    (filled in by the middleware's header when empty).
+    location: value of ``Location``, e.g. ``/imports/{id}``.
     """
     if isinstance(outcome, Refusal):
-        return problem_response(outcome, correlation)
+        return problem_response(outcome)
     headers = {"Log-Position": str(outcome.position)}
     if outcome.replayed:
         headers["Idempotency-Replayed"] = "true"

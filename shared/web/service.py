@@ -16,7 +16,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.contracts.topics import Topic
+from shared.contracts.message import Message
 from shared.eventstore.commands import Store
 from shared.eventstore.database import Database
 from shared.eventstore.log import Log
@@ -52,7 +52,7 @@ class ThinRoute:
     """A hot route that bypasses FastAPI: one exact path, the same authentication, problems and metrics.
 
     endpoint: reads the body itself (``shared.web.requests.parsed``) and checks its scope with
-    ``authorised(scope)(request)``. operation: its OpenAPI operation, written by hand; schemas:
+    ``caller(request, scope)``. operation: its OpenAPI operation, written by hand; schemas:
     components it refers to.
     """
 
@@ -80,7 +80,6 @@ class ServiceDescription:
     projections: Sequence[Projection] = ()
     reactions: Sequence[Reaction] = ()
     publications: Sequence[Publication] = ()
-    subscriptions: Sequence[Topic] = ()
     checks: Sequence[Check] = ()
     gauges: Sequence[Gauges] = ()
     facts: Callable[[], Mapping[str, Any]] = dict
@@ -90,7 +89,8 @@ class ServiceDescription:
 class ServiceDefinition:
     """A service before anything is opened.
 
-    title: Chinese first, English second. types: own events (with DayBegun) and received messages.
+    title: Chinese first, English second. types: ``EventTypes(own events + (DayBegun,), receives)``.
+    receives: contract messages of other services it takes from their topics.
     metadata: SQLAlchemy metadata of its read models. migrations: package holding the Alembic versions of
     those read models, e.g. ``services.collection.migrations``.
     """
@@ -99,6 +99,7 @@ class ServiceDefinition:
     title: str
     types: EventTypes
     describe: Callable[[Ports], ServiceDescription]
+    receives: Sequence[type[Message]] = ()
     metadata: Sequence[sa.MetaData] = ()
     migrations: str = ""
     settings: type[ServiceSettings] = ServiceSettings

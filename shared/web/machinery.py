@@ -1,0 +1,159 @@
+"""What runs behind a service's routes, as the operations routes see it (运行状况).
+
+Both compositions fill it: tests and simulation with in-memory parts, production with PostgreSQL and a broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.eventstore import tables
+from shared.eventstore.database import Database
+from shared.eventstore.dead_letters import DeadLetters
+from shared.eventstore.log import Log
+from shared.web.tables import IMPORTS
+
+LOOK_AHEAD = 1000
+
+
+class TopicLag(msgspec.Struct, frozen=True):
+    """Messages of a topic this service has not applied yet."""
+
+    topic: str
+    messages: int
+
+
+class LagReport(msgspec.Struct, frozen=True):
+    """The body of ``GET /ops/lag``.
+
+    readers: checkpoint per projection, reaction and relay (``projection:…``, ``reaction:…``, ``relay``).
+    drained: everything in the log was read by all of them, no topic has unread messages, no message is
+    parked for lack of another, and no import runs: a rehearsal may begin the next day.
+    """
+
+    service: str
+    log_position: int
+    relay_position: int
+    readers: dict[str, int]
+    topics: list[TopicLag]
+    dead_letters: int
+    parked: int
+    imports_running: int
+    drained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader of the log as its checkpoint and the stored types it handles (None: all).
+
+    Readers move their checkpoint lazily over types that are not theirs.
+    """
+
+    checkpoint: str
+    types: frozenset[str] | None = None
+
+
+class ReadModels(Protocol):
+    """The runner of the projections."""
+
+    async def caught_up(self, position: int, timeout: float = 2.0) -> bool:  # noqa: ASYNC109
+        """True as soon as every projection has seen the position."""
+        ...
+
+
+class Consumption(Protocol):
+    """The consumer side, asked for what it has not applied; and whether the broker answers."""
+
+    async def unread(self) -> Mapping[str, int]:
+        """Messages per topic between our offsets and the ends. Raises when the broker is away."""
+        ...
+
+
+@dataclass
+class Machinery:
+    """Collected by a composition. readers: who must have read the log for it to count as drained."""
+
+    service: str
+    log: Log
+    database: Database
+    read_models: ReadModels
+    readers: Sequence[Reader] = ()
+    consumption: Consumption | None = None
+    letters: DeadLetters | None = None
+    conditions: dict[str, str] = field(default_factory=dict)
+    """Faults set by background tasks, by part: shown by ``/readyz``, which is red while there are any."""
+
+    async def caught_up(self, position: int, timeout: float) -> bool:  # noqa: ASYNC109
+        """For ``Min-Log-Position``."""
+        return await self.read_models.caught_up(position, timeout)
+
+    async def lag(self) -> LagReport:
+        """Everything that may be behind. Raises nothing: a broker that is away shows as topic "" unread."""
+        unread = await self._unread()
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                sa.select(tables.checkpoints.c.name, tables.checkpoints.c.position)
+            )
+            letters = await connection.execute(
+                sa.select(sa.func.count())
+                .select_from(tables.dead_letters)
+                .where(tables.dead_letters.c.state == "open")
+            )
+            parked = await connection.execute(sa.select(sa.func.count()).select_from(tables.parked))
+            running = await connection.execute(
+                sa.select(sa.func.count()).select_from(IMPORTS).where(IMPORTS.c.state == "RUNNING")
+            )
+        head = await self.log.head()
+        known: dict[str, int] = {str(row.name): int(row.position) for row in rows}
+        readers = {reader.checkpoint: 0 for reader in self.readers} | known
+        for reader in self.readers:
+            readers[reader.checkpoint] = await self._read_until(reader, readers[reader.checkpoint], head)
+        topics = [TopicLag(topic, messages) for topic, messages in sorted(unread.items())]
+        behind = any(readers[reader.checkpoint] < head for reader in self.readers)
+        return LagReport(
+            service=self.service,
+            log_position=head,
+            relay_position=readers.get("relay", 0),
+            readers=readers,
+            topics=topics,
+            dead_letters=int(letters[0][0]),
+            parked=int(parked[0][0]),
+            imports_running=int(running[0][0]),
+            drained=not behind and not any(lag.messages for lag in topics) and not int(running[0][0]),
+        )
+
+    async def _read_until(self, reader: Reader, position: int, head: int) -> int:
+        """The head when nothing of the reader's types lies between its checkpoint and the head."""
+        if reader.types is None or position >= head:
+            return position
+        page = await self.log.read_page(position, LOOK_AHEAD, reader.types, head)
+        return page.scanned if not page.events else position
+
+    async def _unread(self) -> Mapping[str, int]:
+        if self.consumption is None:
+            return {}
+        try:
+            return await self.consumption.unread()
+        except Exception:  # noqa: BLE001 - a broker that is away is an answer here, not a failure
+            self.conditions["broker"] = "the broker does not answer"
+            return {"": 1}
+
+    async def faults(self) -> list[str]:
+        """Why the service is not ready, a few words each; none when it is."""
+        faults = [f"{part}: {text}" for part, text in sorted(self.conditions.items())]
+        try:
+            await self.log.head()
+        except Exception:  # noqa: BLE001 - whatever it is, the database is not ready
+            faults.append("database: does not answer")
+        return faults
+
+
+def plain_lag(report: LagReport) -> dict[str, Any]:
+    """The report as JSON-able data."""
+    plain: dict[str, Any] = msgspec.to_builtins(report)
+    return plain

@@ -1,0 +1,117 @@
+"""Routes every service has: health, readiness, metrics, lag, begin-day, imports (运维接口)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.kernel.errors import ProblemError, Refusal
+from shared.observability.metrics import CONTENT_TYPE
+from shared.security.principal import Principal
+from shared.web.auth import authorised
+from shared.web.calendar import Calendar
+from shared.web.machinery import Machinery
+from shared.web.requests import metadata
+from shared.web.responses import json_response
+from shared.web.service import Ports, ServiceDescription
+
+OPS = "ops"
+Operator = Annotated[Principal, Depends(authorised(OPS))]
+Caller = Annotated[Principal, Depends(authorised("imports:read"))]
+
+FAILURES_PAGE = 1000
+
+
+class BeginDay(BaseModel):
+    """日切请求."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"date": "2019-11-01"}]})
+
+    date: dt.date = Field(description="业务日期 / business date")
+
+
+def health_router(
+    ports: Ports, description: ServiceDescription, machinery: Machinery, calendar: Calendar
+) -> APIRouter:
+    """``/healthz``, ``/readyz``, ``/metrics``: open to probes and scrapers."""
+    router = APIRouter(tags=["运维 / operations"])
+
+    @router.get("/healthz", summary="进程存活 / The process lives")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "service": ports.service}
+
+    @router.get("/readyz", summary="可以接收请求 / Ready for requests", responses={503: {}})
+    async def readyz() -> Response:
+        faults = await machinery.faults()
+        for check in description.checks:
+            fault = await check()
+            if fault is not None:
+                faults.append(fault)
+        body: dict[str, Any] = {
+            "status": "not_ready" if faults else "ready",
+            "service": ports.service,
+            "faults": faults,
+            "roles": ports.settings.roles.value,
+            "rehearsal": ports.settings.rehearsal,
+            "clock": "simulated" if calendar.simulated else "wall",
+            "today": ports.clock.today(),
+            **description.facts(),
+        }
+        return json_response(body, 503 if faults else 200, {"Retry-After": "1"} if faults else None)
+
+    @router.get("/metrics", summary="监控指标 / Prometheus metrics")
+    async def metrics() -> Response:
+        ports.metrics.log_position(await ports.log.head())
+        for gauge in description.gauges:
+            await gauge()
+        return Response(ports.metrics.render(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) -> APIRouter:
+    """``/ops/lag``, ``/ops/begin-day``."""
+    router = APIRouter(tags=["运维 / operations"])
+
+    @router.get("/ops/lag", summary="各环节积压 / How far everything is behind")
+    async def lag(_: Operator) -> Response:
+        return json_response(await machinery.lag())
+
+    @router.post("/ops/begin-day", summary="开始营业日 / Begin a business day")
+    async def begin_day(request: Request, body: BeginDay, operator: Operator) -> Response:
+        if calendar.simulated and not ports.settings.rehearsal:
+            raise ProblemError(Refusal("REHEARSAL_ONLY"))
+        begun = await calendar.begin(body.date, metadata(request, operator))
+        position = str(await ports.log.head())
+        return json_response({"date": body.date, "begun": begun}, headers={"Log-Position": position})
+
+    return router
+
+
+def imports_router(ports: Ports) -> APIRouter:
+    """``/imports/{id}`` and its failures file, for the organisation that uploaded."""
+    router = APIRouter(tags=["批量导入 / imports"])
+
+    @router.get("/imports/{import_id}", summary="导入进度 / Progress of an import")
+    async def status(import_id: str, caller: Caller) -> Response:
+        found = await ports.imports.status(import_id, caller.organisation)
+        if found is None:
+            raise ProblemError(Refusal("NOT_FOUND"))
+        return json_response(found)
+
+    @router.get("/imports/{import_id}/failures.csv", summary="失败行 / Refused rows, without their content")
+    async def failures(import_id: str, caller: Caller) -> Response:
+        if await ports.imports.status(import_id, caller.organisation) is None:
+            raise ProblemError(Refusal("NOT_FOUND"))
+        lines, after = ["row_number,code,rule,field"], 0
+        while rows := await ports.imports.failures(import_id, after, FAILURES_PAGE):
+            lines += [f"{row.row_number},{row.code},{row.rule},{row.field}" for row in rows]
+            after = rows[-1].row_number
+        return Response("\r\n".join(lines) + "\r\n", media_type="text/csv; charset=utf-8")
+
+    return router
