@@ -44,27 +44,13 @@ class NoMetrics:
 class TailMetrics(Protocol):
     """Sinks of the readers' measurements."""
 
-    def projection_lag(self, projection: str, seconds: float) -> None:
+    def projection_lag_seconds(self, projection: str, seconds: float) -> None:
         """Age of the oldest event a projection has not applied; 0 when there is none."""
-        ...
-
-    def reader_failed(self, reader: str, error: str) -> None:
-        """A projection or reaction could not go on for now; error is the exception's class."""
-        ...
-
-    def dead_letter(self, kind: str, name: str) -> None:
-        """A message or an event went to the dead letters."""
         ...
 
 
 class NoTailMetrics:
     """Measures nothing: tests and simulation."""
 
-    def projection_lag(self, projection: str, seconds: float) -> None:  # noqa: ARG002
-        return
-
-    def reader_failed(self, reader: str, error: str) -> None:  # noqa: ARG002
-        return
-
-    def dead_letter(self, kind: str, name: str) -> None:  # noqa: ARG002
+    def projection_lag_seconds(self, projection: str, seconds: float) -> None:  # noqa: ARG002
         return

@@ -9,10 +9,14 @@ from typing import Any, Protocol
 
 from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_checkpoints
 from shared.eventstore.commands import StaleCheckpointError
+from shared.eventstore.dead_letters import error_code
 from shared.eventstore.log import Log, TailPage
 from shared.eventstore.metrics import NoTailMetrics, TailMetrics
 from shared.eventstore.tailing import Projection
 from shared.kernel.clock import Runtime
+from shared.observability.logging import logger
+
+LOGGER = logger(__name__)
 
 PAGE = 1000
 """Events of a page."""
@@ -98,7 +102,7 @@ class ProjectionRunner:
             if len(group) > 1:
                 return sum([await self._advance(position, [projection]) for projection in group])
             self.failures[group[0].name] = type(error).__name__
-            self._metrics.reader_failed(checkpoint_name(group[0]), type(error).__name__)
+            LOGGER.error("reader_failed", reader=checkpoint_name(group[0]), error=error_code(error))
             return 0
         for projection in group:
             self._positions[projection.name] = page.scanned
@@ -127,7 +131,7 @@ class ProjectionRunner:
                 if not handled:
                     await self._report_lag()
             except Exception as error:  # noqa: BLE001 - reported and outlived
-                self._metrics.reader_failed("projections", type(error).__name__)
+                LOGGER.error("reader_failed", reader="projections", error=error_code(error))
                 handled = 0
             if not handled:
                 await self._wake.wait(stop)
@@ -137,7 +141,7 @@ class ProjectionRunner:
             lag = await self._log.lag_seconds(position)
             for name, known in self._positions.items():
                 if known == position:
-                    self._metrics.projection_lag(name, lag)
+                    self._metrics.projection_lag_seconds(name, lag)
 
     async def caught_up(self, position: int, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - business answer
         """Wait until all read models contain ``position`` (Min-Log-Position); False when time is up.

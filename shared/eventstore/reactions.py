@@ -28,11 +28,13 @@ from shared.eventstore.dead_letters import (
     unpark,
 )
 from shared.eventstore.log import Failure, Log
-from shared.eventstore.metrics import NoTailMetrics, TailMetrics
 from shared.eventstore.projections import Announces, Wake
 from shared.eventstore.tailing import AnswersRefusals, Reaction, Recorded, Wait
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.observability.logging import logger
+
+LOGGER = logger(__name__)
 
 SLICE = 500
 """Commands of one transaction; an event that fans out over more is committed in slices."""
@@ -96,7 +98,6 @@ class ReactionRunner:
         clock: Clock,
         runtime: Runtime,
         follows: Callable[[], int] | None = None,
-        metrics: TailMetrics | None = None,
         announcer: Announces | None = None,
         page: int = 200,
         poll_seconds: float = 0.25,
@@ -110,7 +111,6 @@ class ReactionRunner:
         self._clock = clock
         self._runtime = runtime
         self._follows = follows
-        self._metrics = metrics or NoTailMetrics()
         self._page = page
         self._wake = Wake(runtime, poll_seconds)
         self._scanned = 0
@@ -124,7 +124,7 @@ class ReactionRunner:
             try:
                 handled = await self.run_once()
             except Exception as error:  # noqa: BLE001 - reported and outlived
-                self._metrics.reader_failed(self._checkpoint, type(error).__name__)
+                LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
                 handled = 0
             if not handled:
                 await self._wake.wait(stop)
@@ -145,6 +145,8 @@ class ReactionRunner:
         until = self._follows() if self._follows is not None else None
         page = await self._log.read_page(start, self._page, self._types, until)
         if page.scanned <= start:
+            # Nothing new: now is the time to store that events of other types were passed over.
+            await self._commit(stored, Checkpoint(start, stored.step if start == stored.position else 0), [])
             return 0
         self._scanned = page.scanned
         if not page.events:
@@ -275,8 +277,8 @@ class ReactionRunner:
         await park(connection, [item.parked for item in items if item.parked is not None])
         letters = [item.letter for item in items if item.letter is not None]
         await add_dead_letters(connection, letters)
-        for _ in letters:
-            self._metrics.dead_letter(REACTION, self.name)
+        for letter in letters:
+            LOGGER.error("dead_letter", reader=self._checkpoint, position=letter.position, error=letter.code)
 
     async def _execute(
         self, items: Sequence[_Reacted], effects: Any, *, dry_run: bool = False

@@ -1,0 +1,1 @@
+"""The one forward-only migration line of schema ``platform``; see ``migrate.py``."""
