@@ -137,7 +137,7 @@ class ProjectionRunner:
                 await self._wake.wait(stop)
 
     async def _report_lag(self) -> None:
-        for position in set(self._positions.values()):
+        for position in sorted(set(self._positions.values())):
             lag = await self._log.lag_seconds(position)
             for name, known in self._positions.items():
                 if known == position:

@@ -189,7 +189,7 @@ def _names(document: PackDocument) -> Iterator[PackFault]:
 def _ambiguous(path: str, entries: Iterable[Named]) -> Iterator[PackFault]:
     owner: dict[str, str] = {}
     for entry in entries:
-        for name in {normal_name(name) for name in (entry.code, entry.term, *entry.aliases)}:
+        for name in sorted({normal_name(name) for name in (entry.code, entry.term, *entry.aliases)}):
             if owner.setdefault(name, entry.code) != entry.code:
                 yield PackFault("NAME_AMBIGUOUS", path, f"{name} means {owner[name]} and {entry.code}")
 
