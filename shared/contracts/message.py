@@ -56,7 +56,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     payloaddigest: SM3 of ``data``'s bytes, hex.
     """
 
-    specversion: str = msgspec.field(default="1.0")
+    specversion: str
     id: str
     source: str
     type: str

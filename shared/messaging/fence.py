@@ -1,0 +1,126 @@
+"""A worker's hold on partitions, kept in the service's own database.
+
+The offset row moves by compare-and-set, in the transaction of what the messages did. The row also names its
+owner, so that a worker that slept through a rebalance cannot book one more page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from shared.eventstore.database import Connection
+from shared.eventstore.tables import offsets, watermarks
+from shared.messaging.broker import Partition
+from shared.messaging.intake import Place
+
+SourceEpoch = tuple[str, int]
+"""("service/log", epoch)."""
+
+Marks = dict[SourceEpoch, Place]
+"""Highest place seen per source log and epoch, in one partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A partition's step within one transaction."""
+
+    expected: int
+    to: int
+    owner: str
+
+
+async def claim(
+    connection: Connection, group: str, starts: Mapping[Partition, int], owner: str
+) -> dict[Partition, int]:
+    """Become the owner; answers each partition's next offset. Waits for a predecessor's open transaction.
+
+    starts: where a partition begins that this group has never read.
+    """
+    await connection.upsert(
+        offsets,
+        [
+            {"grp": group, "topic": p.topic, "part": p.part, "next_offset": start, "owner": owner}
+            for p, start in sorted(starts.items())
+        ],
+        keep=("next_offset",),
+    )
+    rows = await connection.execute(
+        sa.select(offsets.c.topic, offsets.c.part, offsets.c.next_offset).where(
+            offsets.c.grp == group, offsets.c.owner == owner
+        )
+    )
+    return {Partition(row.topic, row.part): row.next_offset for row in rows}
+
+
+async def marks_of(
+    connection: Connection, group: str, partitions: Iterable[Partition]
+) -> dict[Partition, Marks]:
+    """Watermarks of the partitions; an empty dict for one without any."""
+    marks: dict[Partition, Marks] = {partition: {} for partition in partitions}
+    topics = sorted({partition.topic for partition in marks})
+    rows = await connection.execute(
+        sa.select(watermarks).where(watermarks.c.grp == group, watermarks.c.topic.in_(topics))
+    )
+    for row in rows:
+        partition = Partition(row.topic, row.part)
+        if partition in marks:
+            marks[partition][row.source_log, row.epoch] = (row.source_position, row.source_index)
+    return marks
+
+
+async def move(connection: Connection, group: str, moves: Mapping[Partition, Move]) -> frozenset[Partition]:
+    """The fence. Moves every row that is still ours; answers the partitions that are lost to us."""
+    at = {p: sa.and_(offsets.c.topic == p.topic, offsets.c.part == p.part) for p in sorted(moves)}
+    ours = [
+        sa.and_(condition, offsets.c.next_offset == moves[p].expected, offsets.c.owner == moves[p].owner)
+        for p, condition in at.items()
+    ]
+    step = sa.case(*[(condition, moves[p].to) for p, condition in at.items()], else_=offsets.c.next_offset)
+    rows = await connection.execute(
+        sa.update(offsets)
+        .where(offsets.c.grp == group, sa.or_(*ours))
+        .values(next_offset=step)
+        .returning(offsets.c.topic, offsets.c.part)
+    )
+    return frozenset(moves) - {Partition(row.topic, row.part) for row in rows}
+
+
+async def write_marks(connection: Connection, group: str, changed: Mapping[Partition, Marks]) -> None:
+    """Store raised watermarks; only ever called behind the fence, so nobody else writes them."""
+    rows = [
+        {
+            "grp": group,
+            "topic": partition.topic,
+            "part": partition.part,
+            "source_log": source,
+            "epoch": epoch,
+            "source_position": place[0],
+            "source_index": place[1],
+        }
+        for partition, marks in sorted(changed.items())
+        for (source, epoch), place in sorted(marks.items())
+    ]
+    if rows:
+        await connection.upsert(watermarks, rows)
+
+
+async def reset_offset(connection: Connection, group: str, partition: Partition, offset: int) -> None:
+    """An operator's word on where to go on, after the broker lost data. Whoever owned the partition loses it.
+
+    Watermarks stay: what was booked is not booked again.
+    """
+    await connection.upsert(
+        offsets,
+        [
+            {
+                "grp": group,
+                "topic": partition.topic,
+                "part": partition.part,
+                "next_offset": offset,
+                "owner": None,
+            }
+        ],
+    )

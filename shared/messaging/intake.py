@@ -1,0 +1,148 @@
+"""From a broker's record to a fact for our log, or to the code of what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.contracts.message import Envelope, Message, PersonalMessage
+from shared.eventstore.commands import BlindAppend
+from shared.eventstore.streams import Metadata
+from shared.eventstore.types import EventTypes
+from shared.messaging.address import LogAddress
+from shared.messaging.broker import Record
+from shared.messaging.catalogue import contract_types
+from shared.messaging.publication import RECEIVED, sm3
+
+UNDECODABLE = "UNDECODABLE"
+BAD_ADDRESS = "BAD_ADDRESS"
+BAD_DIGEST = "BAD_DIGEST"
+UNKNOWN_TYPE = "UNKNOWN_TYPE"
+INVALID_PAYLOAD = "INVALID_PAYLOAD"
+WRONG_TOPIC = "WRONG_TOPIC"
+SEALED_FIELD = "SEALED_FIELD"
+
+Place = tuple[int, int]
+"""(position in the source log, which of the event's messages)."""
+
+_decoder = msgspec.json.Decoder(Envelope)
+_encoder = msgspec.json.Encoder()
+
+
+class Unsealer(Protocol):
+    """Opens the field sealed for this service; ``shared.security`` implements it."""
+
+    @property
+    def table(self) -> sa.Table:
+        """Where encrypted personal data of this service lies."""
+        ...
+
+    def unseal(self, sender: str, message: Message) -> Sequence[Mapping[str, Any]]:
+        """Rows for ``table``; none when nothing is sealed for us. Raises when the field does not open."""
+        ...
+
+
+class BadMessageError(Exception):
+    """A record that cannot become a fact. Carries a code, never any content."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A decoded message. blind is None when this service does not take the type."""
+
+    blind: BlindAppend | None
+    private: Sequence[Mapping[str, Any]] = ()
+
+
+class Intake:
+    """What one service takes. handles: the messages it wants; other known contract types are passed over."""
+
+    def __init__(
+        self, types: EventTypes, handles: Iterable[type[Message]], unsealer: Unsealer | None = None
+    ) -> None:
+        self._types = types
+        self._handles = {message.type_name(): message for message in handles}
+        self._passed = contract_types().keys() - self._handles.keys()
+        self._unsealer = unsealer
+        types.names(self._handles.values())  # raises UnknownTypeError when one is not registered
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics of the messages taken, sorted."""
+        return tuple(sorted({message.topic.name for message in self._handles.values()}))
+
+    @property
+    def private_table(self) -> sa.Table | None:
+        """Where unsealed rows go."""
+        return None if self._unsealer is None else self._unsealer.table
+
+    def envelope(self, value: bytes) -> Envelope:
+        """Raises BadMessageError UNDECODABLE."""
+        try:
+            return _decoder.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise BadMessageError(UNDECODABLE) from None
+
+    def address(self, envelope: Envelope) -> tuple[LogAddress, Place]:
+        """Where the fact lies in its source log. Raises BadMessageError BAD_ADDRESS."""
+        try:
+            _, _, index = envelope.id.partition("/")
+            return LogAddress.parse(envelope.source), (int(envelope.sequence), int(index or 0))
+        except ValueError:
+            raise BadMessageError(BAD_ADDRESS) from None
+
+    def fact(self, topic: str, record: Record, envelope: Envelope) -> Fact:
+        """The fact in a record. Raises BadMessageError."""
+        data = bytes(envelope.data)
+        if sm3(data) != envelope.payloaddigest:
+            raise BadMessageError(BAD_DIGEST)
+        wanted = self._handles.get(envelope.type)
+        if wanted is None:
+            if envelope.type in self._passed:
+                return Fact(None)
+            raise BadMessageError(UNKNOWN_TYPE)
+        if wanted.topic.name != topic:
+            raise BadMessageError(WRONG_TOPIC)
+        try:
+            message = self._types.decode(envelope.type, 1, data)
+            occurred_at = dt.datetime.fromisoformat(envelope.time)
+        except (msgspec.MsgspecError, ValueError):
+            raise BadMessageError(INVALID_PAYLOAD) from None
+        if occurred_at.tzinfo is None:
+            raise BadMessageError(INVALID_PAYLOAD)
+        service = envelope.source.partition("/")[0]
+        private: Sequence[Mapping[str, Any]] = ()
+        if isinstance(message, PersonalMessage) and message.sealed:
+            private = self._unseal(service, message)
+            data = _encoder.encode(msgspec.structs.replace(message, sealed={}))
+        stream = f"{RECEIVED}{service}:{topic}:{record.key}"
+        return Fact(BlindAppend(stream, envelope.type, data, _metadata(envelope), occurred_at), private)
+
+    def _unseal(self, service: str, message: Message) -> Sequence[Mapping[str, Any]]:
+        if self._unsealer is None:
+            return ()
+        try:
+            return self._unsealer.unseal(service, message)
+        except Exception:  # noqa: BLE001 - whatever the vault raises, the message is the one at fault
+            raise BadMessageError(SEALED_FIELD) from None
+
+
+def _metadata(envelope: Envelope) -> Metadata:
+    return Metadata(
+        correlation=envelope.correlationid,
+        causation=envelope.id,
+        actor=envelope.actortype,
+        campaign=envelope.campaign,
+        pack=envelope.packid,
+        pack_digest=envelope.packdigest,
+        extra={"source": envelope.source, "sequence": envelope.sequence},
+    )

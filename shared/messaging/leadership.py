@@ -1,0 +1,99 @@
+"""Who relays a log: one process at a time.
+
+Leadership only saves work and noise. What keeps the order is the relay's cursor (compare-and-set) and the
+consumers' watermarks: two relays at once repeat messages, they never lose or reorder any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any, Protocol
+
+import asyncpg
+
+from shared.kernel.clock import Runtime
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 2.0
+IDLE_SESSION_SECONDS = 10
+ANSWER_SECONDS = 5.0
+
+
+class Leadership(Protocol):
+    """The right to relay one log."""
+
+    async def hold(self) -> bool:
+        """True while we lead; tries to become leader when nobody is. Never raises."""
+        ...
+
+    async def release(self) -> None:
+        """Let another lead."""
+        ...
+
+
+class SoleLeadership:
+    """Always leads: one relay per log by construction (simulation, unit tests)."""
+
+    async def hold(self) -> bool:
+        return True
+
+    async def release(self) -> None:
+        return
+
+
+class AdvisoryLeadership:
+    """A session-level advisory lock on a connection of its own.
+
+    A leader that dies lets go at once. One that is frozen lets go after ``IDLE_SESSION_SECONDS``: the server
+    ends a session that stops asking, and the woken leader finds its connection closed before it publishes.
+    """
+
+    def __init__(self, dsn: str, log: str, runtime: Runtime) -> None:
+        self._dsn = dsn
+        self._name = f"relay:{log}"
+        self._runtime = runtime
+        self._connection: Any = None
+        self._leads = False
+        self._asked = 0.0
+
+    async def hold(self) -> bool:
+        """See Leadership.hold."""
+        now = self._runtime.monotonic()
+        if self._connection is not None and now - self._asked < PROBE_SECONDS:
+            return self._leads and not self._connection.is_closed()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._ask()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            logger.warning("relay leadership: %s", type(error).__name__)
+            await self.release()
+            self._leads = False
+        self._asked = self._runtime.monotonic()
+        return self._leads
+
+    async def _ask(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._leads = False
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                server_settings={
+                    "application_name": self._name,
+                    "idle_session_timeout": str(IDLE_SESSION_SECONDS * 1000),
+                },
+            )
+        if self._leads:
+            await self._connection.execute("SELECT 1")
+        else:
+            self._leads = await self._connection.fetchval(
+                "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", self._name
+            )
+
+    async def release(self) -> None:
+        """See Leadership.release."""
+        connection, self._connection, self._leads = self._connection, None, False
+        if connection is not None:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=1)

@@ -1,0 +1,212 @@
+"""From private events to published messages, and from messages to the records a broker carries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+
+from shared.contracts.message import Envelope, Message, PersonalMessage, Sealed
+from shared.eventstore.database import Connection, Database
+from shared.eventstore.tailing import Recorded
+from shared.kernel.events import Event
+from shared.messaging.address import LogIdentity
+from shared.messaging.broker import Outgoing
+from shared.messaging.partitioner import partition_of
+
+RECEIVED = "received:"
+"""Prefix of streams that hold other services' facts; they are never published again."""
+
+HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+
+_encoder = msgspec.json.Encoder()
+
+
+class Publication(Protocol):
+    """What a capability tells the world: private event in, contract messages out. Pure."""
+
+    name: str
+    handles: tuple[type[Event], ...]
+
+    def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:
+        """None, one or several messages. The same event gives the same messages for ever."""
+        ...
+
+
+class Sealer(Protocol):
+    """Encrypts persons' identities for one receiver; ``shared.security`` implements it."""
+
+    async def seal(
+        self, connection: Connection, person_ids: Sequence[str], receiver: str
+    ) -> Mapping[str, Sealed]:
+        """The sealed identity per person; erased and unknown persons are absent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublishable:
+    """An event whose publication raised. code: the exception's class; never its text."""
+
+    recorded: Recorded[Any]
+    publication: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A page of events as records, in position order, and the events that could not be turned into any."""
+
+    records: list[Outgoing]
+    failures: list[Unpublishable]
+
+
+class Publications:
+    """All publications of one service, and how their messages become records.
+
+    sealer may be None in a service that publishes no PersonalMessage with receivers.
+    """
+
+    def __init__(
+        self, identity: LogIdentity, publications: Iterable[Publication], sealer: Sealer | None = None
+    ) -> None:
+        self.identity = identity
+        self._sealer = sealer
+        self._by_event: dict[type[Any], list[Publication]] = {}
+        names: set[str] = set()
+        for publication in publications:
+            if publication.name in names:
+                raise ValueError(f"two publications are named {publication.name}")
+            names.add(publication.name)
+            for event in publication.handles:
+                self._by_event.setdefault(event, []).append(publication)
+
+    @property
+    def handles(self) -> tuple[type[Event], ...]:
+        """Event types something is published for."""
+        return tuple(self._by_event)
+
+    @property
+    def culprits(self) -> frozenset[str]:
+        """Names a failing event may be blamed on: the publications of its type."""
+        return frozenset(_names(publications) for publications in self._by_event.values())
+
+    def messages(self, recorded: Recorded[Any]) -> list[Message]:
+        """The messages of one event, unsealed, in order. Raises what a publication raises."""
+        if recorded.stream.startswith(RECEIVED):
+            return []
+        return [
+            message
+            for publication in self._by_event.get(type(recorded.event), ())
+            for message in publication.publish(recorded)
+        ]
+
+    async def outgoing(
+        self, page: Sequence[Recorded[Any]], database: Database, *, lanes: bool = False
+    ) -> Outbound:
+        """The page's records. One database read per receiver, and none when nothing is sealed.
+
+        lanes: each record under a log name of its own (see ``LogIdentity.address``).
+        """
+        made: list[tuple[Recorded[Any], list[Message]]] = []
+        failures: list[Unpublishable] = []
+        for recorded in page:
+            try:
+                made.append((recorded, self.messages(recorded)))
+            except Exception as error:  # noqa: BLE001 - one bad event must not stop the log
+                failures.append(Unpublishable(recorded, self._culprit(recorded), type(error).__name__))
+        sealed = await self._seal([message for _, messages in made for message in messages], database)
+        records = [
+            self._record(recorded, index, _with(message, sealed), lanes=lanes)
+            for recorded, messages in made
+            for index, message in enumerate(messages)
+        ]
+        return Outbound(records, failures)
+
+    def _culprit(self, recorded: Recorded[Any]) -> str:
+        return _names(self._by_event.get(type(recorded.event), ()))
+
+    async def _seal(
+        self, messages: Iterable[Message], database: Database
+    ) -> Mapping[str, Mapping[str, Sealed]]:
+        wanted: dict[str, dict[str, None]] = {}
+        for message in messages:
+            if message.receivers and isinstance(message, PersonalMessage):
+                for receiver in message.receivers:
+                    wanted.setdefault(receiver, {})[message.person_id] = None
+        if not wanted:
+            return {}
+        if self._sealer is None:
+            raise TypeError("messages with receivers need a sealer")
+        async with database.read() as connection:
+            return {
+                receiver: await self._sealer.seal(connection, tuple(persons), receiver)
+                for receiver, persons in sorted(wanted.items())
+            }
+
+    def envelope(self, recorded: Recorded[Any], index: int, message: Message, lane: str = "") -> Envelope:
+        """The CloudEvents envelope of an event's ``index``-th message."""
+        metadata = recorded.metadata
+        data = _encoder.encode(message)
+        year = getattr(message, "year", 0)
+        return Envelope(
+            specversion="1.0",
+            id=f"{recorded.event_id}/{index}" if index else recorded.event_id,
+            source=str(self.identity.address(recorded.position, lane)),
+            type=type(message).type_name(),
+            time=recorded.occurred_at.isoformat(),
+            sequence=str(recorded.position),
+            subject=message.key(),
+            campaign=metadata.campaign,
+            campaignyear=year if isinstance(year, int) else 0,
+            divisioncode=str(getattr(message, "division", "")),
+            insurance=str(getattr(message, "insurance", None) or ""),
+            packid=metadata.pack,
+            packdigest=metadata.pack_digest,
+            correlationid=metadata.correlation,
+            causationid=metadata.causation,
+            actortype=metadata.actor.partition(":")[0],
+            payloaddigest=sm3(data),
+            data=msgspec.Raw(data),
+        )
+
+    def _record(self, recorded: Recorded[Any], index: int, message: Message, *, lanes: bool) -> Outgoing:
+        lane = f"{recorded.position}.{index}" if lanes else ""
+        key = message.key()
+        topic = message.topic
+        value = _encoder.encode(self.envelope(recorded, index, message, lane))
+        return Outgoing(
+            topic.name, key, partition_of(key, topic.partitions), HEADERS, value, recorded.position, index
+        )
+
+
+def _names(publications: Iterable[Publication]) -> str:
+    return ",".join(publication.name for publication in publications)
+
+
+def _with(message: Message, sealed: Mapping[str, Mapping[str, Sealed]]) -> Message:
+    if not message.receivers or not isinstance(message, PersonalMessage):
+        return message
+    fields = {
+        receiver: sealed[receiver][message.person_id]
+        for receiver in message.receivers
+        if message.person_id in sealed.get(receiver, {})
+    }
+    return msgspec.structs.replace(message, sealed=fields)
+
+
+def _sm3_of_openssl(data: bytes) -> str:
+    return hashlib.new("sm3", data).hexdigest()
+
+
+def _sm3_of_cryptography(data: bytes) -> str:
+    digest = hashes.Hash(hashes.SM3())
+    digest.update(data)
+    return digest.finalize().hex()
+
+
+sm3 = _sm3_of_openssl if "sm3" in hashlib.algorithms_available else _sm3_of_cryptography
+"""SM3 (GB/T 32905) of bytes, hex. Some builds of hashlib lack it."""
