@@ -1,0 +1,123 @@
+"""What a death, or its withdrawal, does to money that is recorded already (I-16, scenario 4). Pure."""
+
+from __future__ import annotations
+
+from services.collection.obligations import events as e
+from services.collection.obligations.domain import Obligation, PaidLine, evolve
+from shared.kernel.clock import SHANGHAI
+from shared.kernel.events import Event
+
+
+def apply_death(state: Obligation, noted: e.PayerDeathNoted) -> list[Event]:
+    """Events on the obligation: the note when it says something new, then a finding per line it touches.
+
+    A line paid after the death becomes PostDeathPaymentDetected. A line found so before, which by the
+    corrected report was paid in time, is withdrawn; unless it was effective before it is judged anew.
+    """
+    events: list[Event] = []
+    if noted.died_on != state.died_on:
+        events.append(noted)
+    for line in list(state.lines.values()):
+        found = _recheck(state, line, noted)
+        for event in found:
+            state = evolve(state, event)
+        events += found
+    return events
+
+
+def _recheck(state: Obligation, line: PaidLine, noted: e.PayerDeathNoted) -> list[Event]:
+    died_on = noted.died_on
+    late = died_on is not None and line.paid_at.astimezone(SHANGHAI).date() > died_on
+    if line.standing == "EFFECTIVE" and late and died_on is not None:
+        return [
+            e.PostDeathPaymentDetected(
+                payment_id=line.line_id.rpartition("/")[0],
+                line_id=line.line_id,
+                order_no=line.order_no,
+                channel=line.channel,
+                person_id=noted.person_id,
+                insurance=noted.insurance,
+                year=noted.year,
+                campaign=line.campaign,
+                village=line.village,
+                fen=line.fen,
+                paid_at=line.paid_at,
+                died_on=died_on,
+                was_effective=True,
+                agent_id=line.agent_id,
+                receipt_serial=line.receipt_serial,
+            )
+        ]
+    if line.standing == "AFTER_DEATH" and not late:
+        withdrawn = e.PostDeathFindingWithdrawn(line_id=line.line_id, person_id=noted.person_id)
+        return [withdrawn, *_judged_anew(state, line, noted)]
+    return []
+
+
+def _judged_anew(state: Obligation, line: PaidLine, noted: e.PayerDeathNoted) -> list[Event]:
+    """Money taken when the person was thought dead was never effective: say what it is now."""
+    effective = state.effective
+    due = state.assessment
+    payment_id = line.line_id.rpartition("/")[0]
+    if effective is not None:
+        return [
+            e.DuplicatePaymentDetected(
+                payment_id=payment_id,
+                line_id=line.line_id,
+                order_no=line.order_no,
+                channel=line.channel,
+                person_id=noted.person_id,
+                insurance=noted.insurance,
+                year=noted.year,
+                campaign=line.campaign,
+                village=line.village,
+                fen=line.fen,
+                paid_at=line.paid_at,
+                effective_line_id=effective.line_id,
+                agent_id=line.agent_id,
+                receipt_serial=line.receipt_serial,
+            )
+        ]
+    if line.was_effective:
+        return []
+    if due is None or due.personal_fen != line.fen:
+        return [
+            e.MisfitPaymentDetected(
+                kind="WRONG_AMOUNT",
+                payment_id=payment_id,
+                line_id=line.line_id,
+                order_no=line.order_no,
+                channel=line.channel,
+                person_id=noted.person_id,
+                insurance=noted.insurance,
+                year=noted.year,
+                campaign=line.campaign,
+                village=line.village,
+                fen=line.fen,
+                paid_at=line.paid_at,
+                agent_id=line.agent_id,
+                receipt_serial=line.receipt_serial,
+            )
+        ]
+    return [
+        e.PaymentReceived(
+            payment_id=payment_id,
+            line_id=line.line_id,
+            order_no=line.order_no,
+            channel=line.channel,
+            person_id=noted.person_id,
+            insurance=noted.insurance,
+            year=noted.year,
+            campaign=line.campaign,
+            village=line.village,
+            fen=line.fen,
+            assessment_id=due.assessment_id,
+            assessment_version=due.version,
+            paid_at=line.paid_at,
+            agent_id=line.agent_id,
+            receipt_serial=line.receipt_serial,
+            standard_fen=due.standard_fen,
+            tier_yuan=due.tier_yuan,
+            special_assessment_no=due.special_assessment_no,
+        )
+    ]

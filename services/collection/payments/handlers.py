@@ -1,0 +1,401 @@
+"""Commands of payments: record or match an order, void a receipt, identify money, note a death."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import msgspec
+
+from services.collection.obligations import events as e
+from services.collection.obligations.domain import Obligation
+from services.collection.obligations.stream import obligation
+from services.collection.payments import events as p
+from services.collection.payments.deaths import apply_death
+from services.collection.payments.domain import (
+    ORDER_NO_TAKEN,
+    Knowledge,
+    PlacedLine,
+    Placement,
+    place_order,
+)
+from services.collection.payments.orders import Key, Order, OrderLine
+from services.collection.payments.stream import receipt_stream, suspense_stream
+from shared.eventstore.commands import (
+    Accepted,
+    Append,
+    Command,
+    Done,
+    FactSource,
+    Guard,
+    IdempotencyKey,
+    Loaded,
+    Outcome,
+    Store,
+)
+from shared.eventstore.streams import Metadata, Stream
+from shared.kernel.errors import Refusal
+from shared.kernel.insurance import Insurance
+
+RECORD_PAYMENT = "record_payment"
+
+
+class CampaignIds(Protocol):
+    """Ids of the campaigns of an insured year; may be a moment old."""
+
+    async def of_years(self, years: frozenset[int], *, fresh: bool = False) -> Sequence[str]:
+        """Campaign ids. ``fresh``: read them again, somebody met one that was not among them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    """The four sources a payment is decided with: one query each per batch.
+
+    campaigns: campaign id -> CampaignFact; deaths: person id -> date; rosters: (campaign, insurance, person)
+    -> RosterFact; agents: (agent id, campaign) -> AgentFact.
+    """
+
+    campaigns: FactSource
+    deaths: FactSource
+    rosters: FactSource
+    agents: FactSource
+
+
+_DIGESTED = msgspec.json.Encoder(order="deterministic")
+
+
+def order_digest(order: Order) -> str:
+    """What makes two postings of an order number the same order."""
+    receipt = order.receipt
+    body = (
+        order.channel,
+        order.order_no,
+        order.paid_at.isoformat(),
+        order.agent_id,
+        (receipt.book_no, receipt.serial_no) if receipt is not None else None,
+        [(line.person_id, line.year, line.insurance.value, line.fen) for line in order.lines],
+    )
+    return hashlib.sha256(_DIGESTED.encode(body)).hexdigest()
+
+
+STALE_CAMPAIGNS = Refusal("NO_CAMPAIGN", rule="CAMPAIGNS_STALE", field="campaign")
+
+
+def payment_command(
+    order: Order,
+    campaigns: Sequence[str],
+    facts: PaymentFacts,
+    metadata: Metadata,
+    key: IdempotencyKey | None = None,
+    operation: str = RECORD_PAYMENT,
+) -> Command:
+    """The one builder of a payment: HTTP, imports and day files alike."""
+    streams = {line.key: obligation(*line.key) for line in order.lines}
+    suspense = suspense_stream(order.channel, order.order_no) if order.captured else None
+    form = order.receipt
+    receipt = receipt_stream(form.book_no, form.serial_no) if form is not None else None
+    persons = list(dict.fromkeys(line.person_id for line in order.lines))
+
+    def decide(loaded: Loaded) -> Accepted | Refusal:
+        states = {line_key: loaded.state(stream) for line_key, stream in streams.items()}
+        if not all(_campaign_known(state, campaigns) for state in states.values()):
+            return STALE_CAMPAIGNS
+        known = _knowledge(order, loaded, facts, campaigns)
+        placement = place_order(
+            order,
+            states,
+            known,
+            loaded.state(suspense) if suspense is not None else None,
+            loaded.state(receipt) if receipt is not None else None,
+        )
+        if isinstance(placement, Refusal):
+            return placement
+        return _accepted(order, placement, streams, suspense, receipt)
+
+    sources: list[tuple[FactSource, Sequence[Any]]] = [(facts.campaigns, campaigns), (facts.deaths, persons)]
+    if order.agent_id:
+        sources.append((facts.agents, [(order.agent_id, campaign) for campaign in campaigns]))
+        keys = [(c, line.insurance, line.person_id) for c in campaigns for line in order.lines]
+        sources.append((facts.rosters, keys))
+    touched: list[Stream[Any]] = list(streams.values())
+    touched += [stream for stream in (suspense, receipt) if stream is not None]
+    campaign = campaigns[0] if len(campaigns) == 1 else order.campaign
+    return Command(
+        operation=operation,
+        streams=touched,
+        decide=decide,
+        metadata=replace(metadata, campaign=metadata.campaign or campaign),
+        key=key,
+        facts=sources,
+        occurred_at=order.paid_at,
+    )
+
+
+def _campaign_known(state: Obligation, campaigns: Sequence[str]) -> bool:
+    return state.assessment is None or state.assessment.campaign in campaigns
+
+
+def _knowledge(order: Order, loaded: Loaded, facts: PaymentFacts, campaigns: Sequence[str]) -> Knowledge:
+    known: dict[str, Any] = {campaign: loaded.fact(facts.campaigns, campaign) for campaign in campaigns}
+    deaths = {line.person_id: loaded.fact(facts.deaths, line.person_id) for line in order.lines}
+    agents: dict[str, Any] = {}
+    rosters: dict[tuple[str, Insurance, str], Any] = {}
+    if order.agent_id:
+        agents = {c: loaded.fact(facts.agents, (order.agent_id, c)) for c in campaigns}
+        keys = [(c, line.insurance, line.person_id) for c in campaigns for line in order.lines]
+        rosters = {key: loaded.fact(facts.rosters, key) for key in keys}
+    return Knowledge(_present(known), _present(deaths), _present(rosters), _present(agents))
+
+
+def _present(found: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _accepted(
+    order: Order,
+    placement: Placement,
+    streams: Mapping[Key, Stream[Obligation]],
+    suspense: Stream[Any] | None,
+    receipt: Stream[Any] | None,
+) -> Accepted:
+    response = payment_response(order, placement.lines)
+    if placement.repeated:
+        return Accepted(response=response, status=200)
+    by_stream: dict[str, tuple[Stream[Any], list[Any]]] = {}
+    for line in placement.lines:
+        stream: Stream[Any] | None = suspense if line.key is None else streams[line.key]
+        if stream is not None and line.events:
+            by_stream.setdefault(stream.id, (stream, []))[1].extend(line.events)
+    appends = [Append(stream, events) for stream, events in by_stream.values()]
+    if receipt is not None and placement.receipt:
+        appends.append(Append(receipt, placement.receipt))
+    first = not any(line.known for line in placement.lines)
+    guards = [Guard("order", order_key(order), order_digest(order), ORDER_NO_TAKEN)] if first else []
+    return Accepted(appends=appends, guards=guards, response=response)
+
+
+def order_key(order: Order) -> str:
+    """The permanent natural key of an order."""
+    return f"{order.channel}/{order.order_no}"
+
+
+def payment_response(order: Order, lines: Iterable[PlacedLine]) -> dict[str, Any]:
+    """The body of 201. status: RECEIVED, or RECORDED when a line of captured money is not effective."""
+    placed = list(lines)
+    return {
+        "payment_id": order.payment_id,
+        "status": "RECEIVED" if all(line.standing == "EFFECTIVE" for line in placed) else "RECORDED",
+        "lines": [
+            {
+                "line_id": line.line_id,
+                "person_id": line.line.person_id,
+                "year": line.line.year,
+                "insurance": line.line.insurance.value,
+                "amount_fen": line.fen,
+                "standing": line.standing,
+                "campaign": line.campaign,
+                "village": line.village,
+                "known": line.known,
+            }
+            for line in placed
+        ],
+    }
+
+
+class Payments:
+    """Handlers of the payments capability."""
+
+    def __init__(self, store: Store, facts: PaymentFacts, campaigns: CampaignIds) -> None:
+        self._store = store
+        self._facts = facts
+        self._campaigns = campaigns
+
+    async def record(self, order: Order, metadata: Metadata, key: IdempotencyKey | None) -> Outcome:
+        """Record an order. Same order number and body again: the first answer, 200; other body: 409."""
+        years = frozenset(line.year for line in order.lines)
+        ids = await self._campaigns.of_years(years)
+        outcome = await self._store.execute(payment_command(order, ids, self._facts, metadata, key))
+        if outcome == STALE_CAMPAIGNS:
+            ids = await self._campaigns.of_years(years, fresh=True)
+            outcome = await self._store.execute(payment_command(order, ids, self._facts, metadata, key))
+        if isinstance(outcome, Done) and outcome.status == 200 and not await self._same_order(order):
+            return ORDER_NO_TAKEN
+        return outcome
+
+    async def _same_order(self, order: Order) -> bool:
+        """True when the number's holder has this very body (a shorter order may look like a repetition)."""
+        holders = await self._store.guard_holders("order", [order_key(order)])
+        return holders.get(order_key(order)) == order_digest(order)
+
+    async def commands(self, orders: Sequence[Order], metadata: Metadata, prefix: str) -> list[Command]:
+        """Commands of a day file's orders, each keyed by ``prefix`` and its order number."""
+        years = frozenset(line.year for order in orders for line in order.lines)
+        ids = await self._campaigns.of_years(years, fresh=True)
+        return [
+            payment_command(
+                order, ids, self._facts, metadata, _file_key(order, prefix), "match_day_file_order"
+            )
+            for order in orders
+        ]
+
+    async def void_receipt(
+        self,
+        book_no: str,
+        serial_no: str,
+        agent_id: str,
+        reason: str,
+        metadata: Metadata,
+        key: IdempotencyKey,
+    ) -> Outcome:
+        """Void a spoiled form; one that was issued stays issued."""
+        stream = receipt_stream(book_no, serial_no)
+
+        def decide(loaded: Loaded) -> Accepted | Refusal:
+            state = loaded.state(stream)
+            body = {"book_no": book_no, "serial_no": serial_no, "status": "VOIDED"}
+            if state.status == "VOIDED":
+                return Accepted(response=body, status=200)
+            if state.status:
+                return Refusal("RECEIPT_USED", rule="I-19")
+            event = p.ReceiptVoided(book_no=book_no, serial_no=serial_no, agent_id=agent_id, reason=reason)
+            return Accepted([Append(stream, [event])], response=body)
+
+        return await self._store.execute(Command("void_receipt", [stream], decide, metadata, key))
+
+    async def identify(
+        self,
+        channel: str,
+        order_no: str,
+        line_id: str,
+        target: OrderLine,
+        divisions: tuple[str, ...],
+        metadata: Metadata,
+        key: IdempotencyKey,
+    ) -> Outcome:
+        """Put unidentified money on the obligation it was meant for; it stands there as final money does."""
+        ids = await self._campaigns.of_years(frozenset({target.year}), fresh=True)
+        where = SuspenseAddress(channel, order_no, line_id)
+        return await self._store.execute(
+            identify_command(where, target, divisions, ids, self._facts, metadata, key)
+        )
+
+
+def _file_key(order: Order, prefix: str) -> IdempotencyKey:
+    digest = hashlib.sha256(order_digest(order).encode()).digest()
+    return IdempotencyKey("", "match_day_file_order", f"{prefix}/{order.order_no}", digest)
+
+
+@dataclass(frozen=True, slots=True)
+class SuspenseAddress:
+    """Which unidentified line."""
+
+    channel: str
+    order_no: str
+    line_id: str
+
+
+def identify_command(
+    where: SuspenseAddress,
+    target: OrderLine,
+    divisions: tuple[str, ...],
+    campaigns: Sequence[str],
+    facts: PaymentFacts,
+    metadata: Metadata,
+    key: IdempotencyKey,
+) -> Command:
+    """Amount, time and agent come from the suspense, not from ``target``."""
+    suspense = suspense_stream(where.channel, where.order_no)
+    owed = obligation(*target.key)
+
+    def decide(loaded: Loaded) -> Accepted | Refusal:
+        waiting = loaded.state(suspense).lines.get(where.line_id)
+        if waiting is None:
+            return Refusal("NOT_FOUND", field="line_id")
+        if waiting.identified:
+            return Refusal("ALREADY_IDENTIFIED", field="line_id")
+        line = replace(target, fen=waiting.fen)
+        # A number of its own while deciding, so that other lines of the order do not look like this one.
+        meant = Order(
+            f"{where.order_no}#",
+            where.channel,
+            waiting.paid_at,
+            (line,),
+            waiting.agent_id,
+            captured=True,
+            divisions=divisions,
+        )
+        known = Knowledge(
+            _present({c: loaded.fact(facts.campaigns, c) for c in campaigns}),
+            _present({line.person_id: loaded.fact(facts.deaths, line.person_id)}),
+        )
+        placed = place_order(meant, {line.key: loaded.state(owed)}, known)
+        if isinstance(placed, Refusal):
+            return placed
+        found = placed.lines[0]
+        if found.key is None:
+            return Refusal("AMOUNT_NOT_ASSESSED", rule="NOT_ASSESSED", clause="I-14", field="person_id")
+        event: Any = found.events[0]
+        event = msgspec.structs.replace(
+            event,
+            line_id=where.line_id,
+            order_no=where.order_no,
+            payment_id=f"{where.channel}-{where.order_no}",
+        )
+        told = p.UnidentifiedMoneyIdentified(
+            channel=where.channel,
+            order_no=where.order_no,
+            line_id=where.line_id,
+            person_id=line.person_id,
+            insurance=line.insurance,
+            year=line.year,
+            fen=waiting.fen,
+            standing=found.standing,
+        )
+        body = {"line_id": where.line_id, "standing": found.standing, "village": found.village}
+        return Accepted([Append(owed, [event]), Append(suspense, [told])], response=body)
+
+    return Command(
+        "identify_money",
+        [suspense, owed],
+        decide,
+        metadata,
+        key,
+        [(facts.campaigns, campaigns), (facts.deaths, [target.person_id])],
+    )
+
+
+def note_death_command(
+    person_id: str,
+    died_on: dt.date | None,
+    years: Iterable[int],
+    metadata: Metadata,
+    key: IdempotencyKey,
+    *,
+    disputed: bool = False,
+) -> Command:
+    """Tell a person's obligations of a death, or of its withdrawal (I-16, scenario 4).
+
+    All obligations of the years are loaded themselves, so no lagging read model can hide a payment.
+    """
+    streams = {(y, i): obligation(y, i, person_id) for y in years for i in Insurance}
+
+    def decide(loaded: Loaded) -> Accepted | Refusal:
+        appends = []
+        for (year, insurance), stream in streams.items():
+            if not loaded.version(stream):
+                continue
+            state = loaded.state(stream)
+            if disputed and state.died_on is not None:
+                continue
+            events = apply_death(state, e.PayerDeathNoted(
+                person_id=person_id, insurance=insurance, year=year, died_on=died_on
+            ))  # fmt: skip
+            if events:
+                appends.append(Append(stream, events))
+        return Accepted(appends, response={"obligations": len(appends)})
+
+    return Command("note_death", list(streams.values()), decide, metadata, key)

@@ -1,0 +1,111 @@
+"""Reads of payments, and the facts other capabilities decide with."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from services.collection.payments.projection import payment_campaign, payment_line
+from shared.eventstore.database import Connection, Database, Row
+from shared.kernel.insurance import Insurance
+
+
+class CampaignYears:
+    """Ids of the campaigns of insured years, kept in memory: they only ever become more."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[int, tuple[str, ...]] = {}
+
+    async def of_years(self, years: frozenset[int], *, fresh: bool = False) -> Sequence[str]:
+        """Campaign ids, sorted. ``fresh``, or a year without any: read again."""
+        if fresh or not all(self._known.get(year) for year in years):
+            await self._read(years)
+        return [campaign for year in sorted(years) for campaign in self._known.get(year, ())]
+
+    async def _read(self, years: frozenset[int]) -> None:
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                sa.select(payment_campaign.c.year, payment_campaign.c.campaign)
+                .where(payment_campaign.c.year.in_(sorted(years)))
+                .order_by(payment_campaign.c.campaign)
+            )
+        for year in years:
+            self._known[year] = tuple(campaign for found, campaign in rows if found == year)
+
+
+TakingKey = tuple[str, str, str, dt.date, str]
+"""Campaign, village, agent, pay day, channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """One line of cash an agent holds."""
+
+    line_id: str
+    insurance: Insurance
+    fen: int
+    standing: str
+
+
+class TakingFacts:
+    """Lines an agent took on a channel that he settles himself.
+
+    Key (campaign, village, agent_id, date, channel) -> tuple[Taking, ...], whatever their standing:
+    cash taken is cash taken.
+    """
+
+    name = "takings"
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
+        found: dict[Any, tuple[Taking, ...]] = {}
+        c = payment_line.c
+        for key in keys:
+            campaign, village, agent_id, day, channel = cast("TakingKey", key)
+            rows = await connection.execute(
+                sa.select(c.line_id, c.insurance, c.fen, c.standing)
+                .where(
+                    c.campaign == campaign,
+                    c.village == village,
+                    c.agent_id == agent_id,
+                    c.paid_on == day,
+                    c.channel == channel,
+                )
+                .order_by(c.line_id)
+            )
+            found[key] = tuple(Taking(row[0], Insurance(row[1]), row[2], row[3]) for row in rows)
+        return found
+
+
+async def line_by_id(database: Database, line_id: str) -> Row | None:
+    """A line of ``payment_line``."""
+    async with database.read() as connection:
+        rows = await connection.execute(sa.select(payment_line).where(payment_line.c.line_id == line_id))
+    return rows[0] if rows else None
+
+
+def lines_statement(
+    campaign: str = "",
+    village: str = "",
+    channel: str = "",
+    agent_id: str = "",
+    standing: str = "",
+    person_id: str = "",
+    paid_on: dt.date | None = None,
+) -> sa.Select[Any]:
+    """Lines filtered by what is given."""
+    c = payment_line.c
+    wanted = {
+        c.campaign: campaign,
+        c.village: village,
+        c.channel: channel,
+        c.agent_id: agent_id,
+        c.standing: standing,
+        c.person_id: person_id,
+    }
+    statement = sa.select(payment_line).where(*(column == value for column, value in wanted.items() if value))
+    return statement if paid_on is None else statement.where(c.paid_on == paid_on)
