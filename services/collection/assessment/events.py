@@ -1,4 +1,4 @@
-"""Events of assessment. They lie on the obligation's stream and so are defined below: see obligations/events.py."""
+"""Events of assessment: they lie on the obligation's stream, so obligations/events.py defines them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Campaigns (征缴工作): policy packs put in force, windows, phases and targets of one county or town and year."""
+"""Campaigns (征缴工作): packs in force, windows, phases and targets of one place and year."""

@@ -18,7 +18,7 @@ class PolicyPackDrafted(Event, frozen=True, kw_only=True):
 
 
 class PolicyPackPublished(Event, frozen=True, kw_only=True):
-    """政策包发布 for a campaign (I-01). approver differs from maker. digest: SHA-256 hex of the typed content."""
+    """政策包发布 for a campaign (I-01). Approver differs from maker; digest: SHA-256 hex."""
 
     pack_id: str
     version: int
@@ -32,7 +32,7 @@ class PolicyPackPublished(Event, frozen=True, kw_only=True):
 
 
 class PolicyPackRevised(Event, frozen=True, kw_only=True):
-    """政策调整 (D-06): the campaign's next version. Paid assessments keep theirs, the unpaid are reassessed."""
+    """政策调整 (D-06): the campaign's next version. The paid keep theirs, the unpaid are reassessed."""
 
     pack_id: str
     version: int

@@ -37,7 +37,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class PaidLine:
-    """A received line. standing: EFFECTIVE, DUPLICATE, AFTER_DEATH, OUT_OF_WINDOW, WRONG_AMOUNT or REFUNDED."""
+    """A received line. standing: EFFECTIVE, DUPLICATE, AFTER_DEATH, OUT_OF_WINDOW, WRONG_AMOUNT, REFUNDED."""
 
     line_id: str
     order_no: str

@@ -24,7 +24,7 @@ class PensionTierSelected(Event, frozen=True, kw_only=True):
 
 
 class ContributionAssessed(Event, frozen=True, kw_only=True):
-    """应缴核定. legs sum to standard_fen (I-12). special_assessment_no: set when registration assessed (I-31)."""
+    """应缴核定. legs sum to standard_fen (I-12). special_assessment_no: registration assessed (I-31)."""
 
     assessment_id: str
     version: int
@@ -72,7 +72,7 @@ class EntitlementNoted(Event, frozen=True, kw_only=True):
 
 
 class SpecialAssessmentNoted(Event, frozen=True, kw_only=True):
-    """特殊缴费核定收悉 (I-31): registration's own amount, which collection collects exactly, until ``valid_to``."""
+    """特殊缴费核定收悉 (I-31): registration's amount, collected exactly, until ``valid_to``."""
 
     person_id: str
     insurance: Insurance
@@ -194,14 +194,14 @@ class PayerDeathNoted(Event, frozen=True, kw_only=True):
 
 
 class PostDeathFindingWithdrawn(Event, frozen=True, kw_only=True):
-    """死亡更正后撤销: the death report was withdrawn or corrected before the refund was paid (scenario 4d)."""
+    """死亡更正后撤销: the report was withdrawn or corrected before the refund was paid (scenario 4d)."""
 
     line_id: str
     person_id: str
 
 
 class MisfitPaymentDetected(Event, frozen=True, kw_only=True):
-    """Final money of a known person that cannot be effective: kind OUT_OF_WINDOW or WRONG_AMOUNT (INTERFACES).
+    """Final money of a known person that cannot be effective. kind: OUT_OF_WINDOW or WRONG_AMOUNT.
 
     A task and a refund follow; counted in refund_due_fen.
     """

@@ -1,4 +1,4 @@
-"""What a decision is told from outside its own stream: plain values, filled by the capabilities that own them.
+"""What a decision is told from outside its own stream: values filled by the capabilities that own them.
 
 They lie here, below every capability, so that payments, roster and the rest share the words without
 importing one another; ``services/collection/app.py`` passes the sources in.
@@ -7,12 +7,8 @@ importing one another; ``services/collection/app.py`` passes the sources in.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from shared.eventstore.commands import Loaded
-from shared.eventstore.streams import Stream
 from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
 from shared.policy.pack import Pack
@@ -51,7 +47,7 @@ def campaign_refusal(fact: CampaignFact | None) -> Refusal | None:
         return Refusal(
             "PACK_MISMATCH",
             field="campaign",
-            message="本服务的政策包与征缴工作不一致 / this service holds another version of the campaign's pack",
+            message="本服务的政策包与征缴工作不一致 / another version of the pack is held here",
         )
     return None
 
@@ -85,7 +81,9 @@ class TaxpayerFact:
 
     def link(self, insurance: Insurance, year: int) -> EnrolmentLink | None:
         """The live link for one insurance and year."""
-        return next((found for found in self.links if (found.insurance, found.year) == (insurance, year)), None)
+        return next(
+            (found for found in self.links if (found.insurance, found.year) == (insurance, year)), None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,9 @@ class AgentFact:
     def may_collect(self, insurance: Insurance, village: str) -> bool:
         """True when an active agent's scope holds the village and insurance (指定代收范围)."""
         return (
-            self.active and insurance in self.insurances and any(village.startswith(scope) for scope in self.divisions)
+            self.active
+            and insurance in self.insurances
+            and any(village.startswith(scope) for scope in self.divisions)
         )
 
 
@@ -149,30 +149,3 @@ class RosterStatusFact:
     stamped: bool
     digest: str
     open_objections: int
-
-
-class CampaignLookup(Protocol):
-    """A campaign read from its own stream, where a lagging read model would lose a fact.
-
-    A command lists ``streams(campaign)`` among its streams and asks ``read`` in ``decide``.
-    """
-
-    def streams(self, campaign: str) -> Sequence[Stream[Any]]:
-        """The stream to load; read only."""
-        ...
-
-    def read(self, loaded: Loaded, campaign: str) -> CampaignFact | None:
-        """The opened campaign, or None."""
-        ...
-
-
-class TaxpayerLookup(Protocol):
-    """A person read from his own stream; used as CampaignLookup is."""
-
-    def streams(self, person_id: str) -> Sequence[Stream[Any]]:
-        """The stream to load; read only."""
-        ...
-
-    def read(self, loaded: Loaded, person_id: str) -> TaxpayerFact | None:
-        """The person, or None when registration never transmitted him."""
-        ...

@@ -1,1 +1,1 @@
-"""Virtual households (虚拟户) and the village agents (代办员) who collect through them. They hold no money."""
+"""Virtual households (虚拟户) and the village agents (代办员) who collect through them."""

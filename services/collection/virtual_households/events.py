@@ -24,10 +24,11 @@ class CollectionScopeAssigned(Event, frozen=True, kw_only=True):
     campaign: str
     insurances: tuple[Insurance, ...]
     divisions: tuple[str, ...]
+    mode: str = "FULL"
 
 
 class AgentAuthorized(Event, frozen=True, kw_only=True):
-    """代办员授权 (I-18). designated_account: a reference to a unit account, never a number or a personal one."""
+    """代办员授权 (I-18). designated_account: a reference to a unit account, never a number."""
 
     agent_id: str
     campaign: str
@@ -48,7 +49,7 @@ class AgentRevoked(Event, frozen=True, kw_only=True):
 
 
 class PersonalAccountUseFlagged(Event, frozen=True, kw_only=True):
-    """个人账户归集 (I-18): a personal account was named as an agent's account; the authorisation was refused."""
+    """个人账户归集 (I-18): a personal account was named for an agent; refused."""
 
     agent_id: str
     campaign: str

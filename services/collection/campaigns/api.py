@@ -1,0 +1,180 @@
+"""Routes of packs and campaigns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from services.collection.campaigns import domain as d
+from services.collection.campaigns.handlers import Campaigns
+from services.collection.campaigns.queries import campaign_view
+from shared.eventstore.database import Database
+from shared.kernel.errors import ProblemError, Refusal
+from shared.kernel.insurance import Insurance
+from shared.security.principal import Principal
+from shared.web.auth import authorised, require_division
+from shared.web.idempotency import required_key
+from shared.web.requests import metadata
+from shared.web.responses import answer, json_response
+
+Reader = Annotated[Principal, Depends(authorised("collection:campaigns:read"))]
+Writer = Annotated[Principal, Depends(authorised("collection:campaigns:write"))]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DraftPackBody(_Body):
+    """拟定政策包 / propose a pack this service holds."""
+
+    pack_id: str = Field(examples=["ST-2020"], max_length=32)
+    maker: str = Field(examples=["tax-01"], max_length=64, description="拟定人工号 / staff id of the maker")
+    version: int | None = Field(None, ge=1, description="缺省为最新版 / newest when absent")
+
+
+class PublishPackBody(_Body):
+    """发布政策包 / publish it for a campaign; another person approves."""
+
+    campaign: str = Field(examples=["370406-2020"], max_length=16)
+    approver: str = Field(examples=["tax-02"], max_length=64)
+    version: int | None = Field(None, ge=1)
+
+
+class RevisePackBody(PublishPackBody):
+    """调整政策包 / put a later version in force."""
+
+    effective_from: dt.date = Field(examples=["2019-11-15"])
+    source: str = Field(examples=["鲁人社字〔2019〕1号"], min_length=1, max_length=200)
+
+
+class OpenCampaignBody(_Body):
+    """启动集中征缴 / open a campaign."""
+
+    campaign: str = Field(examples=["370406-2020"], max_length=16)
+    pack_id: str = Field(examples=["ST-2020"], max_length=32)
+    pack_version: int | None = Field(None, ge=1)
+
+
+class ExtendBody(_Body):
+    """延长征缴期 / extend the window."""
+
+    new_end: dt.date = Field(examples=["2019-12-31"])
+    reason: str = Field(examples=["系统维护 / outage"], max_length=200)
+    authority: str = Field(examples=["区税务局"], max_length=100)
+
+
+class TargetRowBody(_Body):
+    """一行任务 / one row."""
+
+    division: str = Field(examples=["370406101"], pattern=r"^\d{6}(\d{3}(\d{3})?)?$")
+    insurance: Insurance
+    persons: int = Field(ge=0, examples=[28126])
+    name: str = Field("", max_length=60, examples=["店子镇"])
+    amount_fen: int | None = Field(None, ge=0, examples=[731276000])
+    amount_wan_yuan: int | None = Field(None, ge=0, description="养老金额，万元 / pension money, 10,000 yuan")
+    statistical_scope: str = Field("ALL", pattern="^(ALL|EXCL_EXEMPT)$")
+
+
+class TargetsBody(_Body):
+    """任务分配表 / a task table of one insurance."""
+
+    rows: list[TargetRowBody] = Field(min_length=1, max_length=500)
+    stated_total_persons: int = Field(ge=0)
+    stated_total_amount: int | None = Field(None, ge=0, description="与各行同单位 / in the rows' unit")
+
+
+def _row(body: TargetRowBody) -> d.TargetRow:
+    wan = body.amount_wan_yuan is not None
+    return d.TargetRow(
+        division=body.division,
+        insurance=body.insurance,
+        persons=body.persons,
+        name=body.name,
+        amount=body.amount_wan_yuan if wan else body.amount_fen,
+        unit="WAN_YUAN" if wan else "FEN",
+        statistical_scope=body.statistical_scope,
+    )
+
+
+def router(campaigns: Campaigns, database: Database) -> APIRouter:
+    """Routes under ``/packs`` and ``/campaigns``."""
+    routes = APIRouter(tags=["campaigns 征缴工作"])
+
+    @routes.post("/packs", status_code=201, summary="拟定政策包 / draft a pack")
+    async def draft_pack(request: Request, principal: Writer, body: DraftPackBody) -> Response:
+        key = required_key(request, principal, "draft_pack", body)
+        command = d.DraftPack(pack_id=body.pack_id, maker=body.maker)
+        return answer(await campaigns.draft(command, body.version, metadata(request, principal), key))
+
+    @routes.post("/packs/{pack_id}:publish", summary="发布政策包 / publish a pack")
+    async def publish_pack(
+        pack_id: str, request: Request, principal: Writer, body: PublishPackBody
+    ) -> Response:
+        require_division(principal, body.campaign.partition("-")[0], "campaign")
+        key = required_key(request, principal, f"publish_pack {pack_id}", body)
+        command = d.PublishPack(pack_id=pack_id, campaign=body.campaign, approver=body.approver)
+        about = metadata(request, principal, body.campaign)
+        return answer(await campaigns.publish(command, body.version, about, key))
+
+    @routes.post("/packs/{pack_id}:revise", summary="调整政策包 / revise a pack")
+    async def revise_pack(
+        pack_id: str, request: Request, principal: Writer, body: RevisePackBody
+    ) -> Response:
+        require_division(principal, body.campaign.partition("-")[0], "campaign")
+        key = required_key(request, principal, f"revise_pack {pack_id}", body)
+        command = d.RevisePack(
+            pack_id=pack_id,
+            campaign=body.campaign,
+            approver=body.approver,
+            effective_from=body.effective_from,
+            source=body.source,
+        )
+        about = metadata(request, principal, body.campaign)
+        return answer(await campaigns.revise(command, body.version, about, key))
+
+    @routes.post("/campaigns", status_code=201, summary="启动集中征缴 / open a campaign")
+    async def open_campaign(request: Request, principal: Writer, body: OpenCampaignBody) -> Response:
+        require_division(principal, body.campaign.partition("-")[0], "campaign")
+        key = required_key(request, principal, "open_campaign", body)
+        command = d.OpenCampaign(campaign=body.campaign, pack_id=body.pack_id)
+        about = metadata(request, principal, body.campaign)
+        outcome = await campaigns.open(command, body.pack_version, about, key)
+        return answer(outcome, f"/campaigns/{body.campaign}")
+
+    @routes.post("/campaigns/{campaign}/targets", status_code=201, summary="下达任务 / assign targets")
+    async def assign_targets(
+        campaign: str, request: Request, principal: Writer, body: TargetsBody
+    ) -> Response:
+        require_division(principal, campaign.partition("-")[0], "campaign")
+        key = required_key(request, principal, f"assign_targets {campaign}", body)
+        command = d.AssignTargets(
+            campaign=campaign,
+            rows=tuple(_row(row) for row in body.rows),
+            stated_total_persons=body.stated_total_persons,
+            stated_total_amount=body.stated_total_amount,
+        )
+        return answer(await campaigns.assign_targets(command, metadata(request, principal, campaign), key))
+
+    @routes.post("/campaigns/{campaign}:extend", summary="延长征缴期 / extend the window")
+    async def extend_window(campaign: str, request: Request, principal: Writer, body: ExtendBody) -> Response:
+        require_division(principal, campaign.partition("-")[0], "campaign")
+        key = required_key(request, principal, f"extend_window {campaign}", body)
+        command = d.ExtendWindow(
+            campaign=campaign, new_end=body.new_end, reason=body.reason, authority=body.authority
+        )
+        return answer(await campaigns.extend(command, metadata(request, principal, campaign), key))
+
+    @routes.get("/campaigns/{campaign}", summary="征缴工作 / a campaign with its targets")
+    async def get_campaign(campaign: str, principal: Reader) -> Response:
+        async with database.read() as connection:
+            view = await campaign_view(connection, campaign)
+        if view is None:
+            raise ProblemError(Refusal("NOT_FOUND", field="campaign"))
+        return json_response(view)
+
+    return routes

@@ -1,0 +1,70 @@
+"""Reads of campaigns, and the fact source decisions ask."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.collection.campaigns.projection import CAMPAIGN, TARGET
+from services.collection.campaigns.registry import PackRegistry
+from services.collection.obligations.facts import CampaignFact
+from shared.eventstore.database import Connection, Row
+
+
+class CampaignFacts:
+    """``CampaignFact`` per campaign id. One query a batch."""
+
+    name = "campaign"
+
+    def __init__(self, packs: PackRegistry) -> None:
+        self._packs = packs
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, CampaignFact]:
+        rows = await connection.execute(sa.select(CAMPAIGN).where(CAMPAIGN.c.campaign.in_(keys)))
+        return {row.campaign: self._fact(row) for row in rows}
+
+    def _fact(self, row: Row) -> CampaignFact:
+        return CampaignFact(
+            campaign=row.campaign,
+            division=row.division,
+            year=row.year,
+            pack=self._packs.exactly(row.pack_id, row.pack_version, row.pack_digest),
+            window_from=row.window_from,
+            window_to=row.window_to,
+            extended_to=row.extended_to,
+            phase=row.phase,
+            closed_on=row.closed_on,
+        )
+
+
+async def open_campaigns(connection: Connection) -> Sequence[str]:
+    """Campaigns that are not closed, in order."""
+    rows = await connection.execute(
+        sa.select(CAMPAIGN.c.campaign).where(CAMPAIGN.c.closed_on.is_(None)).order_by(CAMPAIGN.c.campaign)
+    )
+    return [row.campaign for row in rows]
+
+
+async def mismatched_campaigns(connection: Connection, packs: PackRegistry) -> Sequence[str]:
+    """Open campaigns whose very pack this process does not hold."""
+    rows = await connection.execute(sa.select(CAMPAIGN).where(CAMPAIGN.c.closed_on.is_(None)))
+    return [
+        row.campaign for row in rows if packs.exactly(row.pack_id, row.pack_version, row.pack_digest) is None
+    ]
+
+
+async def campaign_view(connection: Connection, campaign: str) -> dict[str, Any] | None:
+    """A campaign with its targets, as ``GET /campaigns/{campaign}`` answers it."""
+    rows = await connection.execute(sa.select(CAMPAIGN).where(CAMPAIGN.c.campaign == campaign))
+    if not rows:
+        return None
+    targets = await connection.execute(
+        sa.select(TARGET).where(TARGET.c.campaign == campaign).order_by(TARGET.c.division, TARGET.c.insurance)
+    )
+    view = dict(rows[0]._mapping)
+    view["targets"] = [
+        {name: value for name, value in row._mapping.items() if name != "campaign"} for row in targets
+    ]
+    return view

@@ -1,0 +1,23 @@
+"""Campaigns, wired."""
+
+from __future__ import annotations
+
+from services.collection.campaigns.api import router
+from services.collection.campaigns.handlers import Campaigns
+from services.collection.campaigns.projection import CampaignProjection
+from services.collection.campaigns.publication import CampaignPublication
+from services.collection.campaigns.reactions import CampaignDays
+from services.collection.campaigns.registry import PackRegistry
+from services.collection.capability import Capability
+from shared.web.service import Ports
+
+
+def capability(ports: Ports, packs: PackRegistry) -> Capability:
+    """Campaigns over the service's ports and the packs this process holds."""
+    campaigns = Campaigns(ports.store, packs)
+    return Capability(
+        projections=[CampaignProjection()],
+        reactions=[CampaignDays(campaigns)],
+        publications=[CampaignPublication()],
+        routers=[router(campaigns, ports.database)],
+    )

@@ -1,0 +1,25 @@
+"""Taxpayers, wired."""
+
+from __future__ import annotations
+
+from services.collection.capability import Capability
+from services.collection.taxpayers.api import router
+from services.collection.taxpayers.consumer import LinkRegistrations
+from services.collection.taxpayers.handlers import DefaultCampaign, Taxpayers
+from services.collection.taxpayers.projection import TaxpayerProjection
+from services.collection.taxpayers.publication import TaxpayerPublication
+from services.collection.taxpayers.queries import HouseholdScopes
+from services.collection.taxpayers.reactions import LinkHouseholds
+from shared.eventstore.commands import FactSource
+from shared.web.service import Ports
+
+
+def capability(ports: Ports, campaign_facts: FactSource, default_campaign: DefaultCampaign) -> Capability:
+    """Taxpayers; ``campaign_facts`` and ``default_campaign`` come from campaigns."""
+    taxpayers = Taxpayers(campaign_facts, HouseholdScopes(), default_campaign)
+    return Capability(
+        projections=[TaxpayerProjection()],
+        reactions=[LinkRegistrations(taxpayers), LinkHouseholds(taxpayers)],
+        publications=[TaxpayerPublication()],
+        routers=[router(ports.database)],
+    )
