@@ -18,6 +18,8 @@ from fastapi import FastAPI
 from shared.eventstore.dead_letters import REACTION, DeadLetters
 from shared.eventstore.projections import ProjectionRunner, checkpoint_name
 from shared.eventstore.reactions import ReactionRunner
+from shared.messaging.address import LogIdentity
+from shared.messaging.publication import Publications
 from shared.observability.metrics import ServiceMetrics
 from shared.security.issuer import Client, Issuer
 from shared.security.principal import Principal
@@ -97,7 +99,7 @@ class MemoryService:
 
     async def begin_day(self, day: dt.date) -> None:
         """BeginDay through its route, then settle."""
-        async with self.client(["ops"]) as client:
+        async with self.client([f"{self.name}:ops"]) as client:
             response = await client.post("/ops/begin-day", json={"date": day.isoformat()})
         if response.status_code != 200:
             raise AssertionError(f"begin-day answered {response.status_code}: {response.text}")
@@ -138,8 +140,9 @@ def memory_service(
         parts.log,
         parts.database,
         projections,
+        letters,
+        Publications(LogIdentity(definition.name), description.publications, ports.vault),
         readers=readers_of(description, ports),
-        letters=letters,
     )
     issuer = Issuer.of(keyring, clients, parts.runtime)
     verifier = TokenVerifier(OwnKeys(issuer.public_keys()), parts.runtime)

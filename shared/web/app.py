@@ -26,7 +26,9 @@ from shared.security.tokens import TokenVerifier
 from shared.web.auth import Authentication
 from shared.web.calendar import Calendar
 from shared.web.context import RequestContext, correlation_of
+from shared.web.feed import feed_router
 from shared.web.issuing import issuer_router
+from shared.web.letters import letters_router
 from shared.web.machinery import Machinery
 from shared.web.openapi import complete
 from shared.web.operations import health_router, imports_router, operations_router
@@ -80,6 +82,8 @@ def build_app(
         health_router(ports, description, machinery, calendar),
         operations_router(ports, machinery, calendar),
         imports_router(ports),
+        letters_router(ports.service, machinery.letters),
+        feed_router(ports.service, ports.log, machinery.publications),
         *description.routers,
     ]
     for router in routers if issuer is None else [*routers, issuer_router(issuer)]:

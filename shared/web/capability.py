@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter
 
 from shared.eventstore.tailing import Projection, Reaction
@@ -18,14 +17,13 @@ from shared.web.imports import ImportKind
 class Capability:
     """Answered by ``wiring.capability(...)``; ``app.py`` joins them.
 
-    metadata: of the capability's read models; imports: upload kinds to register.
+    imports: upload kinds to register with ``ports.imports``.
     """
 
     projections: Sequence[Projection] = ()
     reactions: Sequence[Reaction] = ()
     publications: Sequence[Publication] = ()
     routers: Sequence[APIRouter] = ()
-    metadata: Sequence[sa.MetaData] = ()
     imports: Sequence[ImportKind[Any]] = ()
 
 
@@ -37,6 +35,5 @@ def joined(capabilities: Iterable[Capability]) -> Capability:
         [item for one in found for item in one.reactions],
         [item for one in found for item in one.publications],
         [item for one in found for item in one.routers],
-        [item for one in found for item in one.metadata],
         [item for one in found for item in one.imports],
     )

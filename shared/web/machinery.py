@@ -16,6 +16,8 @@ from shared.eventstore import tables
 from shared.eventstore.database import Database
 from shared.eventstore.dead_letters import DeadLetters
 from shared.eventstore.log import Log
+from shared.messaging.broker import Broker
+from shared.messaging.publication import Publications
 from shared.web.tables import IMPORTS
 
 LOOK_AHEAD = 1000
@@ -74,6 +76,30 @@ class Consumption(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLag:
+    """Consumption of a consumer group, from the broker's ends and our offsets: any process can tell."""
+
+    broker: Broker
+    database: Database
+    group: str
+    topics: Sequence[str]
+
+    async def unread(self) -> Mapping[str, int]:
+        """See Consumption. A partition never read counts from the first offset kept."""
+        bounds = await self.broker.bounds(self.topics)
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                sa.select(tables.offsets).where(tables.offsets.c.grp == self.group)
+            )
+        offsets = {(row.topic, row.part): int(row.next_offset) for row in rows}
+        unread = dict.fromkeys(self.topics, 0)
+        for partition, (first, end) in bounds.items():
+            behind = end - max(first, offsets.get((partition.topic, partition.part), first))
+            unread[partition.topic] = unread.get(partition.topic, 0) + max(0, behind)
+        return unread
+
+
 @dataclass
 class Machinery:
     """Collected by a composition. readers: who must have read the log for it to count as drained."""
@@ -82,9 +108,10 @@ class Machinery:
     log: Log
     database: Database
     read_models: ReadModels
+    letters: DeadLetters
+    publications: Publications
     readers: Sequence[Reader] = ()
     consumption: Consumption | None = None
-    letters: DeadLetters | None = None
     conditions: dict[str, str] = field(default_factory=dict)
     """Faults set by background tasks, by part: shown by ``/readyz``, which is red while there are any."""
 

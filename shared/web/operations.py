@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,14 +16,14 @@ from shared.observability.metrics import CONTENT_TYPE
 from shared.security.principal import Principal
 from shared.web.auth import authorised
 from shared.web.calendar import Calendar
+from shared.web.context import correlation_of
+from shared.web.idempotency import header_key
+from shared.web.imports import ImportKind
 from shared.web.machinery import Machinery
-from shared.web.requests import metadata
+from shared.web.requests import metadata, read_body
 from shared.web.responses import json_response
 from shared.web.service import Ports, ServiceDescription
-
-OPS = "ops"
-Operator = Annotated[Principal, Depends(authorised(OPS))]
-Caller = Annotated[Principal, Depends(authorised("imports:read"))]
+from shared.web.uploads import format_of
 
 FAILURES_PAGE = 1000
 
@@ -33,6 +34,30 @@ class BeginDay(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"date": "2019-11-01"}]})
 
     date: dt.date = Field(description="业务日期 / business date")
+
+
+async def accept_upload(
+    request: Request,
+    principal: Principal,
+    ports: Ports,
+    kind: ImportKind[Any],
+    campaign: str = "",
+    parameters: Mapping[str, str] | None = None,
+) -> Response:
+    """What a ``POST …:import`` route answers: 202, ``Location`` and {"import_id"} for an NDJSON, CSV or XLSX
+    body. ``Idempotency-Key`` is required; the same file under the same key is the same job."""
+    key = header_key(request) or ""
+    upload_format = format_of(request.headers.get("content-type", ""))
+    body = await read_body(request, ports.settings.import_limit_bytes)
+    accepted = await ports.imports.accept(
+        kind, body, upload_format, principal, key, correlation_of(request.scope), campaign, parameters
+    )
+    if isinstance(accepted, Refusal):
+        raise ProblemError(accepted)
+    headers = {"Location": f"/imports/{accepted.import_id}"}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response({"import_id": accepted.import_id}, 202, headers)
 
 
 def health_router(
@@ -75,15 +100,16 @@ def health_router(
 
 
 def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) -> APIRouter:
-    """``/ops/lag``, ``/ops/begin-day``."""
+    """``/ops/lag``, ``/ops/begin-day``: scope ``<service>:ops``."""
     router = APIRouter(tags=["运维 / operations"])
+    ops = authorised(f"{ports.service}:ops")
 
     @router.get("/ops/lag", summary="各环节积压 / How far everything is behind")
-    async def lag(_: Operator) -> Response:
+    async def lag(_: Principal = Depends(ops)) -> Response:
         return json_response(await machinery.lag())
 
     @router.post("/ops/begin-day", summary="开始营业日 / Begin a business day")
-    async def begin_day(request: Request, body: BeginDay, operator: Operator) -> Response:
+    async def begin_day(request: Request, body: BeginDay, operator: Principal = Depends(ops)) -> Response:
         if calendar.simulated and not ports.settings.rehearsal:
             raise ProblemError(Refusal("REHEARSAL_ONLY"))
         begun = await calendar.begin(body.date, metadata(request, operator))
@@ -94,18 +120,22 @@ def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) ->
 
 
 def imports_router(ports: Ports) -> APIRouter:
-    """``/imports/{id}`` and its failures file, for the organisation that uploaded."""
+    """``/imports/{id}`` and its failures file, for the organisation that uploaded.
+
+    Scope ``<service>:imports:read``.
+    """
     router = APIRouter(tags=["批量导入 / imports"])
+    reader = authorised(f"{ports.service}:imports:read")
 
     @router.get("/imports/{import_id}", summary="导入进度 / Progress of an import")
-    async def status(import_id: str, caller: Caller) -> Response:
+    async def status(import_id: str, caller: Principal = Depends(reader)) -> Response:
         found = await ports.imports.status(import_id, caller.organisation)
         if found is None:
             raise ProblemError(Refusal("NOT_FOUND"))
         return json_response(found)
 
     @router.get("/imports/{import_id}/failures.csv", summary="失败行 / Refused rows, without their content")
-    async def failures(import_id: str, caller: Caller) -> Response:
+    async def failures(import_id: str, caller: Principal = Depends(reader)) -> Response:
         if await ports.imports.status(import_id, caller.organisation) is None:
             raise ProblemError(Refusal("NOT_FOUND"))
         lines, after = ["row_number,code,rule,field"], 0

@@ -1,0 +1,77 @@
+"""Ports of time, ids and randomness (BLUEPRINT §5, determinism and two clocks)."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import uuid
+
+from shared.kernel.clock import SHANGHAI, SeededRuntime, SimulatedClock, SystemRuntime, WallClock, uuid7
+
+
+def test_simulated_time_stands_at_midnight_in_shanghai() -> None:
+    now = SimulatedClock(dt.date(2019, 11, 1)).now()
+    assert now == dt.datetime(2019, 10, 31, 16, tzinfo=dt.UTC)
+    assert now.tzinfo is SHANGHAI
+
+
+def test_simulated_time_never_runs_backwards() -> None:
+    clock = SimulatedClock(dt.date(2019, 11, 2))
+    clock.begin(dt.date(2019, 11, 1))
+    assert clock.today() == dt.date(2019, 11, 2)
+    clock.begin(dt.date(2019, 11, 3))
+    assert clock.today() == dt.date(2019, 11, 3)
+
+
+def test_wall_clock_is_aware_and_local() -> None:
+    clock = WallClock()
+    assert clock.now().utcoffset() == dt.timedelta(hours=8)
+    assert abs(clock.today() - clock.now().date()) <= dt.timedelta(days=1)
+
+
+def test_uuid7_carries_version_variant_and_time() -> None:
+    made = uuid.UUID(uuid7(0x0123456789AB, bytes(range(10))))
+    assert made.version == 7
+    assert made.variant == uuid.RFC_4122
+    assert made.int >> 80 == 0x0123456789AB
+
+
+def test_uuid7_takes_all_entropy_there_is_room_for() -> None:
+    assert uuid7(1, b"\x00" * 10) != uuid7(1, b"\x01" + b"\x00" * 9)
+    assert uuid7(1, b"\xff" * 10)[14] == "7"
+
+
+async def test_one_seed_gives_one_history() -> None:
+    async def history(runtime: SeededRuntime) -> list[object]:
+        await runtime.sleep(1.5)
+        return [runtime.new_id(), runtime.random_id(), runtime.random_bytes(12), runtime.timestamp()]
+
+    assert await history(SeededRuntime(7)) == await history(SeededRuntime(7))
+    assert await history(SeededRuntime(7)) != await history(SeededRuntime(8))
+
+
+async def test_simulated_sleep_takes_no_time_and_lets_others_run() -> None:
+    runtime, ran = SeededRuntime(1), asyncio.Event()
+
+    async def other() -> None:
+        ran.set()
+
+    task = runtime.start(other(), "other")
+    before = runtime.monotonic()
+    await runtime.sleep(3600)
+    assert runtime.monotonic() - before == 3600
+    assert ran.is_set()
+    await task
+    assert task.get_name() == "other"
+
+
+async def test_system_runtime_gives_fresh_ids() -> None:
+    runtime = SystemRuntime()
+    assert len({runtime.new_id() for _ in range(100)}) == 100
+    assert len({runtime.random_id() for _ in range(100)}) == 100
+    assert len(runtime.random_id()) == 32
+    assert len(runtime.random_bytes(12)) == 12
+    before = runtime.monotonic()
+    await runtime.sleep(0)
+    assert runtime.monotonic() >= before
+    assert runtime.timestamp() > 1_600_000_000
