@@ -1,0 +1,1 @@
+"""Audits a running system from outside the sums of its services."""
