@@ -45,6 +45,9 @@ STATUS: dict[str, int] = {
     "OUTSIDE_WINDOW": 409,
     "CONCURRENT_CHANGE": 409,
     "ALREADY_EXISTS": 409,
+    "ALREADY_ENROLLED": 409,
+    "IDENTITY_TAKEN": 409,
+    "PACK_MISMATCH": 409,
     "INVALID_STATE": 409,
     "BODY_TOO_LARGE": 413,
     "MEDIA_TYPE_UNSUPPORTED": 415,
@@ -60,8 +63,18 @@ STATUS: dict[str, int] = {
 }
 
 TITLES: dict[str, tuple[str, str]] = {
+    "PACK_MISMATCH": ("政策包与征缴工作不一致", "The policy pack is not the campaign's"),
+    "ID_SEX_MISMATCH": ("性别与公民身份号码不符", "Sex and number disagree"),
+    "ID_BIRTH_MISMATCH": ("出生日期与公民身份号码不符", "Birth date and number disagree"),
+    "ID_CHECK_CHARACTER": ("公民身份号码校验码不符", "The check character does not match"),
+    "ID_BIRTH_DATE": ("公民身份号码出生日期无效", "The identity number holds no birth date"),
+    "ID_DIGITS": ("公民身份号码含非法字符", "The identity number has a wrong character"),
+    "ID_LENGTH": ("公民身份号码位数不对", "The identity number has a wrong length"),
+    "IDENTITY_REQUIRED": ("缺少身份证明", "A number or a birth certificate is required"),
+    "IDENTITY_TAKEN": ("该身份已登记", "The identity is registered already"),
     "AGE_OVER_MAX": ("超过参保年龄", "Above the age of participation"),
     "AGE_UNDER_16": ("未满十六周岁", "Under 16 years of age"),
+    "ALREADY_ENROLLED": ("本年度该险种已参保登记", "Already enrolled for this insurance and year"),
     "ALREADY_EXISTS": ("已存在", "Already exists"),
     "ALREADY_PAID": ("本年度该险种已缴费", "Already paid for this insurance and year"),
     "AMOUNT_NOT_ASSESSED": ("金额与核定应缴不符", "The amount is not the one assessed"),

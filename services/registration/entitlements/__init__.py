@@ -1,0 +1,1 @@
+"""Entitlements (医保待遇): from when to when a person is covered."""

@@ -1,0 +1,176 @@
+"""What the capabilities of registration know of one another: types only, filled in by ``app.py``.
+
+A capability never imports a sibling. It names here what it needs, and the composition root passes streams
+and fact sources that answer it from the same log in the same transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.eventstore.commands import Loaded
+from shared.eventstore.streams import Stream
+from shared.kernel.insurance import Insurance
+
+
+@dataclass(frozen=True, slots=True)
+class EmployeeSpell:
+    """Cover by employee insurance (职工保险); ``to_date`` None while it lasts."""
+
+    insurance: Insurance
+    from_date: dt.date
+    to_date: dt.date | None
+
+    def overlaps(self, start: dt.date, end: dt.date) -> bool:
+        """True when the spell shares a day with ``start``..``end`` (I-05)."""
+        return self.from_date <= end and (self.to_date is None or self.to_date >= start)
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """What siblings may know of a person: never a name, number or phone.
+
+    died_on: date of death as reported, None while alive; hukou_division: after the last household change.
+    """
+
+    person_id: str
+    birth: dt.date
+    sex: str
+    division: str
+    hukou_division: str
+    residence_permit: bool
+    student: bool
+    household: str
+    identified: bool
+    merged_into: str
+    died_on: dt.date | None
+    employee: tuple[EmployeeSpell, ...]
+    elsewhere: frozenset[tuple[Insurance, int]]
+
+    def employee_insured(self, insurance: Insurance, start: dt.date, end: dt.date) -> bool:
+        """True when employee cover of the same insurance overlaps the period (D-34)."""
+        return any(spell.insurance is insurance and spell.overlaps(start, end) for spell in self.employee)
+
+
+class Residents(Protocol):
+    """Residents as their streams stand in the command's transaction."""
+
+    def streams(self, person_id: str) -> Sequence[Stream[Any]]:
+        """Streams a command must declare to ask for the person."""
+        ...
+
+    def of(self, loaded: Loaded, person_id: str) -> Resident | None:
+        """The person, or None when nobody was registered under the id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Insured:
+    """An enrolment of one insurance and year. live: neither cancelled, terminated nor rejected."""
+
+    record_no: str
+    live: bool
+    period_from: dt.date
+    period_to: dt.date
+
+
+class Enrolments(Protocol):
+    """Enrolments of a person for one insurance."""
+
+    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
+        """The stream a command must declare."""
+        ...
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Insured | None:
+        """The year's enrolment, or None when there never was one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A special assessment (特殊缴费核定) in force for an insurance and year; amounts in fen."""
+
+    assessment_no: str
+    personal_fen: int
+    valid_to: dt.date
+
+
+class SpecialAssessments(Protocol):
+    """Special assessments of a person for one insurance."""
+
+    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
+        """The stream a command must declare."""
+        ...
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Assessed | None:
+        """The newest assessment of the year, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Special identities of a person for one insurance and year, as imported lists say (I-06)."""
+
+    categories: tuple[str, ...]
+    departments: tuple[str, ...]
+
+
+class SpecialIdentities(Protocol):
+    """Imported special identities of a person for one insurance."""
+
+    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
+        """The stream a command must declare."""
+        ...
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Identities:
+        """Empty when no list named the person."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What is booked for one insurance and year: fen per payer leg, and the standard the lines named.
+
+    paid_on: day of the person's own payment; None when only others have paid.
+    """
+
+    legs: Mapping[str, int]
+    standard_fen: int
+    paid_on: dt.date | None
+    village: str
+    special_assessment_no: str
+
+
+class Bookings(Protocol):
+    """Bookings of a person and year."""
+
+    def stream(self, year: int, person_id: str) -> Stream[Any]:
+        """The stream a command must declare."""
+        ...
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Booked | None:
+        """None when nothing is booked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Medical cover of a year; both None while there is none."""
+
+    from_date: dt.date | None
+    to_date: dt.date | None
+
+
+class Covers(Protocol):
+    """Medical cover of a person and year."""
+
+    def stream(self, year: int, person_id: str) -> Stream[Any]:
+        """The stream a command must declare."""
+        ...
+
+    def of(self, loaded: Loaded, year: int, person_id: str) -> Cover:
+        """The cover as it stands."""
+        ...

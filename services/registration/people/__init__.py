@@ -1,0 +1,1 @@
+"""People (人员): who exists, found by number only through a blind index."""

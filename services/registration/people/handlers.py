@@ -1,0 +1,197 @@
+"""Commands over people: one builder per command, used by routes and imports alike."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from services.registration.people import domain
+from services.registration.people.identity_index import find_people, index_row
+from services.registration.people.stream import person
+from shared.eventstore.commands import (
+    Accepted,
+    Append,
+    Command,
+    Guard,
+    IdempotencyKey,
+    Loaded,
+    Outcome,
+    RowWrite,
+    Store,
+)
+from shared.eventstore.database import Connection, Database
+from shared.eventstore.streams import Metadata, Stream
+from shared.kernel.clock import Clock, Runtime
+from shared.kernel.errors import Refusal
+from shared.kernel.events import Decision
+from shared.kernel.insurance import Insurance
+from shared.security.vault import PersonalIdentity, Vault
+
+IDENTITY = "identity"
+BIRTH_CERTIFICATE = "birth-certificate"
+
+
+class People:
+    """Registers, corrects and merges people; finds them by number."""
+
+    def __init__(
+        self, store: Store, database: Database, clock: Clock, runtime: Runtime, vault: Vault
+    ) -> None:
+        self._store = store
+        self._database = database
+        self._clock = clock
+        self._runtime = runtime
+        self._vault = vault
+
+    def register_command(
+        self, given: domain.Particulars, metadata: Metadata, key: IdempotencyKey | None = None
+    ) -> Command:
+        """Register a person under a fresh random id; the number may be registered once (I-03)."""
+        person_id = self._runtime.random_id()
+        stream = person(person_id)
+        today = self._clock.today()
+        identity = PersonalIdentity(given.name, given.number, given.phone)
+        rows = [RowWrite(self._vault.table, self._vault.seal_row(person_id, identity))]
+        guards = []
+        if given.number:
+            guards.append(self._identity_guard(given.number, person_id))
+            rows.append(index_row(self._vault.blind_index(given.number), person_id))
+        elif given.birth_certificate:
+            guards.append(
+                Guard(
+                    BIRTH_CERTIFICATE,
+                    self._vault.blind_index(given.birth_certificate),
+                    person_id,
+                    Refusal("IDENTITY_TAKEN", rule="I-03", field="birth_certificate"),
+                )
+            )
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            events = domain.register_person(loaded.state(stream), person_id, given, today)
+            if isinstance(events, Refusal):
+                return events
+            return Accepted([Append(stream, events)], guards, rows, {"person_id": person_id})
+
+        return Command("register_person", [stream], judge, metadata, key)
+
+    async def register(self, given: domain.Particulars, metadata: Metadata, key: IdempotencyKey) -> Outcome:
+        """Register one person; 201 ``{"person_id"}``."""
+        return await self._store.execute(self.register_command(given, metadata, key))
+
+    async def correct(
+        self, person_id: str, given: domain.Correction, metadata: Metadata, key: IdempotencyKey | None
+    ) -> Outcome:
+        """Correct particulars; private ones are sealed anew from what is held and what is given."""
+        stream = person(person_id)
+        today = self._clock.today()
+        rows = await self._resealed(person_id, given)
+        guards = [self._identity_guard(given.number, person_id)] if given.number else []
+        holders = await self._store.guard_holders(IDENTITY, [guard.key for guard in guards])
+        guards = [guard for guard in guards if holders.get(guard.key) != person_id]
+        rows += [index_row(guard.key, person_id) for guard in guards]
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            events = domain.correct_person(loaded.state(stream), person_id, given, today)
+            if isinstance(events, Refusal):
+                return events
+            return Accepted([Append(stream, events)], guards, rows, {"person_id": person_id}, status=200)
+
+        return await self._store.execute(Command("correct_person", [stream], judge, metadata, key))
+
+    async def merge(
+        self, person_id: str, survivor_id: str, metadata: Metadata, key: IdempotencyKey | None
+    ) -> Outcome:
+        """Declare a person the same as the survivor."""
+        stream, other = person(person_id), person(survivor_id)
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            events = domain.merge_person(loaded.state(stream), loaded.state(other), person_id, survivor_id)
+            if isinstance(events, Refusal):
+                return events
+            appends = [Append(stream, events)] if events else []
+            return Accepted(appends, response={"person_id": survivor_id}, status=200)
+
+        return await self._store.execute(Command("merge_person", [stream, other], judge, metadata, key))
+
+    async def report_employee_insurance(
+        self,
+        person_id: str,
+        insurance: Insurance,
+        from_date: dt.date,
+        to_date: dt.date | None,
+        metadata: Metadata,
+        key: IdempotencyKey | None,
+    ) -> Outcome:
+        """Record a spell of employee insurance (I-05)."""
+        stream = person(person_id)
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            events = domain.report_employee_insurance(
+                loaded.state(stream), person_id, insurance, from_date, to_date
+            )
+            return _answer(stream, events, person_id)
+
+        command = Command("report_employee_insurance", [stream], judge, metadata, key)
+        return await self._store.execute(command)
+
+    async def report_out_of_area_cover(
+        self,
+        person_id: str,
+        insurance: Insurance,
+        region: str,
+        year: int,
+        metadata: Metadata,
+        key: IdempotencyKey | None,
+    ) -> Outcome:
+        """Record cover in another pooling area (004:L81)."""
+        stream = person(person_id)
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            events = domain.report_out_of_area_cover(loaded.state(stream), person_id, insurance, region, year)
+            return _answer(stream, events, person_id)
+
+        return await self._store.execute(Command("report_out_of_area_cover", [stream], judge, metadata, key))
+
+    async def find(self, number: str) -> str | None:
+        """The person's id by number, under every index key still held; None when nobody has it."""
+        async with self._database.read() as connection:
+            return (await self.find_many(connection, [number])).get(number)
+
+    async def find_many(self, connection: Connection, numbers: Sequence[str]) -> dict[str, str]:
+        """Person id per known number."""
+        return await find_people(connection, self._vault, numbers)
+
+    def _identity_guard(self, number: str, person_id: str) -> Guard:
+        return Guard(
+            IDENTITY,
+            self._vault.blind_index(number),
+            person_id,
+            Refusal(
+                "IDENTITY_TAKEN",
+                rule="I-03",
+                field="number",
+                message="该公民身份号码已登记 / the number is registered already",
+            ),
+        )
+
+    async def _resealed(self, person_id: str, given: domain.Correction) -> list[RowWrite]:
+        """The private row with the given fields; none when nothing private changes."""
+        if given.name is None and given.number is None and given.phone is None:
+            return []
+        async with self._database.read() as connection:
+            held = (await self._vault.identities(connection, [person_id])).get(person_id)
+        if held is None:
+            return []
+        identity = PersonalIdentity(
+            given.name if given.name is not None else held.name,
+            given.number if given.number is not None else held.number,
+            given.phone if given.phone is not None else held.phone,
+        )
+        return [RowWrite(self._vault.table, self._vault.seal_row(person_id, identity))]
+
+
+def _answer(stream: Stream[domain.Person], events: Decision, person_id: str) -> Accepted | Refusal:
+    if isinstance(events, Refusal):
+        return events
+    appends = [Append(stream, events)] if events else []
+    return Accepted(appends, response={"person_id": person_id}, status=201 if events else 200)

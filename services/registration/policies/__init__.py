@@ -1,0 +1,1 @@
+"""Which policy pack decides for a division and year. A layer below the capabilities, not one of them."""

@@ -1,0 +1,82 @@
+"""Choosing the policy pack (政策包) that decides for a division and year. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.kernel.division import campaign_id, within
+from shared.kernel.errors import Refusal
+from shared.policy import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCampaign:
+    """A campaign collection opened (集中征缴启动), with the pack it binds every service to.
+
+    window_to: end of the legal window; extended_to: set when it was extended.
+    """
+
+    campaign: str
+    division: str
+    year: int
+    pack_id: str
+    pack_version: int
+    pack_digest: str
+    window_to: dt.date
+    extended_to: dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The pack of a person's place and year, and the campaign that uses it."""
+
+    campaign: str
+    pack: Pack
+    extended_to: dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class YearPolicies:
+    """Everything known of one insured year: campaigns opened, packs held."""
+
+    year: int
+    campaigns: Sequence[OpenCampaign]
+    packs: Mapping[str, Pack]
+
+    def of(self, division: str) -> Policy | Refusal:
+        """The policy for a division: the narrowest opened campaign's, else the narrowest pack's own.
+
+        Refuses PACK_MISMATCH when the campaign was opened with a pack this service does not hold, and
+        POLICY_UNSPECIFIED when no pack speaks for the division and year.
+        """
+        opened = [item for item in self.campaigns if within(division, item.division)]
+        if opened:
+            return self._bound(max(opened, key=lambda item: len(item.division)))
+        held = [
+            pack
+            for pack in self.packs.values()
+            if pack.insured_year == self.year and within(division, pack.region.division)
+        ]
+        if not held:
+            return Refusal("POLICY_UNSPECIFIED", rule="NO_PACK_FOR_DIVISION_AND_YEAR", field="year")
+        pack = max(held, key=lambda item: (len(item.region.division), item.id))
+        return Policy(campaign_id(pack.region.division, self.year), pack, None)
+
+    def of_campaign(self, campaign: str, division: str) -> Policy | Refusal:
+        """The policy of a named campaign; by division while its opening has not arrived."""
+        for item in self.campaigns:
+            if item.campaign == campaign:
+                return self._bound(item)
+        return self.of(division)
+
+    def _bound(self, campaign: OpenCampaign) -> Policy | Refusal:
+        pack = self.packs.get(campaign.pack_id)
+        if pack is None or pack.digest != campaign.pack_digest:
+            return Refusal(
+                "PACK_MISMATCH",
+                rule="PACK_DIGEST_DIFFERS" if pack is not None else "PACK_UNKNOWN",
+                message="政策包与征缴工作所用不同 / another pack than the campaign's",
+            )
+        return Policy(campaign.campaign, pack, campaign.extended_to)

@@ -1,0 +1,58 @@
+"""Read model of opened campaigns, from collection's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.contracts.collection import CampaignOpenedV1, CampaignWindowExtendedV1
+from shared.eventstore.database import Connection
+from shared.eventstore.tailing import Recorded
+
+metadata = sa.MetaData()
+
+OPEN_CAMPAIGN = sa.Table(
+    "open_campaign",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("division", sa.Text, nullable=False),
+    sa.Column("year", sa.Integer, nullable=False, index=True),
+    sa.Column("pack_id", sa.Text, nullable=False),
+    sa.Column("pack_version", sa.Integer, nullable=False),
+    sa.Column("pack_digest", sa.Text, nullable=False),
+    sa.Column("window_to", sa.Date, nullable=False),
+    sa.Column("extended_to", sa.Date),
+)
+
+
+class CampaignsProjection:
+    """征缴工作 as collection opened and extended them."""
+
+    name = "open-campaigns"
+    tables: Sequence[sa.Table] = (OPEN_CAMPAIGN,)
+    handles: tuple[type[msgspec.Struct], ...] = (CampaignOpenedV1, CampaignWindowExtendedV1)
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """One row a campaign; an extension never shortens."""
+        for recorded in events:
+            event = recorded.event
+            if isinstance(event, CampaignWindowExtendedV1):
+                await connection.execute(
+                    sa.update(OPEN_CAMPAIGN)
+                    .where(OPEN_CAMPAIGN.c.campaign == event.campaign)
+                    .values(extended_to=event.new_end)
+                )
+                continue
+            row = {
+                "campaign": event.campaign,
+                "division": event.division,
+                "year": event.year,
+                "pack_id": event.pack_id,
+                "pack_version": event.pack_version,
+                "pack_digest": event.pack_digest,
+                "window_to": event.window_to,
+            }
+            await connection.upsert(OPEN_CAMPAIGN, [row])

@@ -1,0 +1,1 @@
+"""Special identities (特殊群体身份): lines of verified subsidy lists imported or refused one by one."""
