@@ -220,21 +220,27 @@ class Consumer:
     async def _expected(self, subscription: Subscription, batch: Batch, held: Held) -> tuple[Record, ...]:
         """The records that follow what we have; none when the broker started elsewhere (it is put right).
 
-        Offsets may have gaps: what still starts too high after a seek is what the broker has.
+        Offsets may have gaps. But what starts elsewhere even after a seek may also be a broker that lost what
+        we want, and quietly went on with what it has: the partition stops.
         """
-        records = tuple(record for record in batch.records if record.offset >= held.next_offset)
-        if not records:
-            await subscription.seek(batch.partition, held.next_offset)
-            return ()
-        if records[0].offset > held.next_offset and self._sought.get(batch.partition) != held.next_offset:
-            self._sought[batch.partition] = held.next_offset
-            await subscription.seek(batch.partition, held.next_offset)
-            return ()
-        if records[0].offset > held.next_offset:
-            missing = records[0].offset - held.next_offset
-            logger.info("consumer: %s[%d] has a gap of %d offsets", *batch.partition, missing)
-            self._metrics.messages_skipped(batch.partition.topic, "gap", missing)
-        return records
+        partition, wanted = batch.partition, held.next_offset
+        records = tuple(record for record in batch.records if record.offset >= wanted)
+        if records and records[0].offset == wanted:
+            return records
+        if self._sought.get(partition) == wanted:
+            first, end = (await subscription.bounds()).get(partition, (wanted, wanted))
+            if not first <= wanted <= end:
+                self._forget(partition)
+                self._refuse(partition, wanted, first, end)
+                return ()
+            if records:
+                missing = records[0].offset - wanted
+                logger.info("consumer: %s[%d] has a gap of %d offsets", *partition, missing)
+                self._metrics.messages_skipped(partition.topic, "gap", missing)
+                return records
+        self._sought[partition] = wanted
+        await subscription.seek(partition, wanted)
+        return ()
 
     async def _write(self, connection: Connection, page: IntakePage) -> None:
         await fence.write_marks(connection, self.group, page.marks)

@@ -1,0 +1,349 @@
+"""The embedded broker: the one-machine default. A log in a PostgreSQL database of its own.
+
+Never in one transaction with a service, so that what works here works on Kafka: same partitions, partitioner,
+size limit, groups, rebalances and offsets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from shared.contracts.topics import Topic
+from shared.kernel.clock import Runtime
+from shared.messaging.broker import (
+    Batch,
+    BrokerUnavailableError,
+    Headers,
+    Listener,
+    Outgoing,
+    Partition,
+    PublishRejectedError,
+    Record,
+    Subscription,
+    assign,
+    refuse_too_large,
+)
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 0.5
+SESSION_SECONDS = 10.0
+IDLE_SECONDS = (0.01, 0.1)
+TRIM_SECONDS = 3600.0
+MIGRATION_LOCK = 7205759403792794001
+COMMAND_SECONDS = 20.0
+
+_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
+_AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+
+_POLL = """
+SELECT u.topic, u.part, r."offset", r.key, r.value, r.headers, extract(epoch FROM r.appended_at)::float8 AS at
+FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u(topic, part, next)
+JOIN broker.partitions p ON p.topic = u.topic AND p.part = u.part AND p.next_offset > u.next
+CROSS JOIN LATERAL (
+    SELECT * FROM broker.records r
+    WHERE r.topic = u.topic AND r.part = u.part AND r."offset" >= u.next
+    ORDER BY r."offset" LIMIT $4
+) r
+ORDER BY u.topic, u.part, r."offset"
+"""
+
+
+async def prepare(dsn: str) -> None:
+    """Create the broker's tables and functions; harmless when they are there. Raises asyncpg's errors."""
+    sql = resources.files("shared.messaging").joinpath("embedded.sql").read_text(encoding="utf-8")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+class EmbeddedBroker:
+    """See broker.Broker. dsn: the broker's database; its tables are made at ``start``."""
+
+    def __init__(
+        self, dsn: str, runtime: Runtime, *, session_seconds: float = SESSION_SECONDS, pool_size: int = 4
+    ) -> None:
+        self._dsn = dsn
+        self.runtime = runtime
+        self.session_seconds = session_seconds
+        self._pool_size = pool_size
+        self._pool: Any = None
+        self._opening = asyncio.Lock()
+
+    async def start(self) -> None:
+        """See Broker.start."""
+
+    async def stop(self) -> None:
+        """See Broker.stop."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(3):
+                    await pool.close()
+            except (TimeoutError, *_AWAY):
+                pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection out of the pool. Raises BrokerUnavailableError for whatever keeps it from working."""
+        try:
+            if self._pool is None:
+                await self._open()
+            async with self._pool.acquire(timeout=COMMAND_SECONDS) as connection:
+                yield connection
+        except _AWAY as error:
+            raise BrokerUnavailableError(type(error).__name__) from error
+        except asyncpg.PostgresError as error:
+            if error.sqlstate and error.sqlstate[:2] in {"08", "53", "55", "57"}:
+                raise BrokerUnavailableError(type(error).__name__) from error
+            raise PublishRejectedError(type(error).__name__) from error
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self._pool is None:
+                await prepare(self._dsn)
+                self._pool = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=1,
+                    max_size=self._pool_size,
+                    command_timeout=COMMAND_SECONDS,
+                    server_settings={
+                        "application_name": "broker",
+                        "idle_in_transaction_session_timeout": "3000",
+                        "lock_timeout": "10000",
+                    },
+                )
+
+    async def create_topics(self, topics: Iterable[Topic]) -> None:
+        """See Broker.create_topics."""
+        async with self.connection() as connection, connection.transaction():
+            for topic in topics:
+                await connection.execute(
+                    "INSERT INTO broker.topics VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    topic.name,
+                    topic.partitions,
+                    topic.retention_days,
+                )
+                await connection.execute(
+                    "INSERT INTO broker.partitions (topic, part)"
+                    " SELECT name, generate_series(0, partitions - 1) FROM broker.topics WHERE name = $1"
+                    " ON CONFLICT DO NOTHING",
+                    topic.name,
+                )
+            await connection.execute("UPDATE broker.groups SET generation = generation + 1")
+
+    async def publish(self, batch: Sequence[Outgoing]) -> None:
+        """See Broker.publish. One statement, one transaction."""
+        refuse_too_large(batch)
+        if not batch:
+            return
+        async with self.connection() as connection:
+            done = await connection.fetchval(
+                "SELECT broker.publish($1, $2, $3, $4, $5)",
+                [record.topic for record in batch],
+                [record.part for record in batch],
+                [record.key for record in batch],
+                [record.value for record in batch],
+                [_encode_headers(record.headers) for record in batch],
+            )
+        if not done:
+            raise PublishRejectedError("unknown topic or partition")
+
+    async def subscribe(
+        self, group: str, topics: Sequence[str], worker: str, listener: Listener
+    ) -> Subscription:
+        """See Broker.subscribe."""
+        subscription = EmbeddedSubscription(self, group, tuple(topics), worker, listener)
+        await subscription.beat()
+        return subscription
+
+    async def bounds(self, topics: Sequence[str]) -> Mapping[Partition, tuple[int, int]]:
+        """See Broker.bounds."""
+        async with self.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT topic, part, first_offset, next_offset FROM broker.partitions"
+                " WHERE topic = ANY ($1) ORDER BY topic, part",
+                list(topics),
+            )
+        return {Partition(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+    async def trim(self) -> int:
+        """Drop what is older than its topic's retention and read by every group. Answers the count."""
+        async with self.connection() as connection:
+            return int(await connection.fetchval("SELECT broker.trim()"))
+
+
+class EmbeddedSubscription:
+    """See broker.Subscription. Heartbeats ride on polls: a worker that does not poll is put out."""
+
+    def __init__(
+        self, broker: EmbeddedBroker, group: str, topics: tuple[str, ...], worker: str, listener: Listener
+    ) -> None:
+        self._broker = broker
+        self._runtime = broker.runtime
+        self._group = group
+        self._topics = topics
+        self._worker = worker
+        self._listener = listener
+        self._session = self._runtime.new_id()
+        self._patience = dt.timedelta(seconds=broker.session_seconds)
+        self._seen_generation = -1
+        self._joined_generation = -1
+        self._beat_at = 0.0
+        self._trimmed_at = self._runtime.monotonic()
+        self._positions: dict[Partition, int] = {}
+        self._assigned: frozenset[Partition] = frozenset()
+        self._turn = 0
+
+    async def beat(self) -> None:
+        """Say that we are there; learn the group's generation."""
+        async with self._broker.connection() as connection:
+            self._seen_generation = await connection.fetchval(
+                "SELECT broker.heartbeat($1, $2, $3, $4, $5)",
+                self._group,
+                self._worker,
+                self._session,
+                list(self._topics),
+                self._patience,
+            )
+        self._beat_at = self._runtime.monotonic()
+
+    async def poll(self, max_records: int, wait_seconds: float = 0.0) -> list[Batch]:
+        """See Subscription.poll. Waits 10 ms between looks, up to 100 ms when nothing comes."""
+        until = self._runtime.monotonic() + wait_seconds
+        pause = IDLE_SECONDS[0]
+        while True:
+            await self._join()
+            batches = await self._fetch(max_records)
+            left = until - self._runtime.monotonic()
+            if batches or left <= 0:
+                return batches
+            await self._runtime.sleep(min(pause, left))
+            pause = min(IDLE_SECONDS[1], pause * 1.25)
+
+    async def _join(self) -> None:
+        if self._runtime.monotonic() - self._beat_at >= HEARTBEAT_SECONDS:
+            await self.beat()
+            await self._trim()
+        if self._joined_generation == self._seen_generation:
+            return
+        generation, share, starts = await self._share()
+        before, self._assigned = self._assigned, frozenset()
+        self._positions = {}
+        if before:
+            await self._listener.on_revoked(sorted(before))
+        self._joined_generation = generation
+        self._assigned = share
+        self._positions = {partition: starts[partition] for partition in sorted(share)}
+        await self._listener.on_assigned(sorted(share))
+
+    async def _share(self) -> tuple[int, frozenset[Partition], dict[Partition, int]]:
+        """One snapshot: the generation, our part of it, and where each partition begins."""
+        async with (
+            self._broker.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            generation = await connection.fetchval(
+                "SELECT generation FROM broker.groups WHERE name = $1", self._group
+            )
+            members = await connection.fetch(
+                "SELECT worker, topics FROM broker.members WHERE grp = $1", self._group
+            )
+            rows = await connection.fetch("SELECT topic, part, first_offset FROM broker.partitions")
+        counts: dict[str, int] = {}
+        for row in rows:
+            counts[row["topic"]] = counts.get(row["topic"], 0) + 1
+        shares = assign([(row["worker"], row["topics"]) for row in members], counts)
+        starts = {Partition(row["topic"], row["part"]): row["first_offset"] for row in rows}
+        return generation, shares.get(self._worker, frozenset()), starts
+
+    async def _fetch(self, max_records: int) -> list[Batch]:
+        """Partitions take turns in being first, so that a long one does not starve the others."""
+        if not self._positions:
+            return []
+        async with self._broker.connection() as connection:
+            rows = await connection.fetch(
+                _POLL,
+                [partition.topic for partition in self._positions],
+                [partition.part for partition in self._positions],
+                list(self._positions.values()),
+                max_records,
+            )
+        found: dict[Partition, list[Record]] = {}
+        for topic, part, offset, key, value, headers, at in rows:
+            record = Record(offset, key, value, _headers.decode(headers), at)
+            found.setdefault(Partition(topic, part), []).append(record)
+        ready = sorted(found)
+        self._turn += 1
+        first = self._turn % len(ready) if ready else 0
+        batches: list[Batch] = []
+        left = max_records
+        for partition in ready[first:] + ready[:first]:
+            records = found[partition][:left]
+            if not records:
+                break
+            self._positions[partition] = records[-1].offset + 1
+            batches.append(Batch(partition, tuple(records)))
+            left -= len(records)
+        return batches
+
+    async def _trim(self) -> None:
+        if self._runtime.monotonic() - self._trimmed_at >= TRIM_SECONDS:
+            self._trimmed_at = self._runtime.monotonic()
+            logger.info("broker: %d records past their retention dropped", await self._broker.trim())
+
+    def assignment(self) -> frozenset[Partition]:
+        """See Subscription.assignment."""
+        return self._assigned
+
+    async def seek(self, partition: Partition, offset: int) -> None:
+        """See Subscription.seek."""
+        if partition in self._positions:
+            self._positions[partition] = offset
+
+    async def bounds(self) -> Mapping[Partition, tuple[int, int]]:
+        """See Subscription.bounds."""
+        found = await self._broker.bounds(sorted({partition.topic for partition in self._assigned}))
+        return {partition: found[partition] for partition in sorted(self._assigned) if partition in found}
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See Subscription.commit."""
+        if not offsets:
+            return
+        async with self._broker.connection() as connection:
+            await connection.executemany(
+                "INSERT INTO broker.offsets VALUES ($1, $2, $3, $4, clock_timestamp())"
+                " ON CONFLICT (grp, topic, part) DO UPDATE"
+                " SET next_offset = excluded.next_offset, committed_at = excluded.committed_at",
+                [(self._group, *partition, offset) for partition, offset in sorted(offsets.items())],
+            )
+
+    async def close(self) -> None:
+        """See Subscription.close."""
+        revoked, self._assigned = sorted(self._assigned), frozenset()
+        self._positions = {}
+        if revoked:
+            with contextlib.suppress(Exception):
+                await self._listener.on_revoked(revoked)
+        with contextlib.suppress(BrokerUnavailableError, PublishRejectedError):
+            async with self._broker.connection() as connection:
+                await connection.execute(
+                    "SELECT broker.leave($1, $2, $3)", self._group, self._worker, self._session
+                )
+
+
+def _encode_headers(headers: Headers) -> bytes:
+    return msgspec.msgpack.encode(headers)

@@ -1,0 +1,170 @@
+-- The embedded broker: a partitioned log in a PostgreSQL database of its own.
+
+CREATE SCHEMA IF NOT EXISTS broker;
+
+CREATE TABLE IF NOT EXISTS broker.topics (
+    name text PRIMARY KEY,
+    partitions integer NOT NULL CHECK (partitions > 0),
+    retention_days integer NOT NULL
+);
+
+-- The partition's row is the lock under which offsets are drawn: order of offsets is order of commits.
+CREATE TABLE IF NOT EXISTS broker.partitions (
+    topic text NOT NULL REFERENCES broker.topics,
+    part integer NOT NULL,
+    first_offset bigint NOT NULL DEFAULT 0,
+    next_offset bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (topic, part)
+) WITH (fillfactor = 50);
+
+CREATE TABLE IF NOT EXISTS broker.records (
+    topic text NOT NULL,
+    part integer NOT NULL,
+    "offset" bigint NOT NULL,
+    key text NOT NULL,
+    value bytea NOT NULL,
+    headers bytea NOT NULL,
+    appended_at timestamptz NOT NULL,
+    PRIMARY KEY (topic, part, "offset")
+);
+
+CREATE TABLE IF NOT EXISTS broker.groups (
+    name text PRIMARY KEY,
+    generation bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE IF NOT EXISTS broker.members (
+    grp text NOT NULL REFERENCES broker.groups,
+    worker text NOT NULL,
+    session uuid NOT NULL,
+    topics text[] NOT NULL,
+    heartbeat_at timestamptz NOT NULL,
+    PRIMARY KEY (grp, worker)
+);
+
+-- For lag tools only: services keep their offsets in their own databases.
+CREATE TABLE IF NOT EXISTS broker.offsets (
+    grp text NOT NULL,
+    topic text NOT NULL,
+    part integer NOT NULL,
+    next_offset bigint NOT NULL,
+    committed_at timestamptz NOT NULL,
+    PRIMARY KEY (grp, topic, part)
+);
+
+-- Append records; partitions are locked in one order, so that two publishers never wait for each other in a
+-- ring. A function, because each statement in it sees what was committed while it waited for the locks.
+-- Answers false, having written nothing, when a partition does not exist.
+CREATE OR REPLACE FUNCTION broker.publish(
+    r_topic text[], r_part integer[], r_key text[], r_value bytea[], r_headers bytea[]
+) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    wanted integer;
+    found_count integer;
+BEGIN
+    PERFORM 1 FROM broker.partitions p
+    WHERE (p.topic, p.part) IN (SELECT * FROM unnest(r_topic, r_part))
+    ORDER BY p.topic, p.part
+    FOR UPDATE;
+    GET DIAGNOSTICS found_count = ROW_COUNT;
+    SELECT count(*) INTO wanted FROM (SELECT DISTINCT * FROM unnest(r_topic, r_part)) AS d;
+    IF found_count <> wanted THEN
+        RETURN false;
+    END IF;
+
+    INSERT INTO broker.records (topic, part, "offset", key, value, headers, appended_at)
+    SELECT r.topic, r.part,
+           p.next_offset - 1 + row_number() OVER (PARTITION BY r.topic, r.part ORDER BY r.ord),
+           r.key, r.value, r.headers, clock_timestamp()
+    FROM unnest(r_topic, r_part, r_key, r_value, r_headers)
+        WITH ORDINALITY AS r(topic, part, key, value, headers, ord)
+    JOIN broker.partitions p USING (topic, part);
+
+    UPDATE broker.partitions p SET next_offset = p.next_offset + n.count
+    FROM (SELECT topic, part, count(*) AS count FROM unnest(r_topic, r_part) AS u(topic, part) GROUP BY 1, 2) AS n
+    WHERE p.topic = n.topic AND p.part = n.part;
+    RETURN true;
+END
+$$;
+
+-- Join, stay in, or learn of a new generation. Removes members that have been silent for too long.
+CREATE OR REPLACE FUNCTION broker.heartbeat(
+    m_grp text, m_worker text, m_session uuid, m_topics text[], m_patience interval
+) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    current_generation bigint;
+    gone integer;
+    stayed integer;
+BEGIN
+    INSERT INTO broker.groups (name) VALUES (m_grp) ON CONFLICT DO NOTHING;
+    SELECT generation INTO current_generation FROM broker.groups WHERE name = m_grp FOR UPDATE;
+    DELETE FROM broker.members
+    WHERE grp = m_grp AND heartbeat_at < clock_timestamp() - m_patience AND worker <> m_worker;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    UPDATE broker.members SET heartbeat_at = clock_timestamp()
+    WHERE grp = m_grp AND worker = m_worker AND session = m_session;
+    GET DIAGNOSTICS stayed = ROW_COUNT;
+    IF stayed = 0 THEN
+        INSERT INTO broker.members VALUES (m_grp, m_worker, m_session, m_topics, clock_timestamp())
+        ON CONFLICT (grp, worker) DO UPDATE
+        SET session = excluded.session, topics = excluded.topics, heartbeat_at = excluded.heartbeat_at;
+    END IF;
+    IF gone > 0 OR stayed = 0 THEN
+        UPDATE broker.groups SET generation = generation + 1 WHERE name = m_grp
+        RETURNING generation INTO current_generation;
+    END IF;
+    RETURN current_generation;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION broker.leave(m_grp text, m_worker text, m_session uuid) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    gone integer;
+BEGIN
+    PERFORM 1 FROM broker.groups WHERE name = m_grp FOR UPDATE;
+    DELETE FROM broker.members WHERE grp = m_grp AND worker = m_worker AND session = m_session;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    IF gone > 0 THEN
+        UPDATE broker.groups SET generation = generation + 1 WHERE name = m_grp;
+    END IF;
+END
+$$;
+
+-- Retention. Never drops what a group that reads the topic has not read, however old it is: on one machine
+-- nothing else would give it back. Answers the number of records dropped.
+CREATE OR REPLACE FUNCTION broker.trim() RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    dropped bigint;
+BEGIN
+    WITH limits AS (
+        SELECT p.topic, p.part,
+               least(
+                   coalesce((SELECT min(o.next_offset) FROM broker.offsets o
+                             WHERE o.topic = p.topic AND o.part = p.part), p.next_offset),
+                   coalesce((SELECT min(r."offset") FROM broker.records r
+                             WHERE r.topic = p.topic AND r.part = p.part
+                               AND r.appended_at >= clock_timestamp() - make_interval(days => t.retention_days)),
+                            p.next_offset)
+               ) AS keep_from
+        FROM broker.partitions p JOIN broker.topics t ON t.name = p.topic
+    ), moved AS (
+        UPDATE broker.partitions p SET first_offset = l.keep_from FROM limits l
+        WHERE p.topic = l.topic AND p.part = l.part AND p.first_offset < l.keep_from
+        RETURNING p.topic, p.part, p.first_offset
+    ), removed AS (
+        DELETE FROM broker.records r USING moved m
+        WHERE r.topic = m.topic AND r.part = m.part AND r."offset" < m.first_offset
+        RETURNING 1
+    )
+    SELECT count(*) INTO dropped FROM removed;
+    RETURN dropped;
+END
+$$;

@@ -1,0 +1,321 @@
+"""The broker port on Apache Kafka, by aiokafka: production.
+
+What trials with a real broker taught is in ADR 0010: after any failed publish the producer is thrown away,
+a partition has one batch in flight, and clients are never waited for without a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from shared.contracts.topics import Topic
+from shared.kernel.clock import Runtime
+from shared.messaging.broker import (
+    MAX_RECORD_BYTES,
+    Batch,
+    BrokerUnavailableError,
+    Listener,
+    Outgoing,
+    Partition,
+    PublishRejectedError,
+    Record,
+    Subscription,
+    by_partition,
+    refuse_too_large,
+)
+from shared.messaging.quiet import quieten
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 10.0
+PUBLISH_SECONDS = 30.0
+CLOSE_SECONDS = 3.0
+SESSION_SECONDS = 10.0
+REBALANCE_SECONDS = 30.0
+HEARTBEAT_MS = 500
+RETRY_MS = 100
+TOPIC_EXISTS = 36
+DAY_MS = 86_400_000
+
+
+def _broker_error(error: BaseException) -> BrokerUnavailableError | PublishRejectedError:
+    """Retriable errors and lost connections: the broker is away. All others: it said no."""
+    away = isinstance(error, OSError | TimeoutError) or getattr(error, "retriable", False)
+    return (BrokerUnavailableError if away else PublishRejectedError)(type(error).__name__)
+
+
+async def _answer(work: Awaitable[T], seconds: float = ANSWER_SECONDS) -> T:
+    """The result, or BrokerUnavailableError, PublishRejectedError."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise _broker_error(error) from error
+
+
+async def _give_up(work: Awaitable[Any]) -> None:
+    """Close something that may hang or raise; aiokafka's ``stop`` does both without a broker."""
+    task = asyncio.current_task()
+    cancelling = task.cancelling() if task is not None else 0
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await work
+    except asyncio.CancelledError:
+        if task is not None and task.cancelling() > cancelling:
+            raise
+    except Exception as error:  # noqa: BLE001 - nothing is left to be done with it
+        logger.debug("kafka: close: %s", type(error).__name__)
+
+
+class KafkaBroker:
+    """See broker.Broker.
+
+    bootstrap: host:port, several separated by commas. replication: of topics created here. options: what
+    every client gets in addition (TLS, SASL).
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        runtime: Runtime,
+        *,
+        replication: int = 1,
+        session_seconds: float = SESSION_SECONDS,
+        publish_seconds: float = PUBLISH_SECONDS,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.options: dict[str, Any] = {"bootstrap_servers": bootstrap, **(options or {})}
+        self._runtime = runtime
+        self._replication = replication
+        self._session_seconds = session_seconds
+        self._publish_seconds = publish_seconds
+        self._producer: Any = None
+        self._inspector: Any = None
+
+    async def start(self) -> None:
+        """See Broker.start. Clients connect when they are first needed."""
+        quieten(self._runtime, "aiokafka")
+
+    async def stop(self) -> None:
+        """See Broker.stop."""
+        await self._drop_producer()
+        inspector, self._inspector = self._inspector, None
+        if inspector is not None:
+            await _give_up(inspector.stop())
+
+    async def create_topics(self, topics: Iterable[Topic]) -> None:
+        """See Broker.create_topics."""
+        admin = AIOKafkaAdminClient(**self.options)
+        try:
+            await _answer(admin.start())
+            response = await _answer(admin.create_topics([self._new_topic(topic) for topic in topics]))
+            failed = [entry for entry in response.topic_errors if entry[1] not in {0, TOPIC_EXISTS}]
+            if failed:
+                raise PublishRejectedError(
+                    f"topics not created, error codes {[entry[1] for entry in failed]}"
+                )
+        finally:
+            await _give_up(admin.close())
+
+    def _new_topic(self, topic: Topic) -> NewTopic:
+        settings = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(topic.retention_days * DAY_MS),
+            "max.message.bytes": str(MAX_RECORD_BYTES + 1024),
+        }
+        return NewTopic(topic.name, topic.partitions, self._replication, topic_configs=settings)
+
+    # -- publishing -----------------------------------------------------------------------------------
+
+    async def publish(self, batch: Sequence[Outgoing]) -> None:
+        """See Broker.publish. One batch per partition at a time; the next when it is acknowledged."""
+        refuse_too_large(batch)
+        if not batch:
+            return
+        try:
+            async with asyncio.timeout(self._publish_seconds):
+                await self._publish(by_partition(batch))
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._drop_producer()
+            raise _broker_error(error) from error
+        except BaseException:
+            await self._drop_producer()
+            raise
+
+    async def _publish(self, waiting: dict[Partition, list[Outgoing]]) -> None:
+        producer = await self._ready()
+        while waiting:
+            acknowledged = []
+            for partition, records in list(waiting.items()):
+                full, rest = _fill(producer, records)
+                acknowledged.append(
+                    await producer.send_batch(full, partition.topic, partition=partition.part)
+                )
+                if rest:
+                    waiting[partition] = rest
+                else:
+                    del waiting[partition]
+            await asyncio.gather(*acknowledged)
+
+    async def _ready(self) -> Any:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                **self.options,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                retry_backoff_ms=RETRY_MS,
+                max_batch_size=MAX_RECORD_BYTES,
+                max_request_size=2 * MAX_RECORD_BYTES,
+            )
+            self._producer = producer
+            await producer.start()
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        """After a failure the producer's sequence numbers are worth nothing: a new one starts clean."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        await _give_up(producer.stop())
+        await _give_up(producer._sender.close())  # stop() leaves it running when it had to be cut off
+        await _give_up(producer.client.close())
+
+    # -- subscribing ----------------------------------------------------------------------------------
+
+    async def subscribe(
+        self, group: str, topics: Sequence[str], worker: str, listener: Listener
+    ) -> Subscription:
+        """See Broker.subscribe."""
+        consumer = AIOKafkaConsumer(
+            **self.options,
+            group_id=group,
+            client_id=worker,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(self._session_seconds * 1000),
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+            retry_backoff_ms=RETRY_MS,
+            fetch_max_wait_ms=500,
+            max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
+        )
+        subscription = KafkaSubscription(consumer)
+        consumer.subscribe(list(topics), listener=_Rebalance(listener))
+        try:
+            await _answer(consumer.start(), REBALANCE_SECONDS)
+        except BaseException:
+            await _give_up(consumer.stop())
+            raise
+        return subscription
+
+    async def bounds(self, topics: Sequence[str]) -> Mapping[Partition, tuple[int, int]]:
+        """See Broker.bounds."""
+        if self._inspector is None:
+            inspector = AIOKafkaConsumer(**self.options, group_id=None)
+            try:
+                await _answer(inspector.start())
+            except BaseException:
+                await _give_up(inspector.stop())
+                raise
+            self._inspector = inspector
+        metadata = await _answer(self._inspector._client.fetch_all_metadata())
+        wanted = [
+            TopicPartition(topic, part)
+            for topic in topics
+            for part in metadata.partitions_for_topic(topic) or ()
+        ]
+        return await _bounds(self._inspector, wanted)
+
+
+class KafkaSubscription:
+    """See broker.Subscription. Heartbeats and rebalances run in aiokafka's own tasks."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    async def poll(self, max_records: int, wait_seconds: float = 0.0) -> list[Batch]:
+        """See Subscription.poll."""
+        try:
+            found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_records)
+        except (KafkaError, OSError) as error:
+            raise _broker_error(error) from error
+        return [
+            Batch(Partition(at.topic, at.partition), tuple(map(_record, records)))
+            for at, records in sorted(found.items())
+            if records
+        ]
+
+    def assignment(self) -> frozenset[Partition]:
+        """See Subscription.assignment."""
+        return frozenset(Partition(at.topic, at.partition) for at in self._consumer.assignment())
+
+    async def seek(self, partition: Partition, offset: int) -> None:
+        """See Subscription.seek."""
+        with contextlib.suppress(IllegalStateError):
+            self._consumer.seek(TopicPartition(*partition), offset)
+
+    async def bounds(self) -> Mapping[Partition, tuple[int, int]]:
+        """See Subscription.bounds."""
+        return await _bounds(self._consumer, self._consumer.assignment())
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See Subscription.commit."""
+        ours = self.assignment()
+        kept = {TopicPartition(*p): offset for p, offset in offsets.items() if p in ours}
+        if kept:
+            await _answer(self._consumer.commit(kept))
+
+    async def close(self) -> None:
+        """See Subscription.close."""
+        await _give_up(self._consumer.stop())
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """aiokafka's listener: it swallows exceptions, and ours never raise."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        await self._listener.on_revoked(sorted(Partition(at.topic, at.partition) for at in revoked))
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        await self._listener.on_assigned(sorted(Partition(at.topic, at.partition) for at in assigned))
+
+
+async def _bounds(consumer: Any, partitions: Iterable[Any]) -> Mapping[Partition, tuple[int, int]]:
+    wanted = sorted(partitions)
+    if not wanted:
+        return {}
+    first = await _answer(consumer.beginning_offsets(wanted))
+    end = await _answer(consumer.end_offsets(wanted))
+    return {Partition(at.topic, at.partition): (first[at], end[at]) for at in wanted}
+
+
+def _fill(producer: Any, records: list[Outgoing]) -> tuple[Any, list[Outgoing]]:
+    """A closed batch with as many records as fit, and the rest. ``append`` answers None when it is full."""
+    batch = producer.create_batch()
+    for place, record in enumerate(records):
+        added = batch.append(
+            key=record.key.encode(), value=record.value, timestamp=None, headers=list(record.headers)
+        )
+        if added is None:
+            return batch, records[place:]
+    return batch, []
+
+
+def _record(message: Any) -> Record:
+    key = message.key.decode(errors="replace") if message.key else ""
+    headers = tuple((name, bytes(value or b"")) for name, value in message.headers)
+    return Record(message.offset, key, bytes(message.value or b""), headers, message.timestamp / 1000)
