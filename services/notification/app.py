@@ -24,53 +24,40 @@ from services.notification.supervision import projection as supervision_projecti
 from services.notification.supervision.consumer import WatchSettlements
 from services.notification.supervision.publication import CasePublication
 from shared.contracts import collection as c
-from shared.contracts import topics
+from shared.contracts.message import Message
 from shared.contracts.registration import BookkeepingPostedV1, PersonRegisteredV1
 from shared.eventstore.types import EventTypes
-from shared.kernel.events import DayBegun
+from shared.kernel.events import DayBegun, Event
 from shared.policy import load_packs
-from shared.web.assemble import production_app
+from shared.web.app import production_app
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
-TYPES = EventTypes(
-    (
-        DayBegun,
-        *notices_events.EVENTS,
-        *supervision_events.EVENTS,
-        *reminders_events.EVENTS,
-        *progress_events.EVENTS,
-    ),
-    (
-        PersonRegisteredV1,
-        BookkeepingPostedV1,
-        c.CampaignOpenedV1,
-        c.CampaignWindowExtendedV1,
-        c.CollectionTargetAssignedV1,
-        c.ContributionAssessedV1,
-        c.BirthdayHoldFoundV1,
-        c.RosterLinesFormedV1,
-        c.RosterDispatchedV1,
-        c.VillageRosterSignedV1,
-        c.PaymentNoticeStampedV1,
-        c.ObjectionResolvedV1,
-        c.PaymentReceivedV1,
-        c.DailySettlementDiscrepancyDetectedV1,
-        c.SettlementOverdueV1,
-        c.TreasuryEntryConfirmedV1,
-        c.RefundPaidV1,
-    ),
+EVENTS: tuple[type[Event], ...] = (
+    DayBegun,
+    *notices_events.EVENTS,
+    *supervision_events.EVENTS,
+    *reminders_events.EVENTS,
+    *progress_events.EVENTS,
 )
 
-SUBSCRIPTIONS = (
-    topics.PEOPLE,
-    topics.ACCOUNTS,
-    topics.CAMPAIGNS,
-    topics.ASSESSMENT,
-    topics.ROSTER,
-    topics.PAYMENTS,
-    topics.SETTLEMENT,
-    topics.TREASURY,
-    topics.REFUNDS,
+RECEIVES: tuple[type[Message], ...] = (
+    PersonRegisteredV1,
+    BookkeepingPostedV1,
+    c.CampaignOpenedV1,
+    c.CampaignWindowExtendedV1,
+    c.CollectionTargetAssignedV1,
+    c.ContributionAssessedV1,
+    c.BirthdayHoldFoundV1,
+    c.RosterLinesFormedV1,
+    c.RosterDispatchedV1,
+    c.VillageRosterSignedV1,
+    c.PaymentNoticeStampedV1,
+    c.ObjectionResolvedV1,
+    c.PaymentReceivedV1,
+    c.DailySettlementDiscrepancyDetectedV1,
+    c.SettlementOverdueV1,
+    c.TreasuryEntryConfirmedV1,
+    c.RefundPaidV1,
 )
 
 
@@ -97,14 +84,14 @@ def describe(ports: Ports) -> ServiceDescription:
             WatchSettlements(),
         ),
         publications=(NoticePublication(), ProgressPublication(), CasePublication()),
-        subscriptions=SUBSCRIPTIONS,
     )
 
 
 SERVICE = ServiceDefinition(
     name="notification",
     title="通知 Notification",
-    types=TYPES,
+    types=EventTypes(EVENTS, RECEIVES),
+    receives=RECEIVES,
     describe=describe,
     metadata=(notices_projection.metadata, progress_projection.metadata, supervision_projection.metadata),
     migrations="services.notification.migrations",

@@ -7,12 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
-
-class Insurance(StrEnum):
-    """险种."""
-
-    MEDICAL = "medical"
-    PENSION = "pension"
+from shared.kernel.insurance import Insurance as Insurance  # noqa: PLC0414 - re-exported
+from shared.kernel.insurance import Payer as Payer  # noqa: PLC0414 - re-exported
 
 
 class Reading(StrEnum):
@@ -22,16 +18,6 @@ class Reading(StrEnum):
     INFERRED = "inferred"
     EXTERNAL = "external"
     CARRIED_OVER = "carried_over"
-
-
-class Payer(StrEnum):
-    """Who pays a leg of an obligation (缴费主体)."""
-
-    PERSON = "person"
-    VILLAGE = "village"
-    SPONSOR = "sponsor"
-    DEPARTMENT = "department"
-    FINANCE = "finance"
 
 
 class ChannelKind(StrEnum):

@@ -1,0 +1,105 @@
+"""Composition root of subsidy: the only module that wires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fastapi import FastAPI
+
+from services.subsidy.eligibility import api as eligibility_api
+from services.subsidy.eligibility import events as eligibility_events
+from services.subsidy.eligibility import projection as eligibility_projection
+from services.subsidy.eligibility import queries as eligibility_queries
+from services.subsidy.eligibility.consumer import FollowDeaths, ResolveClaims
+from services.subsidy.eligibility.handlers import Entitlements
+from services.subsidy.eligibility.publication import EntitlementPublication
+from services.subsidy.funding import api as funding_api
+from services.subsidy.funding import events as funding_events
+from services.subsidy.funding import projection as funding_projection
+from services.subsidy.funding.consumer import TakeRefundRequests
+from services.subsidy.funding.publication import FundingPublication
+from services.subsidy.funding.queries import SubmittedLegs
+from services.subsidy.identities import events as identities_events
+from services.subsidy.identities.consumer import IndexPeople
+from services.subsidy.identities.handlers import find_persons
+from services.subsidy.lists import api as lists_api
+from services.subsidy.lists import events as lists_events
+from services.subsidy.lists import projection as lists_projection
+from services.subsidy.lists import queries as lists_queries
+from services.subsidy.lists.publication import ListPublication
+from shared.contracts import registration as r
+from shared.contracts.collection import RefundApprovalRequestedV1
+from shared.contracts.message import Message
+from shared.eventstore.types import EventTypes
+from shared.kernel.events import DayBegun, Event
+from shared.policy import load_packs
+from shared.web.app import production_app
+from shared.web.service import Ports, ServiceDefinition, ServiceDescription
+
+EVENTS: tuple[type[Event], ...] = (
+    DayBegun,
+    *identities_events.EVENTS,
+    *lists_events.EVENTS,
+    *eligibility_events.EVENTS,
+    *funding_events.EVENTS,
+)
+
+RECEIVES: tuple[type[Message], ...] = (
+    r.PersonRegisteredV1,
+    r.SubsidyBeneficiaryImportedV1,
+    r.SubsidyImportFailedV1,
+    r.DeathReportedV1,
+    r.DeathReportCorrectedV1,
+    RefundApprovalRequestedV1,
+)
+
+
+def describe(ports: Ports) -> ServiceDescription:
+    """Capabilities and their readers, wired to the ports."""
+    packs = load_packs()
+    entitlements = Entitlements(packs, eligibility_queries.DeathFacts(), SubmittedLegs())
+
+    async def find(numbers: Sequence[str]) -> Mapping[str, str]:
+        return await find_persons(ports.store, ports.vault, numbers)
+
+    return ServiceDescription(
+        routers=(
+            lists_api.router(ports.store, ports.database, ports.clock, packs, find),
+            eligibility_api.router(ports.database),
+            funding_api.router(
+                ports.store,
+                ports.database,
+                ports.clock,
+                eligibility_queries.totals,
+                eligibility_queries.payable,
+            ),
+        ),
+        projections=(
+            lists_projection.ListProjection(),
+            eligibility_projection.EntitlementProjection(),
+            funding_projection.FundProjection(),
+        ),
+        reactions=(
+            IndexPeople(ports.vault),
+            ResolveClaims(entitlements, packs, lists_queries.header),
+            FollowDeaths(entitlements, packs),
+            TakeRefundRequests(),
+        ),
+        publications=(ListPublication(), EntitlementPublication(), FundingPublication()),
+    )
+
+
+SERVICE = ServiceDefinition(
+    name="subsidy",
+    title="资助 Subsidy",
+    types=EventTypes(EVENTS, RECEIVES),
+    receives=RECEIVES,
+    describe=describe,
+    metadata=(lists_projection.metadata, eligibility_projection.metadata, funding_projection.metadata),
+    migrations="services.subsidy.migrations",
+)
+
+
+def create_app() -> FastAPI:
+    """The factory uvicorn calls; nothing happens on import."""
+    return production_app(SERVICE)

@@ -1,0 +1,229 @@
+"""Routes of lists: submit, verify, see outcomes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.subsidy.lists import domain, handlers, queries
+from services.subsidy.lists.events import ListLine
+from services.subsidy.lists.projection import line_table, list_table
+from shared.eventstore.commands import Store
+from shared.eventstore.database import Database
+from shared.kernel.clock import Clock
+from shared.kernel.division import campaign_id, parse_campaign
+from shared.kernel.errors import ProblemError, Refusal
+from shared.kernel.identity import identity_fault
+from shared.kernel.insurance import Insurance
+from shared.policy import Pack
+from shared.security.principal import Principal
+from shared.web.auth import authorised, require_division
+from shared.web.idempotency import required_key
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.requests import metadata
+from shared.web.responses import answer, json_response
+
+READ = "subsidy:lists:read"
+WRITE = "subsidy:lists:write"
+
+
+class LineBody(BaseModel):
+    """名单行 / a line: the number finds the person; the name is for the department's own check."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line_no: int = Field(ge=1)
+    name: str = Field(min_length=1, max_length=64)
+    number: str = Field(min_length=1, max_length=32)
+    valid_from: dt.date | None = Field(default=None, description="身份起始 / status counts from")
+
+
+class ListBody(BaseModel):
+    """资助名单 / a department's list, one category and one insurance."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "list_id": "CIVIL_AFFAIRS-2020-medical-1",
+                    "department": "CIVIL_AFFAIRS",
+                    "category": "MINIMUM_LIVING",
+                    "insurance": "medical",
+                    "campaign": "370406-2020",
+                    "stamped_total": 1,
+                    "legal_basis": "002:L359-372",
+                    "lines": [{"line_no": 1, "name": "示例", "number": "11010519491231002X"}],
+                }
+            ]
+        },
+    )
+
+    list_id: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._-]+$")
+    department: str = Field(min_length=1, max_length=64)
+    category: str = Field(min_length=1, max_length=64, description="类别代码或中文 / code or Chinese term")
+    insurance: Insurance
+    campaign: str = Field(max_length=20)
+    stamped_total: int = Field(ge=0)
+    legal_basis: str = Field(default="", max_length=200)
+    lines: list[LineBody] = Field(max_length=50_000)
+    resubmits: str = Field(default="", max_length=80)
+
+
+class VerifyBody(BaseModel):
+    """核实盖章 / verification with the stamp and the number of lines."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"stamp": "民政-01", "count": 1}]}
+    )
+
+    stamp: str = Field(min_length=1, max_length=64)
+    count: int = Field(ge=0)
+
+
+def pack_for(packs: Mapping[str, Pack], campaign: str) -> Pack:
+    """The pack whose region and year a campaign is. Raises ProblemError CAMPAIGN_UNKNOWN."""
+    for pack in packs.values():
+        if campaign_id(pack.region.division, pack.insured_year) == campaign:
+            return pack
+    raise ProblemError(
+        Refusal("CAMPAIGN_UNKNOWN", field="campaign", message="没有此征缴 / no such campaign"), 422
+    )
+
+
+FindPersons = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+"""Person per number, for known numbers."""
+
+
+def list_deadline(pack: Pack) -> dt.date:
+    """The day lists are wanted by: the pack's own, else the day before agents collect (D-09)."""
+    for deadline in pack.document.deadlines:
+        if deadline.what == "LISTS" and deadline.date is not None:
+            return deadline.date
+    return pack.collection.start - dt.timedelta(days=1)
+
+
+def _found(body: ListBody, persons: Mapping[str, str], year: int, today: dt.date) -> tuple[ListLine, ...]:
+    lines = []
+    for line in body.lines:
+        person_id = persons.get(line.number, "")
+        error = ""
+        if not person_id:
+            error = "ID_INVALID" if identity_fault(line.number, today) else "NOT_ENROLLED"
+        start = line.valid_from or dt.date(year, 1, 1)
+        lines.append(ListLine(line.line_no, person_id, start, error))
+    return tuple(lines)
+
+
+def router(
+    store: Store, database: Database, clock: Clock, packs: Mapping[str, Pack], find_persons: FindPersons
+) -> APIRouter:
+    """Routes under ``/lists``."""
+    routes = APIRouter(tags=["资助名单 subsidy lists"])
+
+    @routes.post("/lists", status_code=201)
+    async def submit_list(
+        body: ListBody, request: Request, principal: Annotated[Principal, Depends(authorised(WRITE))]
+    ) -> Response:
+        """报送资助名单 / submit a list; every line answers for itself, none is lost."""
+        pack = pack_for(packs, body.campaign)
+        require_division(principal, pack.region.division, "campaign")
+        category = pack.category(body.category)
+        department = pack.department(body.department)
+        if category is None:
+            raise ProblemError(
+                Refusal("CATEGORY_UNKNOWN", field="category", message="没有此类别 / no such category")
+            )
+        if department is None:
+            raise ProblemError(
+                Refusal("DEPARTMENT_UNKNOWN", field="department", message="没有此部门 / no such department")
+            )
+        today = clock.today()
+        year = parse_campaign(body.campaign)[1]
+        persons = await find_persons([line.number for line in body.lines])
+        command = domain.SubmitList(
+            body.list_id,
+            department.code,
+            category.code,
+            body.insurance,
+            year,
+            body.campaign,
+            body.stamped_total,
+            body.legal_basis,
+            _found(body, persons, year, today),
+            list_deadline(pack),
+            body.resubmits,
+        )
+        key = required_key(request, principal, "submit_list", body)
+        outcome = await store.execute(
+            handlers.submit_list(command, today, metadata(request, principal, body.campaign, pack), key)
+        )
+        return answer(outcome, f"/lists/{body.list_id}")
+
+    @routes.get("/lists")
+    async def list_lists(
+        principal: Annotated[Principal, Depends(authorised(READ))],
+        campaign: Annotated[str, Query(max_length=20)] = "",
+        department: Annotated[str, Query(max_length=64)] = "",
+        after: After = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Response:
+        """名单列表 / lists by campaign and department."""
+        statement = keyset(queries.listing(campaign, department), [list_table.c.list_id], after, limit)
+        async with database.read() as connection:
+            rows = await connection.execute(statement)
+        return json_response(paged(rows, limit, lambda row: dict(row._mapping), lambda row: [row.list_id]))
+
+    @routes.get("/lists/{list_id}")
+    async def show_list(list_id: str, principal: Annotated[Principal, Depends(authorised(READ))]) -> Response:
+        """名单 / a list and how many of its lines are imported or failed."""
+        async with database.read() as connection:
+            row = await queries.header(connection, list_id)
+            if row is None:
+                raise ProblemError(Refusal("NOT_FOUND", rule="LIST_UNKNOWN"), status=404)
+            counts = await queries.counts(connection, list_id)
+        return json_response({**row._mapping, "lines": counts})
+
+    @routes.get("/lists/{list_id}/failures")
+    async def show_failures(
+        list_id: str,
+        principal: Annotated[Principal, Depends(authorised(READ))],
+        after: After = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Response:
+        """导入失败的行 / failed lines with their reason, to correct and submit again."""
+        statement = keyset(queries.failures(list_id), [line_table.c.line_no], after, limit)
+        async with database.read() as connection:
+            rows = await connection.execute(statement)
+        return json_response(paged(rows, limit, lambda row: dict(row._mapping), lambda row: [row.line_no]))
+
+    @routes.post("/lists/{list_id}:verify")
+    async def verify_list(
+        list_id: str,
+        body: VerifyBody,
+        request: Request,
+        principal: Annotated[Principal, Depends(authorised(WRITE))],
+    ) -> Response:
+        """核实盖章确认 / verify a list; its good lines go to registration."""
+        async with database.read() as connection:
+            row = await queries.header(connection, list_id)
+        if row is None:
+            raise ProblemError(Refusal("NOT_FOUND", rule="LIST_UNKNOWN"), status=404)
+        pack = pack_for(packs, row.campaign)
+        require_division(principal, pack.region.division, "campaign")
+        command = handlers.verify_list(
+            list_id,
+            row.year,
+            body.stamp,
+            body.count,
+            principal.organisation,
+            metadata(request, principal, row.campaign, pack),
+            required_key(request, principal, f"verify_list:{list_id}", body),
+        )
+        return answer(await store.execute(command))
+
+    return routes

@@ -1,0 +1,43 @@
+"""Reads of lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.subsidy.lists.projection import line_table, list_table
+from shared.eventstore.database import Connection, Row
+
+
+async def header(connection: Connection, list_id: str) -> Row | None:
+    """One list."""
+    rows = await connection.execute(sa.select(list_table).where(list_table.c.list_id == list_id))
+    return rows[0] if rows else None
+
+
+async def counts(connection: Connection, list_id: str) -> dict[str, int]:
+    """Lines per state; imported + failed = lines once registration has answered all."""
+    rows = await connection.execute(
+        sa.select(line_table.c.state, sa.func.count().label("lines"))
+        .where(line_table.c.list_id == list_id)
+        .group_by(line_table.c.state)
+    )
+    return {row.state: int(row.lines) for row in rows}
+
+
+def failures(list_id: str) -> sa.Select[Any]:
+    """Failed lines: the department knows its own line numbers, so no person is named."""
+    return sa.select(line_table.c.line_no, line_table.c.error).where(
+        line_table.c.list_id == list_id, line_table.c.state == "FAILED"
+    )
+
+
+def listing(campaign: str, department: str) -> sa.Select[Any]:
+    """Lists by campaign and department; empty text means any."""
+    statement = sa.select(list_table)
+    if campaign:
+        statement = statement.where(list_table.c.campaign == campaign)
+    if department:
+        statement = statement.where(list_table.c.department == department)
+    return statement
