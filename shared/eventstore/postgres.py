@@ -14,8 +14,8 @@ from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -26,7 +26,7 @@ from shared.eventstore.upserts import merge_rows, upsert_statement
 
 SHADOW = "shadow"
 
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +227,8 @@ def _upsert_sql(
             keep=keep,
             ignore=ignore,
         )
-        compiled = statement.compile(
-            dialect=_DIALECT, schema_translate_map=schemas, render_schema_translate=True
-        )
+        translation = {"schema_translate_map": schemas, "render_schema_translate": True} if schemas else {}
+        compiled = statement.compile(dialect=_DIALECT, **translation)
         sql = _UPSERTS[key] = str(compiled)
     return sql
 
