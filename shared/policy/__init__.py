@@ -5,7 +5,7 @@ Not a rules engine, not a place for I/O, not where money is received: it answers
 
 from __future__ import annotations
 
-from shared.policy.assessing import assess
+from shared.policy.assessing import assess, eligibility_refusal
 from shared.policy.assessment import (
     Aid,
     Assessment,
@@ -47,6 +47,7 @@ __all__ = [
     "assess",
     "check_pack",
     "diff_packs",
+    "eligibility_refusal",
     "load_file",
     "load_pack",
     "load_packs",

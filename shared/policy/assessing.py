@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.kernel.errors import Refusal
 from shared.policy.assessment import Assessment, AssessmentRequest, Outcome
 from shared.policy.eligibility import check_channel_named, check_dates, check_eligible
 from shared.policy.medical import assess_medical
@@ -9,6 +10,18 @@ from shared.policy.pack import Pack
 from shared.policy.pension import assess_pension
 from shared.policy.reckoning import Reckoning, RefusedError
 from shared.policy.terms import Insurance
+
+
+def eligibility_refusal(pack: Pack, request: AssessmentRequest) -> Refusal | None:
+    """Why the plan does not cover a person for the insurance (I-04, I-05), or None; no amount is judged.
+
+    ``paid_at`` is the day of registration; window and channel play no part.
+    """
+    try:
+        check_eligible(Reckoning(pack, request))
+    except RefusedError as refused:
+        return refused.refusal
+    return None
 
 
 def assess(pack: Pack, request: AssessmentRequest) -> Assessment:

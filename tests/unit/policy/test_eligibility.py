@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
-from shared.policy import Hukou, Insurance, Outcome
+from shared.policy import AssessmentRequest, Hukou, Insurance, Outcome, eligibility_refusal, load_pack
 
 PACKS = ("DZ-2018", "ST-2020", "DZ-2022", "YC-2023", "SC-2025")
 DAY = {
@@ -162,3 +164,12 @@ def test_a_parameter_that_does_not_fit_is_refused(ask, params, rule):
     refused = ask("ST-2020", paid_at="2019-11-05", params=params)
     assert (refused.refusal.code, refused.refusal.rule) == ("INVALID_REQUEST", rule)
     assert not any(str(value) in refused.refusal.message for value in params.values())
+
+
+def test_registration_asks_without_window_or_tier():
+    """I-04 on the day of registration, which may lie outside the window."""
+    day = dt.date(2019, 7, 1)
+    grown = AssessmentRequest(insurance=Insurance.PENSION, birth=dt.date(1990, 1, 1), paid_at=day)
+    assert eligibility_refusal(load_pack("ST-2020"), grown) is None
+    child = AssessmentRequest(insurance=Insurance.PENSION, birth=dt.date(2010, 1, 1), paid_at=day)
+    assert eligibility_refusal(load_pack("ST-2020"), child).code == "AGE_UNDER_16"
