@@ -27,7 +27,8 @@ from shared.web.responses import answer, json_response
 
 READ = "subsidy:funding:read"
 WRITE = "subsidy:funding:write"
-APPROVE = "subsidy:refund-approvals:write"
+APPROVE = "subsidy:refunds:write"
+REFUNDS = "subsidy:refunds:read"
 
 Totals = Callable[[Connection, str, str], Awaitable[tuple[int, int]]]
 """(persons, fen) of a department's live entitlements in a campaign."""
@@ -177,7 +178,7 @@ def router(store: Store, database: Database, clock: Clock, totals: Totals, payab
 
     @routes.get("/refund-approvals")
     async def list_approvals(
-        principal: Annotated[Principal, Depends(authorised(READ))],
+        principal: Annotated[Principal, Depends(authorised(REFUNDS))],
         state: Annotated[str, Query(max_length=10)] = "",
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
