@@ -1,27 +1,14 @@
-"""What a capability hands to ``app.py``: its readers, reactions, publications and routes, already wired."""
+"""How the capabilities of this service tell ``app.py`` what they are."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
 from types import ModuleType
 
-from fastapi import APIRouter
-
-from shared.eventstore.tailing import Projection, Reaction
 from shared.kernel.events import Event
-from shared.messaging.publication import Publication
+from shared.web.capability import Capability
 
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """One capability, wired to its ports."""
-
-    projections: Sequence[Projection] = ()
-    reactions: Sequence[Reaction] = ()
-    publications: Sequence[Publication] = ()
-    routers: Sequence[APIRouter] = ()
+__all__ = ["Capability", "events_in"]
 
 
 def events_in(*modules: ModuleType) -> list[type[Event]]:

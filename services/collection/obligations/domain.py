@@ -64,6 +64,9 @@ class Obligation:
     vouchered_legs: frozenset[str] = frozenset()
     returned: frozenset[tuple[str, str]] = frozenset()
     died_on: dt.date | None = None
+    assessed_version: int = 0
+    entitlement: e.EntitlementNoted | None = None
+    special: e.SpecialAssessmentNoted | None = None
 
     @property
     def effective(self) -> PaidLine | None:
@@ -73,15 +76,34 @@ class Obligation:
 
 def evolve(state: Obligation, event: Event) -> Obligation:
     """Fold one event; events this aggregate does not know leave it unchanged."""
+    return _evolve_money(_evolve_terms(state, event), event)
+
+
+def _evolve_terms(state: Obligation, event: Event) -> Obligation:
+    """What is owed, and what it is reckoned from."""
     match event:
         case e.PensionTierSelected():
             return replace(state, tier_yuan=event.tier_yuan)
+        case e.EntitlementNoted():
+            return replace(state, entitlement=event)
+        case e.SpecialAssessmentNoted():
+            return replace(state, special=event)
         case e.ContributionAssessed():
-            return replace(state, assessment=_assessment(event), refused="")
+            return replace(state, assessment=_assessment(event), assessed_version=event.version, refused="")
         case e.AssessmentRefused():
-            return replace(state, refused=event.rule or event.code)
+            kept = state.assessment if state.effective is not None else None
+            return replace(state, assessment=kept, refused=event.rule or event.code)
         case e.BirthdayHoldFound():
             return replace(state, hold_until=event.birthday)
+        case e.PayerDeathNoted():
+            return replace(state, died_on=event.died_on)
+        case _:
+            return state
+
+
+def _evolve_money(state: Obligation, event: Event) -> Obligation:
+    """What was paid, refunded, vouchered and returned."""
+    match event:
         case e.PaymentReceived():
             return _with_line(state, event, "EFFECTIVE")
         case e.DuplicatePaymentDetected():
@@ -92,8 +114,6 @@ def evolve(state: Obligation, event: Event) -> Obligation:
             return _with_line(state, event, event.kind)
         case e.PostDeathFindingWithdrawn():
             return _restand(state, event.line_id, "EFFECTIVE")
-        case e.PayerDeathNoted():
-            return replace(state, died_on=event.died_on)
         case e.PaymentRefunded():
             return _restand(state, event.line_id, "REFUNDED")
         case e.GovernmentLegVouchered():

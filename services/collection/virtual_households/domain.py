@@ -12,8 +12,8 @@ from shared.kernel.division import is_division, within
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
 from shared.kernel.insurance import Insurance
-from shared.policy.model import ChannelKind, HouseholdMode
 from shared.policy.pack import Pack
+from shared.policy.terms import ChannelKind, HouseholdMode
 
 UNIT = "UNIT"
 

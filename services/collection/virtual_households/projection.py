@@ -66,6 +66,7 @@ class HouseholdProjection:
 
 
 async def _apply(connection: Connection, event: Any) -> None:
+    row: dict[str, Any]
     match event:
         case e.VirtualHouseholdRegistered():
             row = {

@@ -1,0 +1,396 @@
+"""What one person owes for one insurance and year, from everything known of him. Pure.
+
+One question, asked again after every cause: linking, a tier, a relief, a special assessment, a campaign
+opened, a pack revised. The answer is an event only when it differs from the one in force.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from services.collection.obligations import events as e
+from services.collection.obligations.domain import Assessment, Obligation, evolve
+from services.collection.obligations.facts import CampaignFact, EnrolmentLink, TaxpayerFact
+from shared import policy
+from shared.kernel.division import within
+from shared.kernel.errors import Refusal
+from shared.kernel.events import Decision, Event
+from shared.kernel.insurance import GOVERNMENT, Insurance, Leg, Payer
+from shared.policy.pack import Pack
+from shared.policy.terms import AgeMode, ChannelKind
+
+
+class SelectTier(msgspec.Struct, frozen=True, kw_only=True):
+    """选择缴费档次 (I-13): whole yuan, as the plan prints it."""
+
+    person_id: str
+    year: int
+    campaign: str
+    tier_yuan: int
+
+
+class Entitlement(msgspec.Struct, frozen=True, kw_only=True):
+    """An entitlement subsidy resolved (资助资格确定), or revoked: then legs are empty."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    version: int
+    category: str = ""
+    department: str = ""
+    standard_fen: int = 0
+    legs: tuple[Leg, ...] = ()
+    reason: str = ""
+
+
+class SpecialAssessment(msgspec.Struct, frozen=True, kw_only=True):
+    """A special payment registration assessed (特殊缴费核定, I-31)."""
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    assessment_no: str
+    kind: str
+    personal_fen: int
+    fiscal_fen: int
+    valid_to: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose obligation is reckoned. person and campaign are None while not known here."""
+
+    insurance: Insurance
+    year: int
+    person: TaxpayerFact | None
+    campaign: CampaignFact | None
+    today: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A subject with everything that is needed to assess."""
+
+    insurance: Insurance
+    year: int
+    person: TaxpayerFact
+    link: EnrolmentLink
+    campaign: CampaignFact
+    pack: Pack
+
+
+def assess_now(state: Obligation, subject: Subject, reason: str) -> list[Event]:
+    """Events that bring the assessment up to date; none while paid, or while something is missing.
+
+    A paid assessment keeps its version; a government leg that was vouchered counts as paid.
+    """
+    if state.effective is not None or state.vouchered_legs:
+        return []
+    person = subject.person
+    link = person.link(subject.insurance, subject.year) if person is not None else None
+    if person is None or link is None:
+        return _cancelled(state, subject)
+    campaign = subject.campaign
+    if campaign is None or campaign.campaign != link.campaign or campaign.pack is None:
+        return []
+    known = _Known(subject.insurance, subject.year, person, link, campaign, campaign.pack)
+    terms = _special_terms(state, known) or _terms(state, known)
+    if terms is None:
+        return []
+    if isinstance(terms, Refusal):
+        return _refused(state, known, terms)
+    events: list[Event] = []
+    if _differs(state.assessment, terms, known):
+        events.append(_assessed(state, known, terms, reason))
+    return events + _birthday_hold(state, known, subject.today)
+
+
+def select_tier(state: Obligation, command: SelectTier, subject: Subject) -> Decision:
+    """Choose a tier; refused at once when the pack refuses it (I-13), so the chooser learns why."""
+    person = subject.person
+    link = person.link(Insurance.PENSION, command.year) if person is not None else None
+    if person is None or link is None or link.campaign != command.campaign:
+        return Refusal(
+            "INVALID_STATE",
+            "NOT_LINKED",
+            field="person_id",
+            message="未关联参保登记 / not linked to this campaign",
+        )
+    if state.effective is not None:
+        return Refusal(
+            "ALREADY_PAID", "I-17", field="person_id", message="已缴费，档次不可更改 / paid: the tier stays"
+        )
+    selected = e.PensionTierSelected(
+        person_id=command.person_id,
+        year=command.year,
+        campaign=command.campaign,
+        village=link.village,
+        tier_yuan=command.tier_yuan,
+    )
+    after = evolve(state, selected)
+    campaign = subject.campaign
+    if campaign is None or campaign.pack is None:
+        return Refusal("NO_CAMPAIGN", field="campaign", message="没有这个征缴工作 / no such campaign is open")
+    known = _Known(Insurance.PENSION, command.year, person, link, campaign, campaign.pack)
+    chosen = _quote(known, _category(after), command.tier_yuan)
+    if chosen.refusal is not None:
+        return chosen.refusal
+    events: list[Event] = [] if state.tier_yuan == command.tier_yuan else [selected]
+    return events + assess_now(after, subject, "TIER")
+
+
+def note_entitlement(state: Obligation, command: Entitlement, subject: Subject) -> list[Event]:
+    """Keep the newest entitlement and reassess with it while unpaid; an older version changes nothing."""
+    if state.entitlement is not None and command.version <= state.entitlement.entitlement_version:
+        return []
+    noted = e.EntitlementNoted(
+        person_id=command.person_id,
+        insurance=command.insurance,
+        year=command.year,
+        campaign=command.campaign,
+        entitlement_version=command.version,
+        category=command.category,
+        department=command.department,
+        standard_fen=command.standard_fen,
+        legs=command.legs,
+        reason=command.reason,
+    )
+    return [noted, *assess_now(evolve(state, noted), subject, "SUBSIDY")]
+
+
+def note_special_assessment(state: Obligation, command: SpecialAssessment, subject: Subject) -> list[Event]:
+    """Keep registration's special assessment and assess exactly its amount (I-31)."""
+    if state.special is not None and state.special.assessment_no == command.assessment_no:
+        return []
+    noted = e.SpecialAssessmentNoted(
+        person_id=command.person_id,
+        insurance=command.insurance,
+        year=command.year,
+        campaign=command.campaign,
+        assessment_no=command.assessment_no,
+        kind=command.kind,
+        personal_fen=command.personal_fen,
+        fiscal_fen=command.fiscal_fen,
+        valid_to=command.valid_to,
+    )
+    return [noted, *assess_now(evolve(state, noted), subject, "SPECIAL")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What is owed: amounts in fen, legs summing to the standard."""
+
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    matching_fen: int = 0
+    category: str = ""
+    tier_yuan: int | None = None
+    special_no: str = ""
+    valid_to: dt.date | None = None
+    rules: tuple[str, ...] = ()
+
+
+def _special_terms(state: Obligation, known: _Known) -> _Terms | None:
+    special = state.special
+    if special is None:
+        return None
+    legs = (Leg(Payer.PERSON, special.personal_fen),)
+    return _Terms(
+        special.personal_fen,
+        legs,
+        special_no=special.assessment_no,
+        valid_to=special.valid_to,
+        rules=(f"SPECIAL_{special.kind}",),
+    )
+
+
+def _terms(state: Obligation, known: _Known) -> _Terms | Refusal | None:
+    """Terms by the pack; None for a pension without a tier, which has no amount yet."""
+    category = _category(state)
+    tier = state.tier_yuan if known.insurance is Insurance.PENSION else None
+    quote = _quote(known, category, tier)
+    refusal = quote.refusal
+    if refusal is not None and refusal.rule == "GOV_PAID_TOP_UP":
+        # Whom the government pays gets its tier, whatever he chose before (D-54).
+        quote = _quote(known, category, None)
+        refusal = quote.refusal
+    if refusal is not None:
+        if refusal.rule == "TIER_REQUIRED":
+            return refusal if state.assessment is not None else None
+        return refusal
+    return _merged(state, known, quote, category)
+
+
+def _merged(state: Obligation, known: _Known, quote: policy.Assessment, category: str) -> _Terms | Refusal:
+    """The pack's amounts with subsidy's legs, which must sum to the same standard (I-12)."""
+    legs = tuple(Leg(Payer(leg.payer.value), int(leg.fen)) for leg in quote.legs)
+    entitlement = state.entitlement
+    if entitlement is not None and entitlement.legs:
+        given = sum(leg.fen for leg in entitlement.legs)
+        if given != quote.standard_fen or any(leg.fen < 0 for leg in entitlement.legs):
+            return Refusal(
+                "LEGS_MISMATCH",
+                "I-12",
+                "I-12",
+                "legs",
+                "分担合计不等于标准 / legs do not sum to the standard",
+            )
+        legs = entitlement.legs
+    pension = known.insurance is Insurance.PENSION
+    return _Terms(
+        int(quote.standard_fen),
+        tuple(leg for leg in legs if leg.fen),
+        int(quote.matching_subsidy_fen),
+        category,
+        int(quote.standard_fen) // 100 if pension else None,
+        rules=tuple(dict.fromkeys(found.rule for found in quote.explanation)),
+    )
+
+
+def _category(state: Obligation) -> str:
+    entitlement = state.entitlement
+    return entitlement.category if entitlement is not None and entitlement.legs else ""
+
+
+def _quote(known: _Known, category: str, tier_yuan: int | None) -> policy.Assessment:
+    """The pack's answer for someone who pays on the window's last day: assessments here are never late."""
+    campaign, person, pack = known.campaign, known.person, known.pack
+    window = pack.window(known.insurance)
+    inside = within(person.hukou_division, pack.region.division)
+    request = policy.AssessmentRequest(
+        insurance=policy.Insurance(known.insurance.value),
+        birth=person.birth,
+        paid_at=max(window.end, campaign.extended_to or window.end, person.birth),
+        categories=(category,) if category else (),
+        tier_yuan=tier_yuan,
+        hukou=policy.Hukou.IN if inside else policy.Hukou.OUT,
+        permit=person.residence_permit,
+        student=person.student,
+        extended_to=campaign.extended_to,
+    )
+    return policy.assess(pack, request)
+
+
+def _differs(current: Assessment | None, terms: _Terms, known: _Known) -> bool:
+    if current is None:
+        return True
+    before = (
+        current.standard_fen, frozenset((leg.payer, leg.fen) for leg in current.legs),
+        current.matching_subsidy_fen, current.category, current.tier_yuan, current.special_assessment_no,
+        current.campaign, current.village, current.birth, current.pack_version,
+    )  # fmt: skip
+    after = (
+        terms.standard_fen, frozenset((leg.payer, leg.fen) for leg in terms.legs), terms.matching_fen,
+        terms.category, terms.tier_yuan, terms.special_no, known.link.campaign, known.link.village,
+        known.person.birth, known.pack.version,
+    )  # fmt: skip
+    return before != after
+
+
+def _assessed(state: Obligation, known: _Known, terms: _Terms, reason: str) -> Event:
+    version = state.assessed_version + 1
+    person_id, insurance = known.person.person_id, known.insurance
+    fields: dict[str, Any] = {
+        "assessment_id": f"{known.year}-{insurance.value}-{person_id}-{version}",
+        "version": version,
+        "person_id": person_id,
+        "insurance": insurance,
+        "year": known.year,
+        "campaign": known.link.campaign,
+        "village": known.link.village,
+        "birth": known.person.birth,
+        "standard_fen": terms.standard_fen,
+        "legs": terms.legs,
+        "matching_subsidy_fen": terms.matching_fen,
+        "category": terms.category,
+        "tier_yuan": terms.tier_yuan,
+        "pack_id": known.pack.id,
+        "pack_version": known.pack.version,
+        "pack_digest": known.pack.digest,
+        "special_assessment_no": terms.special_no,
+        "valid_to": terms.valid_to,
+        "rules": terms.rules,
+    }
+    if version == 1:
+        return e.ContributionAssessed(**fields)
+    return e.ContributionReassessed(**fields, reason=reason)
+
+
+def _refused(state: Obligation, known: _Known, refusal: Refusal) -> list[Event]:
+    if state.assessment is None and state.refused == (refusal.rule or refusal.code):
+        return []
+    return [
+        e.AssessmentRefused(
+            person_id=known.person.person_id,
+            insurance=known.insurance,
+            year=known.year,
+            campaign=known.link.campaign,
+            village=known.link.village,
+            code=refusal.code,
+            rule=refusal.rule,
+            clause=refusal.clause,
+        )
+    ]
+
+
+def _cancelled(state: Obligation, subject: Subject) -> list[Event]:
+    """The enrolment is gone: what was assessed and is unpaid is owed no more."""
+    assessment, person = state.assessment, subject.person
+    if assessment is None or person is None:
+        return []
+    return [
+        e.AssessmentRefused(
+            person_id=person.person_id,
+            insurance=subject.insurance,
+            year=subject.year,
+            campaign=assessment.campaign,
+            village=assessment.village,
+            code="ENROLMENT_CANCELLED",
+            rule="ENROLMENT_CANCELLED",
+        )
+    ]
+
+
+def _birthday_hold(state: Obligation, known: _Known, today: dt.date) -> list[Event]:
+    """Whoever reaches an age band later in the year should wait before paying online (004:L203-207)."""
+    pack = known.pack
+    if known.insurance is not Insurance.MEDICAL or state.hold_until is not None:
+        return []
+    if pack.age_reference(ChannelKind.ONLINE).mode is not AgeMode.PAYMENT_DATE:
+        return []
+    birthday = _birthday(known.person.birth, pack.age_date.year)
+    if not max(today, pack.window(known.insurance).start) < birthday <= pack.age_date:
+        return []
+    age = birthday.year - known.person.birth.year
+    if all(relief.age_from != age for relief in pack.document.medical.relief):
+        return []
+    return [
+        e.BirthdayHoldFound(
+            person_id=known.person.person_id,
+            insurance=known.insurance,
+            year=known.year,
+            campaign=known.link.campaign,
+            village=known.link.village,
+            birthday=birthday,
+        )
+    ]
+
+
+def _birthday(birth: dt.date, year: int) -> dt.date:
+    """Birthday in a year; someone born on 29 February has it on 1 March."""
+    try:
+        return birth.replace(year=year)
+    except ValueError:
+        return dt.date(year, 3, 1)
+
+
+def government_fen(legs: Sequence[Leg]) -> int:
+    """What government pays of the standard, in fen."""
+    return sum(leg.fen for leg in legs if leg.payer in GOVERNMENT)

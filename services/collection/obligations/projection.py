@@ -1,0 +1,185 @@
+"""The read model ``obligation``: what each person owes, who pays, and whether it is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from services.collection.obligations import events as e
+from shared.eventstore.columns import Moment
+from shared.eventstore.database import Connection
+from shared.eventstore.tailing import Recorded
+from shared.kernel.insurance import GOVERNMENT, Payer
+
+metadata = sa.MetaData()
+
+OBLIGATION = sa.Table(
+    "obligation",
+    metadata,
+    sa.Column("year", sa.Integer, primary_key=True),
+    sa.Column("insurance", sa.Text, primary_key=True),
+    sa.Column("person_id", sa.Text, primary_key=True),
+    sa.Column("campaign", sa.Text, nullable=False),
+    sa.Column("village", sa.Text, nullable=False),
+    sa.Column("birth", sa.Date),
+    sa.Column("assessment_id", sa.Text, nullable=False),  # "" while refused
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("standard_fen", sa.BigInteger, nullable=False),
+    sa.Column("personal_fen", sa.BigInteger, nullable=False),
+    sa.Column("government_fen", sa.BigInteger, nullable=False),
+    sa.Column("legs", sa.Text, nullable=False),  # JSON list of {payer, fen}
+    sa.Column("matching_subsidy_fen", sa.BigInteger, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("tier_yuan", sa.Integer),
+    sa.Column("pack_version", sa.Integer, nullable=False),
+    sa.Column("special_assessment_no", sa.Text, nullable=False),
+    sa.Column("valid_to", sa.Date),
+    sa.Column("refused", sa.Text, nullable=False),  # rule, "" when assessed
+    sa.Column("hold_until", sa.Date),
+    sa.Column("paid_standing", sa.Text),  # EFFECTIVE, AFTER_DEATH, REFUNDED; null when unpaid
+    sa.Column("paid_line_id", sa.Text),
+    sa.Column("paid_fen", sa.BigInteger),
+    sa.Column("paid_at", Moment),
+    sa.Column("paid_channel", sa.Text),
+    sa.Column("paid_agent", sa.Text),
+    sa.Index("obligation_place", "campaign", "village", "insurance", "person_id"),
+    sa.Index("obligation_paid_line", "paid_line_id"),
+    sa.Index("obligation_person", "person_id"),
+)
+
+_legs = msgspec.json.Encoder()
+
+
+def _of_key() -> sa.Update:
+    return sa.update(OBLIGATION).where(
+        OBLIGATION.c.year == sa.bindparam("of_year"),
+        OBLIGATION.c.insurance == sa.bindparam("of_insurance"),
+        OBLIGATION.c.person_id == sa.bindparam("of_person"),
+    )
+
+
+_PAID = _of_key().values(
+    {
+        name: sa.bindparam(f"new_{name}")
+        for name in (
+            "paid_standing", "paid_line_id", "paid_fen", "paid_at", "paid_channel", "paid_agent"
+        )
+    }
+)  # fmt: skip
+_HELD = _of_key().values(hold_until=sa.bindparam("new_hold_until"))
+
+
+class ObligationProjection:
+    """Assessments of a page are gathered into one upsert, payments into one update."""
+
+    name = "obligations"
+    tables: Sequence[sa.Table] = (OBLIGATION,)
+    handles: tuple[type[msgspec.Struct], ...] = (
+        e.ContributionAssessed,
+        e.ContributionReassessed,
+        e.AssessmentRefused,
+        e.BirthdayHoldFound,
+        e.PaymentReceived,
+        e.PostDeathPaymentDetected,
+        e.PostDeathFindingWithdrawn,
+        e.PaymentRefunded,
+    )
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        page = _Page(connection)
+        for recorded in events:
+            await page.add(recorded.event)
+        await page.flush()
+
+
+class _Page:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._terms: dict[tuple[int, str, str], dict[str, Any]] = {}
+        self._paid: list[dict[str, Any]] = []
+        self._held: list[dict[str, Any]] = []
+
+    async def add(self, event: Any) -> None:
+        match event:
+            case e.ContributionAssessed() | e.AssessmentRefused():
+                self._terms[_key(event)] = _terms_row(event)
+            case e.BirthdayHoldFound():
+                self._held.append({**_of(event), "new_hold_until": event.birthday})
+            case e.PaymentReceived():
+                self._paid.append(_paid_row(event, "EFFECTIVE"))
+            case e.PostDeathPaymentDetected() if event.was_effective:
+                self._paid.append(_paid_row(event, "AFTER_DEATH"))
+            case e.PostDeathFindingWithdrawn():
+                await self._restand(event.line_id, "EFFECTIVE")
+            case e.PaymentRefunded():
+                await self._restand(event.line_id, "REFUNDED")
+
+    async def flush(self) -> None:
+        if self._terms:
+            await self._connection.upsert(OBLIGATION, self._terms.values())
+        if self._paid:
+            await self._connection.execute(_PAID, self._paid)
+        if self._held:
+            await self._connection.execute(_HELD, self._held)
+        self._terms, self._paid, self._held = {}, [], []
+
+    async def _restand(self, line_id: str, standing: str) -> None:
+        await self.flush()
+        await self._connection.execute(
+            sa.update(OBLIGATION).where(OBLIGATION.c.paid_line_id == line_id).values(paid_standing=standing)
+        )
+
+
+def _key(event: Any) -> tuple[int, str, str]:
+    return event.year, event.insurance.value, event.person_id
+
+
+def _of(event: Any) -> dict[str, Any]:
+    year, insurance, person_id = _key(event)
+    return {"of_year": year, "of_insurance": insurance, "of_person": person_id}
+
+
+def _paid_row(event: e.PaymentReceived | e.PostDeathPaymentDetected, standing: str) -> dict[str, Any]:
+    return {
+        **_of(event),
+        "new_paid_standing": standing,
+        "new_paid_line_id": event.line_id,
+        "new_paid_fen": event.fen,
+        "new_paid_at": event.paid_at,
+        "new_paid_channel": event.channel,
+        "new_paid_agent": event.agent_id,
+    }
+
+
+def _terms_row(event: e.ContributionAssessed | e.AssessmentRefused) -> dict[str, Any]:
+    year, insurance, person_id = _key(event)
+    row: dict[str, Any] = {
+        "year": year, "insurance": insurance, "person_id": person_id, "campaign": event.campaign,
+        "village": event.village,
+    }  # fmt: skip
+    if isinstance(event, e.AssessmentRefused):
+        return row | {
+            "birth": None, "assessment_id": "", "version": 0, "standard_fen": 0, "personal_fen": 0,
+            "government_fen": 0, "legs": "[]", "matching_subsidy_fen": 0, "category": "", "tier_yuan": None,
+            "pack_version": 0, "special_assessment_no": "", "valid_to": None,
+            "refused": event.rule or event.code,
+        }  # fmt: skip
+    return row | {
+        "birth": event.birth,
+        "assessment_id": event.assessment_id,
+        "version": event.version,
+        "standard_fen": event.standard_fen,
+        "personal_fen": sum(leg.fen for leg in event.legs if leg.payer is Payer.PERSON),
+        "government_fen": sum(leg.fen for leg in event.legs if leg.payer in GOVERNMENT),
+        "legs": _legs.encode(event.legs).decode(),
+        "matching_subsidy_fen": event.matching_subsidy_fen,
+        "category": event.category,
+        "tier_yuan": event.tier_yuan,
+        "pack_version": event.pack_version,
+        "special_assessment_no": event.special_assessment_no,
+        "valid_to": event.valid_to,
+        "refused": "",
+    }
