@@ -168,7 +168,7 @@ def _recorded_before(
     used: set[str] = set()
     found: list[PlacedLine | None] = []
     for line in order.lines:
-        match = _on_obligation(order, line, states[line.key], used) or _in_suspense(
+        match = _on_obligation(order, line, states[line.key], used) or in_suspense(
             order, line, suspense, used
         )
         if match is not None:
@@ -186,12 +186,13 @@ def _on_obligation(order: Order, line: OrderLine, state: Obligation, used: set[s
     return None
 
 
-def _in_suspense(order: Order, line: OrderLine, suspense: Suspense, used: set[str]) -> PlacedLine | None:
+def in_suspense(order: Order, line: OrderLine, suspense: Suspense, used: set[str]) -> PlacedLine | None:
     for waiting in suspense.lines.values():
         same = (waiting.fen, waiting.insurance, waiting.year) == (line.fen, line.insurance, line.year)
-        if same and not waiting.identified and waiting.line_id not in used:
+        if same and waiting.line_id not in used:
+            standing = "IDENTIFIED" if waiting.identified else "UNIDENTIFIED"
             return PlacedLine(
-                waiting.line_id, line, "UNIDENTIFIED", waiting.village, waiting.campaign, waiting.fen, None
+                waiting.line_id, line, standing, waiting.village, waiting.campaign, waiting.fen, None
             )
     return None
 
@@ -217,7 +218,7 @@ def _place_line(
     assessment = state.assessment
     if assessment is None or strange:
         if order.captured:
-            return _to_suspense(order, line, line_id, known, "ORDER_MISMATCH" if strange else "NOT_ASSESSED")
+            return to_suspense(order, line, line_id, known, "ORDER_MISMATCH" if strange else "NOT_ASSESSED")
         return Refusal(
             "AMOUNT_NOT_ASSESSED",
             rule=state.refused or "NOT_ASSESSED",
@@ -347,7 +348,7 @@ def _agent_refusal(
     return None
 
 
-def _to_suspense(order: Order, line: OrderLine, line_id: str, known: Knowledge, reason: str) -> PlacedLine:
+def to_suspense(order: Order, line: OrderLine, line_id: str, known: Knowledge, reason: str) -> PlacedLine:
     agent = next(iter(known.agents.values()), None) if order.agent_id else None
     only = next(iter(known.campaigns)) if len(known.campaigns) == 1 else ""
     campaign = agent.campaign if agent is not None else order.campaign or only

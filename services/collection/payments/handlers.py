@@ -20,7 +20,9 @@ from services.collection.payments.domain import (
     Knowledge,
     PlacedLine,
     Placement,
+    in_suspense,
     place_order,
+    to_suspense,
 )
 from services.collection.payments.orders import Key, Order, OrderLine
 from services.collection.payments.stream import receipt_stream, suspense_stream
@@ -231,16 +233,25 @@ class Payments:
         holders = await self._store.guard_holders("order", [order_key(order)])
         return holders.get(order_key(order)) == order_digest(order)
 
-    async def commands(self, orders: Sequence[Order], metadata: Metadata, prefix: str) -> list[Command]:
-        """Commands of a day file's orders, each keyed by ``prefix`` and its order number."""
+    async def file_orders(self, orders: Sequence[Order], metadata: Metadata, prefix: str) -> list[Outcome]:
+        """Match or record a day file's orders, each keyed by ``prefix`` and its order number.
+
+        An order whose number holds quite another payment goes to the suspense: the money is final.
+        """
         years = frozenset(line.year for order in orders for line in order.lines)
         ids = await self._campaigns.of_years(years, fresh=True)
-        return [
-            payment_command(
-                order, ids, self._facts, metadata, _file_key(order, prefix), "match_day_file_order"
-            )
-            for order in orders
-        ]
+        outcomes = await self._store.execute_bulk(
+            [
+                payment_command(
+                    order, ids, self._facts, metadata, _file_key(order, prefix), "match_day_file_order"
+                )
+                for order in orders
+            ]
+        )
+        for index, outcome in enumerate(outcomes):
+            if outcome == ORDER_NO_TAKEN:
+                outcomes[index] = await self._store.execute(suspense_command(orders[index], metadata))
+        return outcomes
 
     async def void_receipt(
         self,
@@ -282,6 +293,28 @@ class Payments:
         return await self._store.execute(
             identify_command(where, target, divisions, ids, self._facts, metadata, key)
         )
+
+
+def suspense_command(order: Order, metadata: Metadata) -> Command:
+    """All lines of a filed order as unidentified money; lines that wait there already are matched."""
+    stream = suspense_stream(order.channel, order.order_no)
+
+    def decide(loaded: Loaded) -> Accepted | Refusal:
+        state = loaded.state(stream)
+        used: set[str] = set()
+        placed: list[PlacedLine] = []
+        for number, line in enumerate(order.lines, 1):
+            known = in_suspense(order, line, state, used)
+            found = known or to_suspense(
+                order, line, f"{order.payment_id}/s{number}", Knowledge(), "ORDER_MISMATCH"
+            )
+            used.add(found.line_id)
+            placed.append(found)
+        events = [event for line in placed for event in line.events]
+        response = payment_response(order, placed)
+        return Accepted([Append(stream, events)] if events else [], response=response)
+
+    return Command("suspend_day_file_order", [stream], decide, metadata, occurred_at=order.paid_at)
 
 
 def _file_key(order: Order, prefix: str) -> IdempotencyKey:

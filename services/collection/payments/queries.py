@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from services.collection.payments.orders import CASH
 from services.collection.payments.projection import payment_campaign, payment_line
 from shared.eventstore.database import Connection, Database, Row
 from shared.kernel.insurance import Insurance
@@ -38,10 +39,6 @@ class CampaignYears:
             self._known[year] = tuple(campaign for found, campaign in rows if found == year)
 
 
-TakingKey = tuple[str, str, str, dt.date, str]
-"""Campaign, village, agent, pay day, channel."""
-
-
 @dataclass(frozen=True, slots=True)
 class Taking:
     """One line of cash an agent holds."""
@@ -53,10 +50,9 @@ class Taking:
 
 
 class TakingFacts:
-    """Lines an agent took on a channel that he settles himself.
+    """Cash an agent took on a day and settles himself.
 
-    Key (campaign, village, agent_id, date, channel) -> tuple[Taking, ...], whatever their standing:
-    cash taken is cash taken.
+    Key (campaign, agent_id, date) -> tuple[Taking, ...], whatever their standing: cash taken is cash taken.
     """
 
     name = "takings"
@@ -65,20 +61,51 @@ class TakingFacts:
         found: dict[Any, tuple[Taking, ...]] = {}
         c = payment_line.c
         for key in keys:
-            campaign, village, agent_id, day, channel = cast("TakingKey", key)
+            campaign, agent_id, day = cast("tuple[str, str, dt.date]", key)
             rows = await connection.execute(
                 sa.select(c.line_id, c.insurance, c.fen, c.standing)
-                .where(
-                    c.campaign == campaign,
-                    c.village == village,
-                    c.agent_id == agent_id,
-                    c.paid_on == day,
-                    c.channel == channel,
-                )
+                .where(c.campaign == campaign, c.agent_id == agent_id, c.paid_on == day, c.channel == CASH)
                 .order_by(c.line_id)
             )
             found[key] = tuple(Taking(row[0], Insurance(row[1]), row[2], row[3]) for row in rows)
         return found
+
+
+async def cash_days(
+    connection: Connection, first: dt.date, last: dt.date
+) -> Sequence[tuple[str, str, dt.date]]:
+    """(campaign, agent, date) with cash in it, in order."""
+    c = payment_line.c
+    rows = await connection.execute(
+        sa.select(c.campaign, c.agent_id, c.paid_on)
+        .distinct()
+        .where(c.channel == CASH, c.paid_on >= first, c.paid_on <= last)
+        .order_by(c.campaign, c.agent_id, c.paid_on)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def channel_lines(
+    connection: Connection, campaign: str, channel: str, day: dt.date
+) -> Sequence[tuple[str, str, Insurance, int]]:
+    """(line, village, insurance, fen) our streams have for a channel's day."""
+    c = payment_line.c
+    rows = await connection.execute(
+        sa.select(c.line_id, c.village, c.insurance, c.fen)
+        .where(c.campaign == campaign, c.channel == channel, c.paid_on == day)
+        .order_by(c.line_id)
+    )
+    return [(row[0], row[1], Insurance(row[2]), row[3]) for row in rows]
+
+
+async def line_details(connection: Connection, line_ids: Sequence[str]) -> Mapping[str, Row]:
+    """Rows of ``payment_line`` by line id."""
+    found: dict[str, Row] = {}
+    for start in range(0, len(line_ids), 500):
+        wanted = list(line_ids[start : start + 500])
+        rows = await connection.execute(sa.select(payment_line).where(payment_line.c.line_id.in_(wanted)))
+        found |= {row.line_id: row for row in rows}
+    return found
 
 
 async def line_by_id(database: Database, line_id: str) -> Row | None:

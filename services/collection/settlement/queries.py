@@ -1,0 +1,45 @@
+"""Reads of settlements."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from services.collection.settlement.projection import settlement_day
+from shared.eventstore.database import Connection
+
+
+class OpenDiscrepancies:
+    """Key (campaign, village) -> number of open discrepancies of its agents (I-21)."""
+
+    name = "open-discrepancies"
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
+        c = settlement_day.c
+        found: dict[Any, int] = {}
+        for key in keys:
+            campaign, village = cast("tuple[str, str]", key)
+            rows = await connection.execute(
+                sa.select(sa.func.count())
+                .select_from(settlement_day)
+                .where(c.campaign == campaign, c.village == village, c.kind == "AGENT", c.open_reason != "")
+            )
+            found[key] = rows[0][0]
+        return found
+
+
+def days_statement(campaign: str, village: str, state: str) -> sa.Select[Any]:
+    """Days of a campaign; state OPEN: with an open discrepancy, OVERDUE: cash that came late."""
+    c = settlement_day.c
+    statement = sa.select(settlement_day)
+    if campaign:
+        statement = statement.where(c.campaign == campaign)
+    if village:
+        statement = statement.where(c.village == village)
+    if state == "OPEN":
+        statement = statement.where(c.open_reason != "")
+    if state == "OVERDUE":
+        statement = statement.where(c.overdue_days > 0)
+    return statement
