@@ -13,9 +13,8 @@ from shared.security.issuer import load_clients
 
 ROOT = Path(__file__).parents[2]
 ASKING = {"authorised", "require_scope", "allows"}
-SHAPE = re.compile(
-    r"(ops|imports:read|events:read|(registration|collection|subsidy|notification):[a-z_]+:(read|write))"
-)
+CAPABILITY = r"(registration|collection|subsidy|notification):[a-z_]+:(read|write)"
+SHAPE = re.compile(rf"ops|imports:read|events:read|{CAPABILITY}")
 
 
 def constants(tree: ast.Module) -> dict[str, str]:
