@@ -22,6 +22,7 @@ READ_ONLY = ("events", "idempotency", "guards", "migrations")
 
 SCHEMA_SQL = """
 CREATE SCHEMA IF NOT EXISTS platform;
+CREATE SCHEMA IF NOT EXISTS shadow;
 CREATE TABLE IF NOT EXISTS platform.migrations (
     line text NOT NULL,
     name text NOT NULL,
@@ -38,7 +39,6 @@ GRANT USAGE ON SCHEMA platform TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA platform TO {role};
 REVOKE INSERT, UPDATE, DELETE ON {read_only} FROM {role};
 GRANT EXECUTE ON FUNCTION platform.append_events, platform.append_received TO {role};
-CREATE SCHEMA IF NOT EXISTS shadow;
 GRANT USAGE, CREATE ON SCHEMA shadow TO {role};
 GRANT USAGE, CREATE ON SCHEMA public TO {role};
 """

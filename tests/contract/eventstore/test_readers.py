@@ -1,0 +1,419 @@
+"""Projections, rebuilds, reactions and dead letters on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_checkpoints
+from shared.eventstore.database import Connection
+from shared.eventstore.dead_letters import DISCARDED, REACTION, REPLAYED, DeadLetters
+from shared.eventstore.identity import RestoredError, claim_identity, raise_epoch
+from shared.eventstore.projections import ProjectionRunner
+from shared.eventstore.reactions import ReactionRunner
+from shared.eventstore.rebuild import rebuild
+from shared.eventstore.tables import dead_letters, log_identity, parked
+from shared.eventstore.tailing import Projection, Reaction, Recorded
+from shared.kernel.clock import SHANGHAI
+from shared.kernel.errors import ProblemError
+from shared.testing.store import settle
+from tests.contract.eventstore.sample import (
+    AnsweredNotes,
+    Notes,
+    Paid,
+    Parts,
+    Totals,
+    all_rows,
+    mixed,
+    mixed_row,
+    notes_in,
+    pay,
+    totals,
+)
+
+
+def projections(parts: Parts, *which: Projection, page: int = 1000) -> ProjectionRunner:
+    return ProjectionRunner(log=parts.log, projections=which, runtime=parts.runtime, page=page)
+
+
+def reaction(parts: Parts, which: Reaction, **options: Any) -> ReactionRunner:
+    return ReactionRunner(
+        reaction=which, log=parts.log, store=parts.store, clock=parts.clock, runtime=parts.runtime, **options
+    )
+
+
+async def pay_in(parts: Parts, purse: str, *amounts: int) -> None:
+    for fen in amounts:
+        await parts.store.execute(pay(purse, fen, label=f"label-{fen}"))
+
+
+class Broken:
+    """A projection that cannot go on until it is mended."""
+
+    name = "broken"
+    tables: Sequence[sa.Table] = (mixed,)
+    handles = (Paid,)
+    mended = False
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        await connection.upsert(mixed, [mixed_row("partial")])
+        if not self.mended:
+            raise LookupError
+
+
+class TestUpsert:
+    async def test_every_type_survives(self, parts: Parts) -> None:
+        async with parts.database.begin() as connection:
+            await connection.upsert(mixed, [mixed_row("a"), {**mixed_row("b"), "on_day": None, "at": None}])
+        first, second = await all_rows(parts.database, mixed)
+        assert first == mixed_row("a")
+        assert first["at"].utcoffset() == dt.datetime.now(SHANGHAI).utcoffset()
+        assert (second["on_day"], second["at"]) == (None, None)
+
+    async def test_a_naive_moment_is_refused(self, parts: Parts) -> None:
+        with pytest.raises((ValueError, sa.exc.StatementError)):
+            async with parts.database.begin() as connection:
+                await connection.upsert(mixed, [{**mixed_row("a"), "at": dt.datetime(2020, 1, 1)}])  # noqa: DTZ001
+
+    async def test_repeated_keys_of_one_call_are_applied_in_order(self, parts: Parts) -> None:
+        """Counters add up, kept columns stay the first, others become the last."""
+
+        def row(fen: int, label: str) -> dict[str, Any]:
+            return {"purse": "p", "fen": fen, "payments": 1, "first_label": label, "last_label": label}
+
+        for _ in range(2):
+            async with parts.database.begin() as connection:
+                await connection.upsert(
+                    totals,
+                    [row(1, "one"), row(2, "two"), row(4, "three")],
+                    add=("fen", "payments"),
+                    keep=("first_label",),
+                )
+        expected = {"purse": "p", "fen": 14, "payments": 6, "first_label": "one", "last_label": "three"}
+        assert await all_rows(parts.database, totals) == [expected]
+        async with parts.database.begin() as connection:
+            await connection.upsert(totals, [row(9, "x"), row(8, "y")], ignore=True)
+        assert await all_rows(parts.database, totals) == [expected]
+
+    async def test_rows_need_the_same_columns(self, parts: Parts) -> None:
+        with pytest.raises(ValueError, match="same columns"):
+            async with parts.database.begin() as connection:
+                await connection.upsert(mixed, [mixed_row("a"), {"id": "b"}])
+
+    async def test_an_exception_rolls_back(self, parts: Parts) -> None:
+        async def write_and_raise() -> None:
+            async with parts.database.begin() as connection:
+                await connection.upsert(mixed, [mixed_row("a")])
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            await write_and_raise()
+        assert await all_rows(parts.database, mixed) == []
+
+    async def test_a_read_only_transaction_cannot_write(self, parts: Parts) -> None:
+        with pytest.raises(Exception, match=r"(?i)read-?only"):
+            async with parts.database.read() as connection:
+                await connection.execute(sa.delete(mixed))
+
+
+class TestProjections:
+    async def test_rows_and_checkpoint_move_together(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 2, 3)
+        await pay_in(parts, "b", 10)
+        runner = projections(parts, Totals(), page=3)
+        assert await settle([runner]) == 2
+        rows = await all_rows(parts.database, totals)
+        assert [(row["purse"], row["fen"], row["payments"]) for row in rows] == [
+            ("purse:a", 6, 3),
+            ("purse:b", 10, 1),
+        ]
+        assert (rows[0]["first_label"], rows[0]["last_label"]) == ("label-1", "label-3")
+        assert await settle([projections(parts, Totals())]) == 0
+        assert runner.position() == await parts.log.head()
+
+    async def test_of_two_runners_one_applies(self, parts: Parts) -> None:
+        """Compare-and-set: the same page twice at once changes the rows once."""
+        await pay_in(parts, "a", 1)
+        one, other = projections(parts, Totals()), projections(parts, Totals())
+        await asyncio.gather(one.run_once(), other.run_once())
+        assert [row["fen"] for row in await all_rows(parts.database, totals)] == [1]
+
+    async def test_a_failing_projection_stands_and_the_others_go_on(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1)
+        broken = Broken()
+        runner = projections(parts, Totals(), broken)
+        await settle([runner])
+        assert runner.failures == {"broken": "LookupError"}
+        assert await all_rows(parts.database, mixed) == []
+        assert [row["fen"] for row in await all_rows(parts.database, totals)] == [1]
+        broken.mended = True
+        await settle([runner])
+        assert runner.failures == {}
+        assert len(await all_rows(parts.database, mixed)) == 1
+
+    async def test_min_log_position(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1)
+        head = await parts.log.head()
+        reader = projections(parts, Totals())
+        assert not await reader.caught_up(head, timeout=0.05)
+        await projections(parts, Totals()).run_once()
+        assert await reader.caught_up(head, timeout=0.05)
+
+    async def test_the_loop_follows_the_writer_until_stopped(self, parts: Parts) -> None:
+        runner = ProjectionRunner(
+            log=parts.log, projections=[Totals()], runtime=parts.runtime, announcer=parts.store
+        )
+        stop = asyncio.Event()
+        loop = asyncio.ensure_future(runner.run(stop))
+        await pay_in(parts, "a", 1, 2)
+        async with asyncio.timeout(20):
+            assert await runner.caught_up(2, timeout=600)
+        stop.set()
+        async with asyncio.timeout(20):
+            await loop
+
+
+class TestRebuild:
+    async def test_a_replay_equals_the_live_rows(self, parts: Parts) -> None:
+        await pay_in(parts, "a", *range(1, 8))
+        await settle([projections(parts, Totals())])
+        report = await rebuild(parts.log, parts.database, Totals(), page=2)
+        assert report.equal
+        assert (report.position, report.events, report.swapped) == (7, 7, False)
+        assert (report.tables[0].live, report.tables[0].replayed) == (1, 1)
+
+    async def test_a_planted_difference_is_found_and_swapped_away(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 2)
+        await settle([projections(parts, Totals())])
+        async with parts.database.begin() as connection:
+            await connection.execute(sa.update(totals).values(fen=totals.c.fen + 1))
+        report = await rebuild(parts.log, parts.database, Totals())
+        assert (report.tables[0].only_live, report.tables[0].only_replayed) == (1, 1)
+        assert [row["fen"] for row in await all_rows(parts.database, totals)] == [4]
+        assert not (await rebuild(parts.log, parts.database, Totals(), swap=True)).equal
+        assert [row["fen"] for row in await all_rows(parts.database, totals)] == [3]
+        assert (await rebuild(parts.log, parts.database, Totals())).equal
+
+    async def test_a_failing_replay_leaves_the_live_rows(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1)
+        broken = Broken()
+        broken.mended = True
+        await settle([projections(parts, broken)])
+        broken.mended = False
+        with pytest.raises(LookupError):
+            await rebuild(parts.log, parts.database, broken, swap=True)
+        assert len(await all_rows(parts.database, mixed)) == 1
+
+
+class TestCheckpoints:
+    async def test_only_the_expected_one_moves(self, parts: Parts) -> None:
+        async with parts.database.begin() as connection:
+            assert await move_checkpoints(connection, {"r": (Checkpoint(), Checkpoint(5, 1))})
+            assert not await move_checkpoints(connection, {"r": (Checkpoint(5), Checkpoint(6))})
+            assert await move_checkpoints(connection, {"r": (Checkpoint(5, 1), Checkpoint(6))})
+            assert await read_checkpoints(connection, ["r", "never"]) == {
+                "r": Checkpoint(6),
+                "never": Checkpoint(),
+            }
+
+
+class TestReactions:
+    async def test_each_fact_is_reacted_to_once(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 2, 3)
+        await settle([reaction(parts, Notes())])
+        await settle([reaction(parts, Notes())])
+        assert await notes_in(parts.log, "a") == [1, 2, 3]
+
+    async def test_of_two_runners_one_reacts(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 2)
+        one, other = reaction(parts, Notes()), reaction(parts, Notes())
+        await asyncio.gather(one.run_once(), other.run_once())
+        await settle([one, other])
+        assert await notes_in(parts.log, "a") == [1, 2]
+
+    async def test_its_checkpoint_reaches_the_head_though_later_events_are_not_its_own(
+        self, parts: Parts
+    ) -> None:
+        """Whoever asks whether everything has drained compares the stored checkpoint with the head."""
+        await pay_in(parts, "a", 1)
+        await settle([reaction(parts, Notes())])
+        async with parts.database.read() as connection:
+            stored = await read_checkpoints(connection, ["reaction:notes"])
+        assert stored["reaction:notes"].position == await parts.log.head() == 2
+
+    async def test_it_waits_for_the_read_models_it_looks_at(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 2, 3)
+        runner = reaction(parts, Notes(), follows=lambda: 2)
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1, 2]
+
+    async def test_a_refused_command_does_not_stop_it(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 16, 2)
+        await settle([reaction(parts, Notes())])
+        assert await notes_in(parts.log, "a") == [1, 2]
+
+    async def test_a_refusal_is_answered_in_the_same_transaction(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 5, 16, 2)
+        await settle([reaction(parts, AnsweredNotes())])
+        assert sorted(await notes_in(parts.log, "a")) == [1, 2, 5]
+
+    async def test_a_large_fan_out_is_sliced(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 1200, 2)
+        await settle([reaction(parts, Notes())])
+        assert await notes_in(parts.log, "a") == [1] * 1201 + [2]
+
+    async def test_a_fan_out_cut_off_in_the_middle_goes_on(self, parts: Parts) -> None:
+        """Given a reaction that stopped after one slice of 500, when it runs again, then each command is
+        executed once in all."""
+        await pay_in(parts, "a", 1200)
+        whole = parts.store.execute_page
+        calls = 0
+
+        async def fails_at_the_second(page: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise ConnectionResetError
+            return await whole(page)
+
+        class Cut:
+            execute_page = staticmethod(fails_at_the_second)
+
+        cut = ReactionRunner(
+            reaction=Notes(),
+            log=parts.log,
+            store=Cut(),  # type: ignore[arg-type]
+            clock=parts.clock,
+            runtime=parts.runtime,
+        )
+        failure = parts.log.failure
+        from shared.eventstore.log import Failure
+
+        parts.log.failure = lambda error: (  # type: ignore[method-assign]
+            Failure.CONNECTION if isinstance(error, ConnectionResetError) else failure(error)
+        )
+        with pytest.raises(ConnectionResetError):
+            await cut.run_once()
+        assert len(await notes_in(parts.log, "a")) == 500
+        await settle([reaction(parts, Notes())])
+        assert len(await notes_in(parts.log, "a")) == 1200
+
+
+class TestDeadLetters:
+    async def test_an_exception_blocks_its_key_only_and_order_survives(self, parts: Parts) -> None:
+        """Given a reaction that chokes on 13, then later events of that purse park behind it, another purse
+        goes on; mended and replayed, they follow in order."""
+        await pay_in(parts, "a", 1, 13, 2, 3)
+        await pay_in(parts, "b", 4)
+        notes = Notes()
+        runner = reaction(parts, notes)
+        await settle([runner])
+        await pay_in(parts, "a", 5)
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1]
+        assert await notes_in(parts.log, "b") == [4]
+        letters = DeadLetters(parts.database, parts.clock)
+        letters.register(REACTION, "notes", runner)
+        (letter,) = await letters.list()
+        assert (letter.key, letter.position, letter.code.split("@")[0]) == ("purse:a", 2, "LookupError")
+        assert "never be stored" not in str(letter)
+        assert await letters.counts() == {(REACTION, "notes", "open"): 1, (REACTION, "notes", "parked"): 3}
+
+        with pytest.raises(LookupError):
+            await letters.replay(letter.id, by="op")
+        notes.broken = False
+        dry = await letters.replay(letter.id, by="op", dry_run=True)
+        assert (dry.outcomes, await notes_in(parts.log, "a")) == (["accepted"], [1])
+        assert (await letters.replay(letter.id, by="op")).outcomes == ["accepted"]
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1, 13, 2, 3, 5]
+        assert (await letters.show(letter.id)).state == REPLAYED
+        assert await all_rows(parts.database, parked) == []
+        with pytest.raises(ProblemError):
+            await letters.replay(letter.id, by="op")
+
+    async def test_a_command_that_raises_costs_its_own_event_only(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 15, 2)
+        await pay_in(parts, "b", 4)
+        runner = reaction(parts, Notes())
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1]
+        assert await notes_in(parts.log, "b") == [4]
+        (letter,) = await all_rows(parts.database, dead_letters)
+        assert letter["code"].startswith("ArithmeticError@")
+        assert [row["position"] for row in await all_rows(parts.database, parked)] == [3]
+
+    async def test_a_discarded_letter_frees_its_key(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 13, 2)
+        runner = reaction(parts, Notes())
+        await settle([runner])
+        letters = DeadLetters(parts.database, parts.clock)
+        (letter,) = await letters.list()
+        await letters.discard(letter.id, by="op")
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [2]
+        assert [item.resolved_by for item in await letters.list(state=DISCARDED)] == ["op"]
+        with pytest.raises(ProblemError):
+            await letters.discard(letter.id, by="op")
+
+    async def test_a_fix_replaces_the_payload_for_the_replay(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 13)
+        runner = reaction(parts, Notes())
+        await settle([runner])
+        letters = DeadLetters(parts.database, parts.clock)
+        letters.register(REACTION, "notes", runner)
+        (letter,) = await letters.list()
+        with pytest.raises(ProblemError):
+            await letters.fix(letter.id, b'{"fen":"x"}')
+        await letters.fix(letter.id, b'{"fen":12}')
+        await letters.replay(letter.id, by="op")
+        assert await notes_in(parts.log, "a") == [12]
+        assert [item.event.fen for item in await parts.log.read_stream("purse:a", 2020)] == [13]
+
+    async def test_what_waits_goes_on_when_its_cause_arrives(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 1, 14, 2)
+        notes = Notes()
+        runner = reaction(parts, notes)
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1]
+        waiting, behind = await all_rows(parts.database, parked)
+        assert (waiting["reason"], waiting["deadline"]) == ("PERSON_UNKNOWN", dt.date(2020, 1, 4))
+        assert (behind["reason"], behind["deadline"]) == ("BEHIND", None)
+        notes.arrived = True
+        await pay_in(parts, "b", 1)
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1, 14, 2]
+        assert await all_rows(parts.database, parked) == []
+
+    async def test_what_waited_too_long_is_a_dead_letter(self, parts: Parts) -> None:
+        await pay_in(parts, "a", 14, 2)
+        runner = reaction(parts, Notes())
+        await settle([runner])
+        parts.clock.begin(dt.date(2020, 1, 4))
+        await settle([runner])
+        assert await all_rows(parts.database, dead_letters) == []
+        parts.clock.begin(dt.date(2020, 1, 5))
+        await settle([runner])
+        (letter,) = await all_rows(parts.database, dead_letters)
+        assert letter["code"] == "WAITED:PERSON_UNKNOWN"
+        assert len(await all_rows(parts.database, parked)) == 1
+
+
+class TestIdentity:
+    async def test_a_restored_log_is_refused_until_its_epoch_is_raised(self, parts: Parts) -> None:
+        first = await claim_identity(parts.database, "collection-370406")
+        assert first.epoch == 1
+        assert await claim_identity(parts.database, "collection-370406") == first
+        with pytest.raises(ValueError, match="holds the log"):
+            await claim_identity(parts.database, "collection-370481")
+        async with parts.database.begin() as connection:
+            await connection.execute(sa.update(log_identity).values(timeline="another"))
+        with pytest.raises(RestoredError):
+            await claim_identity(parts.database, "collection-370406")
+        assert (await raise_epoch(parts.database)).epoch == 2
+        assert (await claim_identity(parts.database, "collection-370406")).epoch == 2
