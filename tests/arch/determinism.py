@@ -17,6 +17,7 @@ from pathlib import Path
 PORTS = ("shared/kernel/clock.py",)
 EDGES = (
     "deploy/local/",  # processes of the operating system
+    "deploy/docker/",  # preparation of containers
     "deploy/cli/",  # a person's terminal
     "deploy/audit/",  # reads a running system from outside
     "deploy/rehearsal/",  # the outside world, with generators seeded by itself

@@ -12,7 +12,7 @@ import pytest
 from shared.security.issuer import load_clients
 
 ROOT = Path(__file__).parents[2]
-ASKING = {"authorised", "require_scope", "allows"}
+ASKING = {"authorised", "caller", "require_scope", "allows"}
 CAPABILITY = r"(registration|collection|subsidy|notification):[a-z_]+:(read|write)"
 SHAPE = re.compile(rf"ops|imports:read|events:read|{CAPABILITY}")
 
@@ -31,18 +31,23 @@ def constants(tree: ast.Module) -> dict[str, str]:
 
 
 def asked(source: str) -> Iterator[str]:
-    """Scopes a module asks for: ``authorised(X)``, ``require_scope(principal, X)``, ``principal.allows(X)``."""
+    """Scopes a module asks for: ``authorised(X, ...)``, ``require_scope(principal, X)``, ``allows(X)``.
+
+    Scopes that carry the service's name in their text (f-strings) have a plain alternative beside them.
+    """
     tree = ast.parse(source)
     known = constants(tree)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        scope = node.args[-1]
-        if name in ASKING and isinstance(scope, ast.Constant) and isinstance(scope.value, str):
-            yield scope.value
-        elif name in ASKING and isinstance(scope, ast.Name) and scope.id in known:
-            yield known[scope.id]
+        if name not in ASKING:
+            continue
+        for scope in node.args:
+            if isinstance(scope, ast.Constant) and isinstance(scope.value, str):
+                yield scope.value
+            elif isinstance(scope, ast.Name) and scope.id in known:
+                yield known[scope.id]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +107,7 @@ def test_writing_auditors_are_none() -> None:
         'READ = "collection:roster:read"\nx = Depends(authorised(READ))',
         'require_scope(principal, "collection:roster:read")',
         'if principal.allows("collection:roster:read"): pass',
+        'x = authorised(f"{service}:roster:read", "collection:roster:read")',
     ],
 )
 def test_the_search_finds_each_way_of_asking(source: str) -> None:
