@@ -131,8 +131,11 @@ class PostgresDatabase:
     async def connect(self) -> AsyncIterator[PostgresConnection]:
         """A connection without a transaction: each statement commits by itself."""
         async with self._engine.connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver: Any = raw.driver_connection
+            driver = await _driver_of(connection)
+            if driver.is_closed():
+                # The server ended it while it lay in the pool.
+                await connection.invalidate()
+                driver = await _driver_of(connection)
             try:
                 yield PostgresConnection(connection, driver)
             except BaseException:
@@ -162,6 +165,10 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+async def _driver_of(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
 
 
 def failure_of(error: BaseException) -> Failure:
