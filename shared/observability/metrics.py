@@ -65,15 +65,6 @@ class ServiceMetrics:
         self._parked = self._make(
             Gauge, "parked_messages", "Messages parked behind a dead letter", ("topic",)
         )
-        self._reader_failures = self._make(
-            Counter,
-            "reader_failures_total",
-            "Steps of projections and reactions that failed",
-            ("reader", "error"),
-        )
-        self._dead_lettered = self._make(
-            Counter, "dead_lettered_total", "Messages and events given up on", ("kind", "name")
-        )
         self._relay_failures = self._make(Gauge, "relay_failures", "Failed publishes since the last success")
         self._restarts = self._make(Counter, "consumer_restarts_total", "Subscriptions renewed", ("reason",))
         self._skipped = self._make(
@@ -135,17 +126,9 @@ class ServiceMetrics:
         """Head of the log."""
         self._child(self._log_position).set(position)
 
-    def projection_lag(self, projection: str, seconds: float) -> None:
+    def projection_lag_seconds(self, projection: str, seconds: float) -> None:
         """How far behind a projection is."""
         self._child(self._projection_lag, projection).set(seconds)
-
-    def reader_failed(self, reader: str, error: str) -> None:
-        """A projection or reaction could not go on for now."""
-        self._child(self._reader_failures, reader, error).inc()
-
-    def dead_letter(self, kind: str, name: str) -> None:
-        """A message or an event went to the dead letters."""
-        self._child(self._dead_lettered, kind, name).inc()
 
     def relay_position(self, position: int) -> None:
         """Last position published."""

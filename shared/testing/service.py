@@ -16,7 +16,7 @@ import msgspec
 from fastapi import FastAPI
 
 from shared.eventstore.dead_letters import REACTION, DeadLetters
-from shared.eventstore.projections import ProjectionRunner, checkpoint_name
+from shared.eventstore.projections import ProjectionRunner
 from shared.eventstore.reactions import ReactionRunner
 from shared.messaging.address import LogIdentity
 from shared.messaging.publication import Publications
@@ -30,7 +30,7 @@ from shared.testing.store import MemoryParts, Steps, memory_store, settle
 from shared.web import tables
 from shared.web.app import build_app
 from shared.web.imports import Imports
-from shared.web.machinery import Machinery, Reader
+from shared.web.machinery import Machinery, readers_of
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 from shared.web.settings import ServiceSettings
 
@@ -142,7 +142,7 @@ def memory_service(
         projections,
         letters,
         Publications(LogIdentity(definition.name), description.publications, ports.vault),
-        readers=readers_of(description, ports),
+        readers=readers_of(description, ports.types),
     )
     issuer = Issuer.of(keyring, clients, parts.runtime)
     verifier = TokenVerifier(OwnKeys(issuer.public_keys()), parts.runtime)
@@ -150,15 +150,6 @@ def memory_service(
     return MemoryService(
         definition, parts, ports, description, machinery, issuer, app, projections, reactions
     )
-
-
-def readers_of(description: ServiceDescription, ports: Ports) -> list[Reader]:
-    """Readers of the log that a description has."""
-    names = ports.types.names
-    return [
-        *(Reader(checkpoint_name(one), names(one.handles)) for one in description.projections),
-        *(Reader(f"reaction:{one.name}", names(one.handles)) for one in description.reactions),
-    ]
 
 
 def _ports(

@@ -70,20 +70,21 @@ def build_app(
     *,
     issuer: Issuer | None = None,
     lifespan: Lifespan | None = None,
+    calendar: Calendar | None = None,
 ) -> FastAPI:
     """A service's app. ``issuer``: mounted when this process issues development tokens.
 
     Raises UnknownTypeError when the definition's types lack DayBegun.
     """
     definition.types.name(DayBegun)
-    calendar = Calendar(ports.service, ports.store, ports.database, ports.clock)
+    calendar = calendar or Calendar(ports.service, ports.store, ports.database, ports.clock)
     app = bare_app(definition, lifespan)
     routers = [
         health_router(ports, description, machinery, calendar),
         operations_router(ports, machinery, calendar),
         imports_router(ports),
         letters_router(ports.service, machinery.letters),
-        feed_router(ports.service, ports.log, machinery.publications),
+        feed_router(ports.service, ports.log, lambda: machinery.publications),
         *description.routers,
     ]
     for router in routers if issuer is None else [*routers, issuer_router(issuer)]:

@@ -80,9 +80,12 @@ def require_scope(principal: Principal, scope: str) -> Principal:
     return principal
 
 
-def caller(request: HTTPConnection, scope: str) -> Principal:
-    """Who calls a Starlette or thin route; 403 INSUFFICIENT_SCOPE unless the token carries ``scope``."""
-    return require_scope(principal_of(request.scope), scope)
+def caller(request: HTTPConnection, scope: str, *alternatives: str) -> Principal:
+    """Who calls a Starlette or thin route; 403 INSUFFICIENT_SCOPE unless the token carries a scope named."""
+    principal = principal_of(request.scope)
+    if any(principal.allows(other) for other in alternatives):
+        return principal
+    return require_scope(principal, scope)
 
 
 def require_division(principal: Principal, division: str, field: str = "division") -> None:
@@ -97,8 +100,9 @@ class Authorised(SecurityBase):
     A coroutine, as FastAPI sends plain functions to a thread. Starlette and thin routes call ``caller``.
     """
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *alternatives: str) -> None:
         self.scope = scope
+        self.alternatives = alternatives
         self.scheme_name = SCHEME
         self.model = OAuth2Model(
             flows=OAuthFlows(
@@ -108,9 +112,9 @@ class Authorised(SecurityBase):
         )
 
     async def __call__(self, request: HTTPConnection) -> Principal:
-        return caller(request, self.scope)
+        return caller(request, self.scope, *self.alternatives)
 
 
-def authorised(scope: str) -> Authorised:
-    """A dependency that answers the caller or 403; see ``Authorised``."""
-    return Authorised(scope)
+def authorised(scope: str, *alternatives: str) -> Authorised:
+    """A dependency that answers the caller or 403; any one of the scopes will do. See ``Authorised``."""
+    return Authorised(scope, *alternatives)

@@ -7,6 +7,7 @@ stood when a process restarts.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ import sqlalchemy as sa
 from shared.eventstore.commands import Accepted, Append, Command, Loaded, RowWrite, Store
 from shared.eventstore.database import Database
 from shared.eventstore.streams import Category, Metadata, Stream
-from shared.kernel.clock import SHANGHAI, Clock, SimulatedClock
+from shared.kernel.clock import SHANGHAI, Clock, Runtime, SimulatedClock
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.events import DayBegun
+from shared.web.service import Ports
 from shared.web.tables import BUSINESS_CLOCK
 
 MAX_MISSED_DAYS = 400
+SCHEDULER_SECONDS = 20.0
+FOLLOW_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +130,21 @@ class Calendar:
             metadata,
             occurred_at=dt.datetime.combine(day, dt.time(), SHANGHAI),
         )
+
+
+async def begin_missed_days(calendar: Calendar, ports: Ports, stop: asyncio.Event) -> None:
+    """The scheduler of a wall clock: today and missed days, at start and soon after each midnight."""
+    while not stop.is_set():
+        today = ports.clock.today()
+        last = await calendar.last()
+        if last is None or last < today:
+            correlation = ports.runtime.new_id()
+            await calendar.begin(today, Metadata(correlation, causation="scheduler", actor="scheduler"))
+        await ports.runtime.sleep(SCHEDULER_SECONDS)
+
+
+async def follow_clock(calendar: Calendar, runtime: Runtime, stop: asyncio.Event) -> None:
+    """A process that is one of several: another may have begun the day."""
+    while not stop.is_set():
+        await calendar.restore()
+        await runtime.sleep(FOLLOW_SECONDS)

@@ -47,7 +47,7 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True):
 def letters_router(service: str, letters: DeadLetters) -> APIRouter:
     """``/ops/dead-letters`` and what can be done with each."""
     router = APIRouter(tags=["死信 / dead letters"])
-    ops = authorised(f"{service}:ops")
+    ops = authorised(f"{service}:ops", "ops")
 
     @router.get("/ops/dead-letters", summary="死信列表 / List dead letters")
     async def listed(

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import sqlalchemy as sa
 
+from shared.contracts.message import Message
 from shared.eventstore import tables
 from shared.eventstore.database import Database
 from shared.eventstore.dead_letters import DeadLetters
 from shared.eventstore.log import Log
+from shared.eventstore.projections import checkpoint_name
+from shared.eventstore.types import EventTypes, UnknownTypeError
+from shared.messaging.address import LogIdentity
 from shared.messaging.broker import Broker
+from shared.messaging.catalogue import contract_types
 from shared.messaging.publication import Publications
+from shared.observability.metrics import ServiceMetrics
+from shared.web.service import ServiceDefinition, ServiceDescription
 from shared.web.tables import IMPORTS
 
 LOOK_AHEAD = 1000
@@ -109,8 +116,9 @@ class Machinery:
     database: Database
     read_models: ReadModels
     letters: DeadLetters
-    publications: Publications
+    publications: Publications = field(default_factory=lambda: Publications(LogIdentity(""), ()))
     readers: Sequence[Reader] = ()
+    metrics: ServiceMetrics | None = None
     consumption: Consumption | None = None
     conditions: dict[str, str] = field(default_factory=dict)
     """Faults set by background tasks, by part: shown by ``/readyz``, which is red while there are any."""
@@ -180,7 +188,24 @@ class Machinery:
         return faults
 
 
-def plain_lag(report: LagReport) -> dict[str, Any]:
-    """The report as JSON-able data."""
-    plain: dict[str, Any] = msgspec.to_builtins(report)
-    return plain
+def readers_of(description: ServiceDescription, types: EventTypes) -> list[Reader]:
+    """Projections and reactions as readers of the log."""
+    return [
+        *(Reader(checkpoint_name(one), types.names(one.handles)) for one in description.projections),
+        *(Reader(f"reaction:{one.name}", types.names(one.handles)) for one in description.reactions),
+    ]
+
+
+def received_messages(definition: ServiceDefinition) -> tuple[type[Message], ...]:
+    """Contract messages the service takes from topics: as it says, or all its types know."""
+    if definition.receives:
+        return tuple(definition.receives)
+    return tuple(message for message in contract_types().values() if _knows(definition.types, message))
+
+
+def _knows(types: EventTypes, message: type[Message]) -> bool:
+    try:
+        types.name(message)
+    except UnknownTypeError:
+        return False
+    return True

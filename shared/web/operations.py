@@ -102,7 +102,7 @@ def health_router(
 def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) -> APIRouter:
     """``/ops/lag``, ``/ops/begin-day``: scope ``<service>:ops``."""
     router = APIRouter(tags=["运维 / operations"])
-    ops = authorised(f"{ports.service}:ops")
+    ops = authorised(f"{ports.service}:ops", "ops")
 
     @router.get("/ops/lag", summary="各环节积压 / How far everything is behind")
     async def lag(_: Principal = Depends(ops)) -> Response:
@@ -125,7 +125,7 @@ def imports_router(ports: Ports) -> APIRouter:
     Scope ``<service>:imports:read``.
     """
     router = APIRouter(tags=["批量导入 / imports"])
-    reader = authorised(f"{ports.service}:imports:read")
+    reader = authorised(f"{ports.service}:imports:read", "imports:read")
 
     @router.get("/imports/{import_id}", summary="导入进度 / Progress of an import")
     async def status(import_id: str, caller: Principal = Depends(reader)) -> Response:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.contracts.message import Message
+from shared.contracts.topics import Topic
 from shared.eventstore.commands import Store
 from shared.eventstore.database import Database
 from shared.eventstore.log import Log
@@ -71,6 +72,7 @@ Check = Callable[[], Awaitable[str | None]]
 class ServiceDescription:
     """A service wired to its ports.
 
+    subscriptions: topics the service reads; what it takes from them are the messages its types know.
     checks: extra conditions of ``/readyz``, each a fault in a few words or None. gauges: called before
     ``/metrics`` is rendered (money gauges). facts: shown by ``/readyz`` (the pack's id and digest).
     """
@@ -80,6 +82,7 @@ class ServiceDescription:
     projections: Sequence[Projection] = ()
     reactions: Sequence[Reaction] = ()
     publications: Sequence[Publication] = ()
+    subscriptions: Sequence[Topic] = ()
     checks: Sequence[Check] = ()
     gauges: Sequence[Gauges] = ()
     facts: Callable[[], Mapping[str, Any]] = dict
@@ -90,7 +93,7 @@ class ServiceDefinition:
     """A service before anything is opened.
 
     title: Chinese first, English second. types: ``EventTypes(own events + (DayBegun,), receives)``.
-    receives: contract messages of other services it takes from their topics.
+    receives: contract messages taken from topics; empty: all contract messages ``types`` knows.
     metadata: SQLAlchemy metadata of its read models. migrations: package holding the Alembic versions of
     those read models, e.g. ``services.collection.migrations``.
     """

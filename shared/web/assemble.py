@@ -1,0 +1,297 @@
+"""The production composition: PostgreSQL, the broker, one writer, and the tasks of the process's roles.
+
+``production_app(SERVICE)`` is a factory for uvicorn: nothing is opened before the lifespan starts. One process
+is one event loop, one writer, one ``/metrics``; ``LIANGXIAN_ROLES`` scales api and worker apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from shared.contracts.topics import TOPICS
+from shared.eventstore.dead_letters import REACTION, DeadLetters
+from shared.eventstore.postgres import PostgresDatabase
+from shared.eventstore.postgres_log import PostgresLog
+from shared.eventstore.projections import ProjectionRunner
+from shared.eventstore.reactions import ReactionRunner
+from shared.eventstore.writer import Writer
+from shared.kernel.clock import Clock, Runtime, SimulatedClock, SystemRuntime, WallClock
+from shared.messaging.broker import Broker
+from shared.messaging.consumer import Consumer
+from shared.messaging.epoch import open_identity
+from shared.messaging.intake import Intake
+from shared.messaging.leadership import AdvisoryLeadership
+from shared.messaging.publication import Publications
+from shared.messaging.relay import CURSOR, Relay
+from shared.messaging.relay_letters import RelayReplayer
+from shared.messaging.worker import ConsumerWorker
+from shared.observability.logging import configure, logger
+from shared.observability.metrics import ServiceMetrics
+from shared.security.issuer import Issuer, load_clients
+from shared.security.keyring import Keyring
+from shared.security.tokens import KeySource, OwnKeys, RemoteKeys, TokenVerifier
+from shared.security.vault import Vault
+from shared.web.app import build_app
+from shared.web.background import Background
+from shared.web.brokers import open_broker
+from shared.web.calendar import Calendar, begin_missed_days, follow_clock
+from shared.web.imports import Imports
+from shared.web.machinery import GroupLag, Machinery, Reader, readers_of, received_messages
+from shared.web.migrating import migrate_service
+from shared.web.service import Ports, ServiceDefinition, ServiceDescription
+from shared.web.settings import Role, ServiceSettings
+
+log = logger(__name__)
+
+
+@dataclass
+class Process:
+    """Everything one process of a service is made of; opened and closed by ``running``."""
+
+    definition: ServiceDefinition
+    settings: ServiceSettings
+    ports: Ports
+    description: ServiceDescription
+    database: PostgresDatabase
+    log: PostgresLog
+    writer: Writer
+    machinery: Machinery
+    calendar: Calendar
+    broker: Broker
+
+
+def production_app(definition: ServiceDefinition, settings: ServiceSettings | None = None) -> FastAPI:
+    """The app of a service. Raises KeyFileError or ValueError for keys or clients that cannot be used."""
+    settings = settings or definition.settings()
+    runtime = SystemRuntime()
+    configure(definition.name, runtime, settings.log_level)
+    keyring = Keyring.load(settings.keys)
+    process = open_process(definition, settings, keyring, runtime)
+    issuer, source = _issuing(settings, keyring, runtime)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with running(process, source):
+            yield
+
+    return build_app(
+        definition,
+        process.ports,
+        process.description,
+        process.machinery,
+        TokenVerifier(source, runtime, issuer=settings.issuer_url),
+        issuer=issuer,
+        lifespan=lifespan,
+        calendar=process.calendar,
+    )
+
+
+def open_process(
+    definition: ServiceDefinition, settings: ServiceSettings, keyring: Keyring, runtime: Runtime
+) -> Process:
+    """Make all parts; nothing connects yet."""
+    clock: Clock = SimulatedClock(settings.rehearsal_start) if settings.rehearsal else WallClock()
+    metrics = ServiceMetrics(definition.name)
+    database = PostgresDatabase(
+        settings.database_url.get_secret_value(), application=f"liangxian-{definition.name}"
+    )
+    event_log = PostgresLog(database, definition.types)
+    writer = Writer(
+        log=event_log,
+        clock=clock,
+        runtime=runtime,
+        types=definition.types,
+        metrics=metrics,
+        queue=settings.queue_size,
+    )
+    vault = Vault(keyring, definition.name, runtime)
+    imports = Imports(
+        store=writer,
+        database=database,
+        vault=vault,
+        clock=clock,
+        runtime=runtime,
+        failure=event_log.failure,
+    )
+    ports = Ports(
+        service=definition.name,
+        store=writer,
+        database=database,
+        log=event_log,
+        clock=clock,
+        runtime=runtime,
+        vault=vault,
+        types=definition.types,
+        settings=settings,
+        metrics=metrics,
+        imports=imports,
+    )
+    description = definition.describe(ports)
+    broker = open_broker(settings, runtime)
+    projections = ProjectionRunner(
+        log=event_log,
+        projections=description.projections,
+        runtime=runtime,
+        metrics=metrics,
+        announcer=writer,
+    )
+    machinery = Machinery(
+        definition.name,
+        event_log,
+        database,
+        projections,
+        DeadLetters(database, clock),
+        readers=readers_of(description, ports.types),
+        metrics=metrics,
+    )
+    calendar = Calendar(definition.name, writer, database, clock)
+    return Process(
+        definition, settings, ports, description, database, event_log, writer, machinery, calendar, broker
+    )
+
+
+def _issuing(
+    settings: ServiceSettings, keyring: Keyring, runtime: Runtime
+) -> tuple[Issuer | None, KeySource]:
+    """Our own development issuer, or the keys of a foreign one."""
+    if settings.issuer_url:
+        return None, RemoteKeys(settings.issuer_url, httpx.AsyncClient(), runtime)
+    clients = load_clients(settings.organisations) if settings.organisations is not None else ()
+    issuer = Issuer.of(keyring, clients, runtime)
+    return issuer, OwnKeys(issuer.public_keys())
+
+
+@asynccontextmanager
+async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
+    """Migrate, open, run the roles' tasks; close everything in reverse order."""
+    settings, machinery = process.settings, process.machinery
+    background = Background(process.ports.runtime, machinery.conditions)
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(process.database.close)
+        service_url = settings.database_url.get_secret_value()
+        migrate_url = settings.migrate_url.get_secret_value() or service_url
+        await migrate_service(process.definition, migrate_url, service_url)
+        identity = await open_identity(process.database, process.definition.name)
+        machinery.publications = Publications(identity, process.description.publications, process.ports.vault)
+        await process.writer.start()
+        closing.push_async_callback(process.writer.stop)
+        await process.calendar.restore()
+        await process.broker.start()
+        closing.push_async_callback(process.broker.stop)
+        messages = received_messages(process.definition)
+        topics = sorted({message.topic.name for message in messages})
+        machinery.consumption = GroupLag(process.broker, process.database, process.definition.name, topics)
+        closing.push_async_callback(background.stop)
+        if isinstance(source, RemoteKeys):
+            background.start("issuer-keys", lambda _: source.run(), interrupt=True)
+        if settings.works:
+            start_work(process, background)
+        if settings.roles is not Role.ALL:
+            background.start(
+                "clock", lambda stop: follow_clock(process.calendar, process.ports.runtime, stop)
+            )
+        _tune_collector()
+        log.info("service_started", roles=settings.roles.value, rehearsal=settings.rehearsal)
+        yield
+        log.info("service_stopping")
+
+
+def start_work(process: Process, background: Background) -> None:
+    """Projections, reactions, relay, consumer, imports and the day's scheduler."""
+    ports, machinery = process.ports, process.machinery
+    projections: Any = machinery.read_models
+    background.start("projections", projections.run)
+    for reaction in process.description.reactions:
+        runner = ReactionRunner(
+            reaction=reaction,
+            log=process.log,
+            store=process.writer,
+            clock=ports.clock,
+            runtime=ports.runtime,
+            follows=projections.position if process.description.projections else None,
+            announcer=process.writer,
+        )
+        machinery.letters.register(REACTION, runner.name, runner)
+        background.start(f"reaction:{runner.name}", runner.run)
+    background.start("topics", lambda stop: _create_topics(process, stop), interrupt=True)
+    _start_relay(process, background)
+    _start_consumer(process, background)
+    background.start("imports", lambda _: ports.imports.run(), interrupt=True)
+    if not process.calendar.simulated:
+        background.start(
+            "days", lambda stop: begin_missed_days(process.calendar, ports, stop), interrupt=True
+        )
+
+
+async def _create_topics(process: Process, stop: asyncio.Event) -> None:
+    """Once, however long the broker stays away."""
+    while not stop.is_set():
+        try:
+            await process.broker.create_topics(TOPICS)
+            process.machinery.conditions.pop("broker", None)
+            await stop.wait()
+        except Exception as fault:  # noqa: BLE001 - the broker may be away: shown and tried again
+            process.machinery.conditions["broker"] = type(fault).__name__
+            await process.ports.runtime.sleep(1.0)
+
+
+def _start_relay(process: Process, background: Background) -> None:
+    ports, machinery = process.ports, process.machinery
+    if not process.description.publications:
+        return
+    relay = Relay(
+        log=process.log,
+        broker=process.broker,
+        publications=machinery.publications,
+        leadership=AdvisoryLeadership(
+            process.settings.database_url.get_secret_value(), process.definition.name, ports.runtime
+        ),
+        clock=ports.clock,
+        runtime=ports.runtime,
+        metrics=ports.metrics,
+    )
+    process.writer.subscribe(relay.wake)
+    own = [topic.name for topic in TOPICS if topic.service == process.definition.name]
+    RelayReplayer(process.log, process.broker, machinery.publications, ports.clock).register(
+        machinery.letters, own
+    )
+    machinery.readers = [
+        *machinery.readers,
+        Reader(CURSOR, ports.types.names(machinery.publications.handles)),
+    ]
+    background.start("relay", relay.run)
+
+
+def _start_consumer(process: Process, background: Background) -> None:
+    ports = process.ports
+    messages = received_messages(process.definition)
+    if not messages:
+        return
+    consumer = Consumer(
+        group=process.definition.name,
+        worker=ports.runtime.new_id(),
+        broker=process.broker,
+        store=process.writer,
+        database=process.database,
+        intake=Intake(process.definition.types, messages, ports.vault),
+        clock=ports.clock,
+        runtime=ports.runtime,
+        metrics=ports.metrics,
+    )
+    consumer.replayer.register(process.machinery.letters)
+    background.start("consumer", ConsumerWorker(consumer, ports.runtime, ports.metrics).run)
+
+
+def _tune_collector() -> None:
+    """Thousands of live futures make collections expensive: freeze what start-up made, collect rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
