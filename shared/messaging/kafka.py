@@ -115,10 +115,11 @@ class KafkaBroker:
 
     async def create_topics(self, topics: Iterable[Topic]) -> None:
         """See Broker.create_topics."""
+        wanted = [self._new_topic(topic) for topic in {topic.name: topic for topic in topics}.values()]
         admin = AIOKafkaAdminClient(**self.options)
         try:
             await _answer(admin.start())
-            response = await _answer(admin.create_topics([self._new_topic(topic) for topic in topics]))
+            response = await _answer(admin.create_topics(wanted))
             failed = [entry for entry in response.topic_errors if entry[1] not in {0, TOPIC_EXISTS}]
             if failed:
                 raise PublishRejectedError(
