@@ -58,8 +58,13 @@ class Services:
     """The four services at their addresses, called as any of the development organisations."""
 
     def __init__(
-        self, addresses: Mapping[str, str], secrets: Mapping[str, str], http: httpx.AsyncClient
+        self,
+        addresses: Mapping[str, str],
+        secrets: Mapping[str, str],
+        http: httpx.AsyncClient,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self._patience = patience_seconds
         self._addresses = dict(addresses)
         self._secrets = dict(secrets)
         self._http = http
@@ -67,11 +72,16 @@ class Services:
 
     @classmethod
     def on(
-        cls, port_base: int, organisations: Path, http: httpx.AsyncClient, host: str = "127.0.0.1"
+        cls,
+        port_base: int,
+        organisations: Path,
+        http: httpx.AsyncClient,
+        host: str = "127.0.0.1",
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> Services:
         """The services of one machine: registration on the base port, the others behind it."""
         addresses = {name: f"http://{host}:{port_base + offset}" for offset, name in enumerate(SERVICES)}
-        return cls(addresses, secrets_of(organisations), http)
+        return cls(addresses, secrets_of(organisations), http, patience_seconds)
 
     def address(self, service: str) -> str:
         """Base address of a service."""
@@ -136,7 +146,7 @@ class Services:
         """One request, sent until it is answered. Raises UnexpectedAnswerError when patience ends."""
         last = 0
         async for attempt in stamina.retry_context(
-            on=_NotYetError, attempts=None, timeout=PATIENCE_SECONDS, wait_initial=0.05, wait_max=2.0
+            on=_NotYetError, attempts=None, timeout=self._patience, wait_initial=0.05, wait_max=2.0
         ):
             with attempt:
                 try:
@@ -160,20 +170,24 @@ class Services:
                 return _reply(response)
         raise UnexpectedAnswerError(method, path, last, "NO_ANSWER")
 
-    async def _token(self, organisation: str, service: str) -> str:
-        known = self._tokens.get((organisation, service))
-        if known is not None:
-            return known
+    async def grant(self, organisation: str, service: str, scope: str = "") -> dict[str, Any]:
+        """A token as the development issuer answers it. Raises KeyError for an unknown organisation."""
         response = await self._http.post(
             self._addresses[service] + "/oauth/token",
-            data={"grant_type": "client_credentials"},
+            data={"grant_type": "client_credentials", "scope": scope},
             auth=(organisation, self._secrets[organisation]),
         )
         if response.status_code != 200:
             raise _NotYetError(f"token {response.status_code}")
-        token = str(response.json()["access_token"])
-        self._tokens[organisation, service] = token
-        return token
+        granted: dict[str, Any] = response.json()
+        return granted
+
+    async def _token(self, organisation: str, service: str) -> str:
+        known = self._tokens.get((organisation, service))
+        if known is None:
+            known = str((await self.grant(organisation, service))["access_token"])
+            self._tokens[organisation, service] = known
+        return known
 
     @staticmethod
     def _good(method: str, path: str, reply: Reply) -> Reply:

@@ -1,0 +1,1 @@
+"""``liangxian``: the command line of operators, integrators and developers."""

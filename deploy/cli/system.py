@@ -1,0 +1,79 @@
+"""``up``, ``down``, ``status``: the whole system on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
+from deploy.local import control
+from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE, Broker, Options, State
+from deploy.local.processes import StartFailed
+from deploy.local.supervisor import supervise
+
+Data = Annotated[Path, typer.Option(help="数据目录 / data directory")]
+BrokerOption = Annotated[Broker, typer.Option(help="消息平台 / message broker")]
+PortBase = Annotated[int, typer.Option(help="起始端口 / first port; the services take four")]
+
+
+def up(
+    broker: BrokerOption = Broker.EMBEDDED,
+    data: Data = DEFAULT_DATA,
+    port_base: PortBase = DEFAULT_PORT_BASE,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="就绪后写此文件 / written when everything is ready")
+    ] = None,
+    attach: Annotated[bool, typer.Option("--attach", help="留在前台 / stay in the foreground")] = False,
+    as_json: Json = False,
+) -> None:
+    """启动整个系统，就绪后返回 / start everything; returns when every /readyz is green."""
+    options = Options(data=data, broker=broker, port_base=port_base, ready_file=ready_file)
+    if attach:
+        run(lambda: supervise(options))
+        return
+    err.print("启动中 / starting …")
+    try:
+        state = run(lambda: control.up(options))
+    except StartFailed as fault:
+        fail(Exit.UNREACHABLE, str(fault))
+    _show(state, dict.fromkeys(state.addresses(), True), as_json)
+
+
+def down(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """停止系统 / stop the system; its data stays."""
+    stopped = run(lambda: control.down(data))
+    if as_json:
+        show_json({"stopped": stopped})
+    else:
+        out.print("已停止 / stopped" if stopped else "没有运行 / nothing was running")
+
+
+def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """系统状态 / who runs and who is ready. Ends with 3 when the system is down."""
+    state, ready = run(lambda: control.status(data))
+    if state is None:
+        if as_json:
+            show_json({"running": False})
+        fail(Exit.UNREACHABLE, "没有运行 / not running")
+    _show(state, ready, as_json)
+    if not all(ready.values()):
+        raise typer.Exit(int(Exit.UNREACHABLE))
+
+
+def _show(state: State, ready: dict[str, bool], as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {"running": True, **msgspec.to_builtins(state), "endpoints": state.addresses(), "readyz": ready}
+        )
+        return
+    table = Table("进程 / process", "地址 / address", "就绪 / ready", "重启 / restarts", "内存 / MiB")
+    addresses = state.addresses()
+    for name, program in state.programs.items():
+        address = f"{addresses[name]}/docs" if name in addresses else ""
+        mark = "✓" if ready.get(name) else "✗"
+        table.add_row(name, address, mark, str(program.restarts), f"{program.peak_mib:.0f}")
+    out.print(table)
