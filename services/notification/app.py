@@ -29,7 +29,6 @@ from shared.contracts.registration import BookkeepingPostedV1, PersonRegisteredV
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun, Event
 from shared.policy import load_packs
-from shared.web.app import production_app
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 EVENTS: tuple[type[Event], ...] = (
@@ -100,4 +99,6 @@ SERVICE = ServiceDefinition(
 
 def create_app() -> FastAPI:
     """The factory uvicorn calls; nothing happens on import."""
+    from shared.web.assemble import production_app
+
     return production_app(SERVICE)

@@ -33,7 +33,6 @@ from shared.contracts.message import Message
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun, Event
 from shared.policy import load_packs
-from shared.web.app import production_app
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 EVENTS: tuple[type[Event], ...] = (
@@ -102,4 +101,6 @@ SERVICE = ServiceDefinition(
 
 def create_app() -> FastAPI:
     """The factory uvicorn calls; nothing happens on import."""
+    from shared.web.assemble import production_app
+
     return production_app(SERVICE)
