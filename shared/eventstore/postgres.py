@@ -138,9 +138,13 @@ class PostgresDatabase:
                 driver = await _driver_of(connection)
             try:
                 yield PostgresConnection(connection, driver)
-            except BaseException:
+            except BaseException as error:
                 # A broken or busy connection must not go back to the pool.
-                if driver.is_closed() or driver.is_in_transaction():
+                if (
+                    driver.is_closed()
+                    or driver.is_in_transaction()
+                    or failure_of(error) is Failure.CONNECTION
+                ):
                     await connection.invalidate()
                 raise
 
@@ -183,6 +187,7 @@ def failure_of(error: BaseException) -> Failure:
         (
             asyncpg.PostgresConnectionError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
             asyncpg.AdminShutdownError,
             asyncpg.CrashShutdownError,
             asyncpg.CannotConnectNowError,
