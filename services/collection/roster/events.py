@@ -90,7 +90,7 @@ class RosterLines(Event, frozen=True, kw_only=True):
 
 
 class RosterDispatched(Event, frozen=True, kw_only=True):
-    """移交镇街、转交村居代办员; notification starts the notice on it where the pack has one (I-09)."""
+    """移交镇街、转交村居代办员. notice: the pack has one, which notification starts on this (I-09)."""
 
     roster_id: str
     campaign: str
@@ -99,6 +99,7 @@ class RosterDispatched(Event, frozen=True, kw_only=True):
     supplement: int
     to: str
     agents: tuple[str, ...]
+    notice: bool
     count: int
     standard_fen: int
     personal_fen: int
@@ -110,6 +111,7 @@ class RosterNoticeClosedNoted(Event, frozen=True, kw_only=True):
     roster_id: str
     notice_id: str
     version: int
+    supplement: int
     closed_on: dt.date
 
 
