@@ -178,7 +178,7 @@ class BatchDecider:
         self._new_id = new_id
         self._histories: dict[StreamKey, _History] = {}
         self._parents: list[int] = []
-        self._keys: dict[KeyId, Decided | None] = {}
+        self._keys: dict[KeyId, Decided] = {}  # accepted in this batch
         self._guard_owner: dict[tuple[str, str], int] = {}
         self.plan = Plan()
 
@@ -227,10 +227,10 @@ class BatchDecider:
                 answer = Done(stored.response, stored.status, stored.position, replayed=True)
             self.plan.answered.append((task, answer))
             return True
-        if key_id not in self._keys:
+        first = self._keys.get(key_id)
+        if first is None:
             return False
-        first = self._keys[key_id]
-        if first is not None and first.task.command.key == key:
+        if first.task.command.key == key:
             first.joiners.append(task)
         else:
             # Whether the key is spent is known when the first one has committed.
@@ -347,17 +347,13 @@ class BatchDecider:
         writers = {self._histories[key].writer for key in view.used} - {-1}
         if rests_on is not None:
             writers.add(rests_on)
-        key = task.command.key
         if not writers:
             self.plan.answered.append((task, refusal))
             return
         self._parents.append(index)
         for writer in writers:
             self._join(index, writer)
-        decided = Decided(task, index, refusal)
-        self.plan.decided.append(decided)
-        if key is not None:
-            self._keys[key.organisation, key.operation, key.key] = decided
+        self.plan.decided.append(Decided(task, index, refusal))
 
     def _root(self, index: int) -> int:
         parents = self._parents
