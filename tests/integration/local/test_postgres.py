@@ -124,8 +124,10 @@ async def test_a_given_port_is_used(tmp_path: Path) -> None:
 
 
 async def test_a_taken_port_is_refused(server: PostgresServer, tmp_path: Path) -> None:
+    other = PostgresServer(tmp_path / "other", port=server.port)
     with pytest.raises(StartFailed, match="is taken"):
-        await PostgresServer(tmp_path / "other", port=server.port).start()
+        await other.start()
+    other.destroy()
 
 
 async def test_a_directory_the_server_cannot_reach_still_works(tmp_path: Path) -> None:
