@@ -1,0 +1,226 @@
+"""Bulk imports (BLUEPRINT §6): 202, a job to poll, outcomes per row, a failures file; resumable; sealed."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import xlsxwriter
+
+from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
+from shared.testing.service import MemoryService
+from shared.web.imports import SLICE
+from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
+from shared.web.uploads import UploadFormat
+from tests.unit.web.conftest import NOTE_IMPORT, WRITE
+
+NDJSON = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "file-1"}
+SCOPES = [WRITE, "imports:read"]
+
+
+def lines(*rows: str) -> bytes:
+    return "\n".join(rows).encode()
+
+
+async def posted(service: MemoryService, body: bytes, headers: dict[str, str], **options: Any) -> Any:
+    async with service.client(SCOPES, **options) as client:
+        return await client.post("/notes:import", content=body, headers=headers)
+
+
+async def finished(service: MemoryService, location: str) -> tuple[dict[str, Any], list[str]]:
+    await service.settle()
+    async with service.client(SCOPES) as client:
+        status = (await client.get(location)).json()
+        failures = (await client.get(status["failures"])).text.splitlines()
+    return status, failures[1:]
+
+
+async def test_a_file_becomes_a_job_and_each_row_an_outcome(service: MemoryService) -> None:
+    """Good rows are accepted beside bad ones; the failures file holds number, code, rule and field."""
+    body = lines(
+        '{"text": "a"}',
+        "",
+        '{"text": "refused"}',
+        '{"text": 1}',
+        "nonsense",
+        '{"text": "b", "division": "999"}',
+        '{"text": "a"}',
+        '{"text": "c", "times": "2"}',
+    )
+    accepted = await posted(service, body, NDJSON, divisions=["370406"])
+    assert accepted.status_code == 202
+    assert accepted.headers["Location"] == f"/imports/{accepted.json()['import_id']}"
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["rows"], status["accepted"], status["refused"]) == ("DONE", 7, 1, 6)
+    assert status["log_position"] == 1
+    assert failures == [
+        "2,TIER_NOT_ALLOWED,TIER,text",
+        "3,ROW_INVALID,VALIDATION_FAILED,text",
+        "4,ROW_INVALID,NOT_A_JSON_OBJECT,",
+        "5,DIVISION_FORBIDDEN,,division",
+        "6,ALREADY_EXISTS,NOTE,text",
+        "7,ROW_INVALID,VALIDATION_FAILED,times",
+    ]
+
+
+async def test_staged_rows_are_sealed_and_gone_when_done(service: MemoryService) -> None:
+    """Uploads hold personal data: not in clear while they wait, not at all afterwards."""
+    accepted = await posted(service, lines(f'{{"text": "{MARKED_NUMBER}", "x": 1}}'), NDJSON)
+    async with service.parts.database.read() as connection:
+        (chunk,) = await connection.execute(sa.select(IMPORT_CHUNKS))
+        assert_no_personal_data(bytes(chunk.sealed))
+    await finished(service, accepted.headers["Location"])
+    async with service.parts.database.read() as connection:
+        assert not await connection.execute(sa.select(IMPORT_CHUNKS))
+        rows = await connection.execute(sa.select(IMPORT_ROWS))
+        assert_no_personal_data(str(rows), str(await connection.execute(sa.select(IMPORTS))))
+
+
+async def test_the_same_file_under_the_same_key_is_the_same_job(service: MemoryService) -> None:
+    first = await posted(service, lines('{"text": "a"}'), NDJSON)
+    again = await posted(service, lines('{"text": "a"}'), NDJSON)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert again.json() == first.json()
+
+
+async def test_two_at_once_make_one_job(service: MemoryService) -> None:
+    answers = await asyncio.gather(*(posted(service, lines('{"text": "a"}'), NDJSON) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["import_id"] for answer in answers}) == 1
+
+
+async def test_another_file_under_the_key_is_refused(service: MemoryService) -> None:
+    """409 while the key's import still runs, 422 when it is done."""
+    first = await posted(service, lines('{"text": "a"}'), NDJSON)
+    running = await posted(service, lines('{"text": "b"}'), NDJSON)
+    assert (running.status_code, running.json()["code"]) == (409, "IDEMPOTENCY_KEY_IN_USE")
+    await finished(service, first.headers["Location"])
+    done = await posted(service, lines('{"text": "b"}'), NDJSON)
+    assert (done.status_code, done.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_crash_between_slices_resumes_and_repeats_nothing(service: MemoryService) -> None:
+    """Commands of a slice are committed, its record is not (the crash); the row keys answer the second time."""
+    rows = SLICE * 2 + 7
+    accepted = await posted(service, lines(*(f'{{"text": "n{n}"}}' for n in range(rows))), NDJSON)
+    imports = service.ports.imports
+    record, crashes = imports._record, [True]
+
+    async def crash_once(*arguments: Any) -> None:
+        if crashes:
+            crashes.pop()
+            raise ConnectionError
+        await record(*arguments)
+
+    imports._record = crash_once  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        await imports.run_once()
+    assert await service.parts.log.head() == SLICE
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["accepted"], failures) == ("DONE", rows, [])
+    assert await service.parts.log.head() == rows
+
+
+async def test_a_row_that_breaks_does_not_take_its_neighbours_along(service: MemoryService) -> None:
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "broken"}', '{"text": "b"}'), NDJSON)
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["accepted"], failures) == (2, ["2,ROW_FAILED,,"])
+
+
+async def test_a_job_is_its_organisations_own(service: MemoryService) -> None:
+    accepted = await posted(service, lines('{"text": "a"}'), NDJSON)
+    location = accepted.headers["Location"]
+    async with service.client(SCOPES, organisation="other") as client:
+        for path in (location, f"{location}/failures.csv"):
+            assert (await client.get(path)).status_code == 404
+
+
+async def test_an_empty_file_is_done_at_once(service: MemoryService) -> None:
+    accepted = await posted(service, b"", NDJSON)
+    status, _ = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["rows"]) == ("DONE", 0)
+
+
+CSV = {"Content-Type": "text/csv; charset=gbk", "Idempotency-Key": "csv-1"}
+TABLE = (
+    '内容,区划,备注,次数\r\n王,370406,"多,余",2\r\n,,,\r\n李,,,x\r\n3.70406E+17,,,\r\n=1+1,,,\r\n张,,,,,,\r\n'
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
+async def test_csv_is_read_in_the_encodings_towns_send(service: MemoryService, encoding: str) -> None:
+    """BOM, GBK, Chinese headings, columns nobody asked for; numbers Excel has ruined are found."""
+    accepted = await posted(service, TABLE.encode(encoding), CSV)
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert status["accepted"] == 1
+    assert failures == [
+        "2,ROW_INVALID,VALIDATION_FAILED,times",
+        "3,ROW_INVALID,ID_STORED_AS_NUMBER,text",
+        "4,ROW_INVALID,FORMULA_NOT_ALLOWED,text",
+        "5,ROW_INVALID,TOO_MANY_CELLS,",
+    ]
+    assert (await service.parts.log.read(0, 10))[0].event.text == "王"
+
+
+async def test_xlsx_is_read_and_ruined_numbers_are_found(service: MemoryService) -> None:
+    """A number cell of 1e15 or more has lost its last digits: ID_STORED_AS_NUMBER."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, row in enumerate(
+            [("内容", "次数"), ("王", 2), (370406199001019997, 1), ("", ""), ("李", 3)]
+        ):
+            sheet.write_row(number, 0, row)
+    headers = {"Content-Type": UploadFormat.XLSX.value, "Idempotency-Key": "x"}
+    accepted = await posted(service, file.getvalue(), headers)
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["accepted"], failures) == (2, ["2,ROW_INVALID,ID_STORED_AS_NUMBER,text"])
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "code", "rule"),
+    [
+        (b"a", "application/pdf", "MEDIA_TYPE_UNSUPPORTED", None),
+        (b"", "text/csv", "BODY_MALFORMED", "HEADING_MISSING"),
+        (b"foo,bar\n1,2\n", "text/csv", "BODY_MALFORMED", "HEADING_MISSING"),
+        (b"text,text\n1,2\n", "text/csv", "BODY_MALFORMED", "HEADING_REPEATED"),
+        (b"\xff\xff", "text/csv", "BODY_MALFORMED", "ENCODING_UNKNOWN"),
+        (b"no zip", UploadFormat.XLSX.value, "BODY_MALFORMED", "XLSX_MALFORMED"),
+    ],
+)
+async def test_what_is_no_such_file_is_refused_whole(
+    service: MemoryService, body: bytes, media: str, code: str, rule: str | None
+) -> None:
+    refused = await posted(service, body, {"Content-Type": media, "Idempotency-Key": "k"})
+    assert (refused.json()["code"], refused.json().get("rule")) == (code, rule)
+
+
+async def test_a_file_over_the_limit_is_refused(service: MemoryService) -> None:
+    limit = service.ports.settings.import_limit_bytes
+    headers = NDJSON | {"Content-Length": str(limit + 1)}
+    refused = await posted(service, b"", headers)
+    assert (refused.status_code, refused.json()["code"]) == (413, "BODY_TOO_LARGE")
+
+
+async def test_an_upload_needs_its_key(service: MemoryService) -> None:
+    refused = await posted(service, b"", {"Content-Type": "text/csv"})
+    assert refused.json()["code"] == "IDEMPOTENCY_KEY_MISSING"
+
+
+async def test_lag_counts_running_imports(service: MemoryService) -> None:
+    """A rehearsal must not begin the next day while a file is being worked off."""
+    accepted = await posted(service, lines('{"text": "a"}'), NDJSON)
+    async with service.client(["ops"]) as client:
+        lag = (await client.get("/ops/lag")).json()
+        assert (lag["imports_running"], lag["drained"]) == (1, False)
+        await finished(service, accepted.headers["Location"])
+        lag = (await client.get("/ops/lag")).json()
+        assert (lag["imports_running"], lag["drained"]) == (0, True)
+
+
+def test_two_kinds_of_one_name_are_a_mistake(service: MemoryService) -> None:
+    with pytest.raises(ValueError, match="notes"):
+        service.ports.imports.register(NOTE_IMPORT)
