@@ -39,6 +39,7 @@ from deploy.local.processes import (
 HOST = "127.0.0.1"
 SUPERUSER = "liangxian"
 PUBLIC_HOME = Path("/var/lib/liangxian")
+OWNER = "data-directory"
 SETTINGS = {
     "autovacuum_naptime": "15s",
     "checkpoint_timeout": "15min",
@@ -194,6 +195,9 @@ class PostgresServer:
             shutil.rmtree(home)  # its data directory was removed by hand
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o711)
+        if home.is_relative_to(PUBLIC_HOME):
+            write_atomically(home / OWNER, str(self.directory))
+            remove_orphans()
         unfinished = home / "cluster.partial"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -308,6 +312,17 @@ def postmaster(cluster: Path) -> Running | None:
     if found is None or "postgres" not in found.name():
         return None
     return running
+
+
+def remove_orphans() -> None:
+    """Remove stopped clusters in the public place whose data directory is gone."""
+    for home in PUBLIC_HOME.glob("cluster-*"):
+        try:
+            directory = Path((home / OWNER).read_text(encoding="utf-8"))
+        except OSError:
+            continue
+        if not directory.exists() and postmaster(home / "cluster") is None:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def drop_stale_pid_file(cluster: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 from collections.abc import AsyncIterator
@@ -96,11 +97,7 @@ async def test_a_stale_lock_file_of_a_reused_pid_does_not_block(tmp_path: Path) 
     """After a reboot the pid in postmaster.pid may belong to another program: here, to this test."""
     server = PostgresServer(tmp_path / "data")
     await server.start()
-    running = server.running()
-    assert running is not None
-    process = running.process()
-    assert process is not None
-    cluster = Path(process.cwd())
+    cluster = identify_cluster(server)
     await server.stop()
     (cluster / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster}\n0\n", encoding="ascii")
     assert server.running() is None
@@ -141,14 +138,38 @@ async def test_a_directory_the_server_cannot_reach_still_works(tmp_path: Path) -
     server.destroy()
 
 
-async def test_a_refused_start_quotes_the_log(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "data")
-    await server.start()
+@pytest.mark.skipif(os.geteuid() != 0, reason="only under root does a cluster lie outside its data directory")
+async def test_a_cluster_whose_data_directory_is_gone_is_removed(tmp_path: Path) -> None:
+    """Under root it lies in a public place; removing the data directory must not leave it there for ever."""
+    gone, kept = tmp_path / "gone", tmp_path / "kept"
+    for each in (gone, kept):
+        each.mkdir(mode=0o700)
+    orphan, other = PostgresServer(gone / "data"), PostgresServer(kept / "data")
+    await orphan.start()
+    cluster = identify_cluster(orphan)
+    await orphan.stop()
+    shutil.rmtree(gone)
+
+    await other.start()
+
+    assert not cluster.exists()
+    await other.stop()
+    other.destroy()
+
+
+def identify_cluster(server: PostgresServer) -> Path:
+    """Where a running server's cluster lies."""
     running = server.running()
     assert running is not None
     process = running.process()
     assert process is not None
-    conf = Path(process.cwd()) / "postgresql.conf"
+    return Path(process.cwd())
+
+
+async def test_a_refused_start_quotes_the_log(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "data")
+    await server.start()
+    conf = identify_cluster(server) / "postgresql.conf"
     await server.stop()
     with conf.open("a", encoding="ascii") as file:
         file.write("no_such_setting = on\n")
