@@ -4,22 +4,39 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.registration.directory import EnrolmentDirectory, ResidentDirectory
+from services.registration import directory
+from services.registration.accounts import events as accounts_events
+from services.registration.accounts import projection as accounts_projection
+from services.registration.accounts import wiring as accounts
 from services.registration.enrolment import events as enrolment_events
 from services.registration.enrolment import projection as enrolment_projection
 from services.registration.enrolment import wiring as enrolment
+from services.registration.entitlements import events as entitlements_events
+from services.registration.entitlements import projection as entitlements_projection
+from services.registration.entitlements import wiring as entitlements
 from services.registration.people import events as people_events
 from services.registration.people import identity_index
 from services.registration.people import projection as people_projection
 from services.registration.people import wiring as people
+from services.registration.people.queries import PeopleQueries
 from services.registration.policies import projection as policies_projection
 from services.registration.policies import wiring as policies
 from services.registration.policies.queries import PolicyFacts
+from services.registration.refund_verification import events as refund_events
+from services.registration.refund_verification import wiring as refunds
 from services.registration.settings import RegistrationSettings, held_packs
+from services.registration.special_assessment import events as special_assessment_events
+from services.registration.special_assessment import wiring as special_assessment
+from services.registration.special_identities import events as special_identities_events
+from services.registration.special_identities import wiring as special_identities
+from services.registration.tasks import events as tasks_events
+from services.registration.tasks import projection as tasks_projection
+from services.registration.tasks import wiring as tasks
 from services.registration.vital import events as vital_events
 from services.registration.vital import projection as vital_projection
 from services.registration.vital import wiring as vital
 from shared.contracts import collection as c
+from shared.contracts import subsidy as s
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun
 from shared.web.capability import joined
@@ -31,11 +48,29 @@ RECEIVES = (
     c.RegistrationInfoAcceptedV1,
     c.RegistrationInfoRejectedV1,
     c.RegistrationLinkedV1,
+    c.PaymentReceivedV1,
+    c.CollectionInfoReturnedV1,
+    c.RefundVerificationRequestedV1,
     c.RefundPaidV1,
+    s.SubsidyLineSubmittedV1,
+    s.SubsidyEntitlementResolvedV1,
+    s.SubsidyEntitlementRevokedV1,
 )
 
 TYPES = EventTypes(
-    (DayBegun, *people_events.EVENTS, *enrolment_events.EVENTS, *vital_events.EVENTS), RECEIVES
+    (
+        DayBegun,
+        *people_events.EVENTS,
+        *enrolment_events.EVENTS,
+        *vital_events.EVENTS,
+        *special_identities_events.EVENTS,
+        *special_assessment_events.EVENTS,
+        *accounts_events.EVENTS,
+        *entitlements_events.EVENTS,
+        *refund_events.EVENTS,
+        *tasks_events.EVENTS,
+    ),
+    RECEIVES,
 )
 
 METADATA = (
@@ -44,6 +79,9 @@ METADATA = (
     enrolment_projection.metadata,
     vital_projection.metadata,
     policies_projection.metadata,
+    accounts_projection.metadata,
+    entitlements_projection.metadata,
+    tasks_projection.metadata,
 )
 
 
@@ -51,14 +89,26 @@ def describe(ports: Ports) -> ServiceDescription:
     """Capabilities, each told of the others only through ``directory`` and facts."""
     packs = held_packs(ports.settings.packs)
     facts = PolicyFacts(packs)
-    residents = ResidentDirectory()
+    residents = directory.ResidentDirectory()
+    enrolments = directory.EnrolmentDirectory()
+    identities = directory.SpecialIdentityDirectory()
+    assessments = directory.SpecialAssessmentDirectory()
     handlers = people.handlers(ports)
+    division_of = PeopleQueries(ports.database, ports.vault).division
     whole = joined(
         (
             policies.capability(),
             people.capability(ports, handlers),
             enrolment.capability(ports, residents, facts),
             vital.capability(ports, residents, handlers.find, handlers.find_many),
+            special_identities.capability(ports, residents, enrolments),
+            special_assessment.capability(ports, residents, enrolments, identities, facts),
+            accounts.capability(ports, residents, enrolments, assessments, facts, division_of),
+            entitlements.capability(
+                ports, residents, enrolments, directory.BookingDirectory(), facts, division_of
+            ),
+            refunds.capability(residents, directory.CoverDirectory()),
+            tasks.capability(ports),
         )
     )
     for kind in whole.imports:

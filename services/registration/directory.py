@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from services.registration.accounts.stream import ledger
 from services.registration.enrolment.stream import enrolment
-from services.registration.facts import EmployeeSpell, Insured, Resident
+from services.registration.entitlements.stream import cover
+from services.registration.facts import (
+    Assessed,
+    Booked,
+    Cover,
+    EmployeeSpell,
+    Identities,
+    Insured,
+    Resident,
+)
 from services.registration.people.stream import person
+from services.registration.special_assessment.stream import assessed
+from services.registration.special_identities.stream import marks
 from services.registration.vital.stream import life
 from shared.eventstore.commands import Loaded
 from shared.eventstore.streams import Stream
-from shared.kernel.insurance import Insurance
+from shared.kernel.insurance import Insurance, Payer
 
 
 class ResidentDirectory:
@@ -59,3 +71,72 @@ class EnrolmentDirectory:
         if record is None:
             return None
         return Insured(record.record_no, record.live, record.period_from, record.period_to)
+
+
+class SpecialIdentityDirectory:
+    """``facts.SpecialIdentities``."""
+
+    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
+        """``enrolment:{insurance}:{person}``."""
+        return marks(insurance, person_id)
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Identities:
+        """Categories and departments, sorted."""
+        found = [mark for mark in loaded.state(marks(insurance, person_id)).marks if mark.year == year]
+        return Identities(
+            tuple(sorted({mark.category for mark in found})),
+            tuple(sorted({mark.department for mark in found})),
+        )
+
+
+class SpecialAssessmentDirectory:
+    """``facts.SpecialAssessments``."""
+
+    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
+        """``enrolment:{insurance}:{person}``."""
+        return assessed(insurance, person_id)
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, number: str) -> Assessed | None:
+        """The assessment of that number."""
+        found = loaded.state(assessed(insurance, person_id)).numbered.get(number)
+        return None if found is None else Assessed(found.assessment_no, found.personal_fen, found.valid_to)
+
+
+class BookingDirectory:
+    """``facts.Bookings``."""
+
+    def stream(self, year: int, person_id: str) -> Stream[Any]:
+        """``cover:{year}:{person}``."""
+        return ledger(year, person_id)
+
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Booked | None:
+        """Legs booked for the insurance."""
+        posted = {
+            payer: event
+            for (kind, payer), event in loaded.state(ledger(year, person_id)).booked.items()
+            if kind is insurance
+        }
+        if not posted:
+            return None
+        own = posted.get(Payer.PERSON.value)
+        any_leg = own or next(iter(posted.values()))
+        return Booked(
+            {payer: event.fen for payer, event in posted.items()},
+            max(event.standard_fen for event in posted.values()),
+            own.paid_on if own is not None else None,
+            any_leg.village,
+            any_leg.special_assessment_no,
+        )
+
+
+class CoverDirectory:
+    """``facts.Covers``."""
+
+    def stream(self, year: int, person_id: str) -> Stream[Any]:
+        """``cover:{year}:{person}``."""
+        return cover(year, person_id)
+
+    def of(self, loaded: Loaded, year: int, person_id: str) -> Cover:
+        """The cover as it stands."""
+        state = loaded.state(cover(year, person_id))
+        return Cover(state.from_date, state.to_date)

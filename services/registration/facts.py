@@ -105,8 +105,8 @@ class SpecialAssessments(Protocol):
         """The stream a command must declare."""
         ...
 
-    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Assessed | None:
-        """The newest assessment of the year, or None."""
+    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, number: str) -> Assessed | None:
+        """The assessment of that number, or None."""
         ...
 
 

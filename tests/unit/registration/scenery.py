@@ -35,6 +35,7 @@ SCOPES = tuple(
         "accounts:read",
         "entitlements:read",
         "tasks:read",
+        "tasks:write",
         "imports:read",
         "ops",
     )
@@ -119,7 +120,6 @@ def _encoded(service: MemoryService, message: Message) -> tuple[str, bytes]:
 
 async def events_of(service: MemoryService, *kinds: type[Any]) -> list[Any]:
     """Events of the given kinds, in log order."""
-    names = service.parts.types.names(kinds)
     return [row.event for row in await recorded_of(service, *kinds)]
 
 

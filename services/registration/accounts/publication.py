@@ -1,0 +1,102 @@
+"""Bookkeeping as contract messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.registration.accounts import events as e
+from shared.contracts import registration as r
+from shared.contracts.message import Message
+from shared.eventstore.tailing import Recorded
+from shared.kernel.events import Event
+
+
+class AccountsPublication:
+    """记账、比对不一致、冲账、个人账户、政府补贴、回传确认."""
+
+    name = "accounts"
+    handles: tuple[type[Event], ...] = (
+        e.BookkeepingPosted,
+        e.BookkeepingMismatchDetected,
+        e.BookkeepingReversed,
+        e.PensionAccountCredited,
+        e.GovernmentMatchingCredited,
+        e.CollectionInfoAcknowledged,
+    )
+
+    def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:
+        """One message per event."""
+        event = recorded.event
+        match event:
+            case e.BookkeepingPosted():
+                return [_posted(event)]
+            case e.BookkeepingMismatchDetected():
+                return [
+                    r.BookkeepingMismatchDetectedV1(
+                        person_id=event.person_id,
+                        return_no=event.return_no,
+                        line_no=event.line_no,
+                        field=event.field,
+                        ours_fen=event.ours_fen,
+                        theirs_fen=event.theirs_fen,
+                    )
+                ]
+            case e.BookkeepingReversed():
+                return [
+                    r.BookkeepingReversedV1(
+                        person_id=event.person_id,
+                        refund_no=event.refund_no,
+                        insurance=event.insurance,
+                        year=event.year,
+                        fen=event.fen,
+                    )
+                ]
+            case e.CollectionInfoAcknowledged():
+                return [_acknowledged(event)]
+            case _:
+                return [_credited(event)]
+
+
+def _posted(event: e.BookkeepingPosted) -> Message:
+    return r.BookkeepingPostedV1(
+        person_id=event.person_id,
+        return_no=event.return_no,
+        voucher_no=event.voucher_no,
+        campaign=event.campaign,
+        village=event.village,
+        insurance=event.insurance,
+        year=event.year,
+        payer=event.payer,
+        fen=event.fen,
+        booked_on=event.booked_on,
+    )
+
+
+def _acknowledged(event: e.CollectionInfoAcknowledged) -> Message:
+    return r.CollectionInfoAcknowledgedV1(
+        voucher_no=event.voucher_no,
+        return_no=event.return_no,
+        booked_lines=event.booked_lines,
+        booked_fen=event.booked_fen,
+        refused=tuple(r.RefusedLine(line.line_no, line.person_id, line.error) for line in event.refused),
+    )
+
+
+def _credited(event: e.PensionAccountCredited | e.GovernmentMatchingCredited) -> Message:
+    if isinstance(event, e.GovernmentMatchingCredited):
+        return r.GovernmentMatchingCreditedV1(
+            person_id=event.person_id,
+            year=event.year,
+            village=event.village,
+            fen=event.fen,
+            rule=event.rule,
+        )
+    return r.PensionAccountCreditedV1(
+        person_id=event.person_id,
+        year=event.year,
+        village=event.village,
+        fen=event.fen,
+        credited_on=event.credited_on,
+        interest_from=event.interest_from,
+    )

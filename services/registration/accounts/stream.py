@@ -1,0 +1,32 @@
+"""Where bookings, pension accounts and return documents live."""
+
+from __future__ import annotations
+
+from services.registration.accounts.domain import (
+    Account,
+    Ledger,
+    Return,
+    evolve,
+    evolve_account,
+    evolve_return,
+)
+from shared.eventstore.streams import Category, Stream
+
+LEDGER = Category("cover", Ledger(), evolve)
+ACCOUNT = Category("account", Account(), evolve_account)
+RETURN = Category("process", Return(), evolve_return)
+
+
+def ledger(year: int, person_id: str) -> Stream[Ledger]:
+    """``cover:{year}:{person}``, in the era of its year."""
+    return LEDGER.stream(year, person_id, era=year)
+
+
+def account(person_id: str) -> Stream[Account]:
+    """``account:{person}``, lifelong."""
+    return ACCOUNT.stream(person_id)
+
+
+def return_process(return_no: str) -> Stream[Return]:
+    """``process:return:{return_no}``."""
+    return RETURN.stream("return", return_no)

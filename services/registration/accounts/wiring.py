@@ -1,0 +1,32 @@
+"""Wiring of the accounts capability."""
+
+from __future__ import annotations
+
+from services.registration.accounts.api import Division, router
+from services.registration.accounts.consumer import BookReturns, ReverseRefunds
+from services.registration.accounts.handlers import Bookkeeping
+from services.registration.accounts.projection import AccountEntries, BookingTotals
+from services.registration.accounts.publication import AccountsPublication
+from services.registration.accounts.queries import AccountQueries
+from services.registration.facts import Enrolments, Residents, SpecialAssessments
+from services.registration.policies.queries import PolicyFacts
+from shared.web.capability import Capability
+from shared.web.service import Ports
+
+
+def capability(
+    ports: Ports,
+    residents: Residents,
+    enrolments: Enrolments,
+    assessments: SpecialAssessments,
+    policies: PolicyFacts,
+    division_of: Division,
+) -> Capability:
+    """Everything ``app.py`` needs of accounts."""
+    bookkeeping = Bookkeeping(ports.clock, residents, enrolments, assessments, policies)
+    return Capability(
+        projections=(BookingTotals(), AccountEntries()),
+        reactions=(BookReturns(bookkeeping), ReverseRefunds(bookkeeping)),
+        publications=(AccountsPublication(),),
+        routers=(router(AccountQueries(ports.database), division_of),),
+    )

@@ -1,0 +1,49 @@
+"""Resolved and revoked subsidies as what government carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.registration.causes import following
+from services.registration.entitlements.handlers import note_government_command
+from shared.contracts.subsidy import SubsidyEntitlementResolvedV1, SubsidyEntitlementRevokedV1
+from shared.eventstore.commands import Command
+from shared.eventstore.database import Connection
+from shared.eventstore.tailing import Recorded, Wait, derived_key
+from shared.kernel.insurance import GOVERNMENT, Insurance
+
+
+class NoteGovernmentLegs:
+    """资助资格确定、取消 of the medical insurance."""
+
+    name = "note-government-legs"
+    handles: tuple[type[msgspec.Struct], ...] = (SubsidyEntitlementResolvedV1, SubsidyEntitlementRevokedV1)
+
+    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+        """One command; the pension account needs no such note."""
+        message = recorded.event
+        if message.insurance is not Insurance.MEDICAL:
+            return []
+        government, standard = 0, 0
+        if isinstance(message, SubsidyEntitlementResolvedV1):
+            government = sum(leg.fen for leg in message.legs if leg.payer in GOVERNMENT)
+            standard = message.standard_fen
+        return [
+            note_government_command(
+                message.person_id,
+                message.year,
+                message.campaign,
+                message.version,
+                government,
+                standard,
+                following(recorded, self.name, message.campaign),
+                derived_key(recorded, "note_government_legs"),
+            )
+        ]
+
+    def key(self, recorded: Recorded[Any]) -> str:
+        """Per person."""
+        return str(recorded.event.person_id)

@@ -1,0 +1,105 @@
+"""Read models of cover: what is granted, and what is paid but grants nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from services.registration.accounts.events import BookkeepingPosted
+from services.registration.entitlements import events as e
+from shared.contracts.collection import PaymentReceivedV1, RefundPaidV1
+from shared.eventstore.database import Connection
+from shared.eventstore.tailing import Recorded
+from shared.kernel.clock import SHANGHAI
+
+metadata = sa.MetaData()
+
+ENTITLEMENT = sa.Table(
+    "entitlement",
+    metadata,
+    sa.Column("person_id", sa.Text, primary_key=True),
+    sa.Column("year", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False, comment="GRANTED, WITHDRAWN or UNDETERMINED"),
+    sa.Column("from_date", sa.Date),
+    sa.Column("to_date", sa.Date),
+    sa.Column("rule", sa.Text, nullable=False),
+)
+
+PAID_LINE = sa.Table(
+    "paid_line",
+    metadata,
+    sa.Column("line_id", sa.Text, primary_key=True),
+    sa.Column("person_id", sa.Text, nullable=False, index=True),
+    sa.Column("insurance", sa.Text, nullable=False),
+    sa.Column("year", sa.Integer, nullable=False),
+    sa.Column("fen", sa.BigInteger, nullable=False),
+    sa.Column("paid_on", sa.Date, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, comment="PAID, BOOKED or REFUNDED"),
+)
+
+
+class EntitlementsProjection:
+    """医保待遇 per person and year."""
+
+    name = "entitlements"
+    tables: Sequence[sa.Table] = (ENTITLEMENT,)
+    handles: tuple[type[msgspec.Struct], ...] = (
+        e.MedicalEntitlementGranted,
+        e.MedicalEntitlementChanged,
+        e.MedicalEntitlementWithdrawn,
+        e.MedicalEntitlementUndetermined,
+    )
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """The newest state per year."""
+        await connection.upsert(ENTITLEMENT, [_row(recorded.event) for recorded in events])
+
+
+class PaidLines:
+    """缴费成功 as collection reports it: shows PAID, grants nothing (EVENTS: PaymentReceived)."""
+
+    name = "paid-lines"
+    tables: Sequence[sa.Table] = (PAID_LINE,)
+    handles: tuple[type[msgspec.Struct], ...] = (PaymentReceivedV1, BookkeepingPosted, RefundPaidV1)
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """In order: received, then booked or refunded."""
+        for recorded in events:
+            event = recorded.event
+            if isinstance(event, PaymentReceivedV1):
+                await connection.upsert(PAID_LINE, [_paid(event)], ignore=True)
+            elif event.payment_line_id:
+                status = "BOOKED" if isinstance(event, BookkeepingPosted) else "REFUNDED"
+                await connection.execute(
+                    sa.update(PAID_LINE)
+                    .where(PAID_LINE.c.line_id == event.payment_line_id)
+                    .values(status=status)
+                )
+
+
+def _paid(event: PaymentReceivedV1) -> dict[str, Any]:
+    return {
+        "line_id": event.line_id,
+        "person_id": event.person_id,
+        "insurance": event.insurance.value,
+        "year": event.year,
+        "fen": event.fen,
+        "paid_on": event.paid_at.astimezone(SHANGHAI).date(),
+        "status": "PAID",
+    }
+
+
+def _row(event: Any) -> dict[str, Any]:
+    row = {"person_id": event.person_id, "year": event.year, "from_date": None, "to_date": None}
+    match event:
+        case e.MedicalEntitlementWithdrawn():
+            return row | {"status": "WITHDRAWN", "rule": event.reason}
+        case e.MedicalEntitlementUndetermined():
+            return row | {"status": "UNDETERMINED", "rule": event.rule or event.code}
+        case _:
+            rule = event.reason if isinstance(event, e.MedicalEntitlementChanged) else event.rule
+            days = {"from_date": event.from_date, "to_date": event.to_date}
+            return row | days | {"status": "GRANTED", "rule": rule}

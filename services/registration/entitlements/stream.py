@@ -1,0 +1,13 @@
+"""Where medical cover lives."""
+
+from __future__ import annotations
+
+from services.registration.entitlements.domain import CoverState, evolve
+from shared.eventstore.streams import Category, Stream
+
+COVER = Category("cover", CoverState(), evolve)
+
+
+def cover(year: int, person_id: str) -> Stream[CoverState]:
+    """``cover:{year}:{person}``, in the era of its year."""
+    return COVER.stream(year, person_id, era=year)
