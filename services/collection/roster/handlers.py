@@ -30,7 +30,7 @@ _Facts = Sequence[tuple[FactSource, Sequence[Hashable]]]
 class Rosters:
     """Decides on rosters.
 
-    vouchers: per (campaign, village), an object with ``open_vouchers``, ``count`` and ``fen``; from treasury.
+    vouchers: per (campaign, village), an object with ``all_in_treasury``, ``count`` and ``fen``; treasury's.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Rosters:
 
         def decide(state: Roster, loaded: Loaded) -> Decision:
             found = loaded.fact(self._vouchers, (place.campaign, place.village))
-            facts = None if found is None else o.VoucherFacts(found.open_vouchers, found.count, found.fen)
+            facts = None if found is None else o.VoucherFacts(found.all_in_treasury, found.count, found.fen)
             return o.stamp(state, place, actor, facts)
 
         facts = [(self._vouchers, [(place.campaign, place.village)])]

@@ -40,9 +40,9 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class VoucherFacts:
-    """The village's vouchers: how many are not in treasury yet; count and fen of those that are."""
+    """The village's vouchers: whether there are some and all are in treasury, their lines and fen."""
 
-    open_vouchers: int
+    all_in_treasury: bool
     count: int
     fen: int
 
@@ -120,7 +120,7 @@ def stamp(state: Roster, place: Place, actor: str, vouchers: VoucherFacts | None
         )
     if state.stamped:
         return []
-    if vouchers is None or vouchers.open_vouchers or not vouchers.count:
+    if vouchers is None or not vouchers.all_in_treasury:
         return Refusal(
             "INVALID_STATE",
             "NOT_IN_TREASURY",

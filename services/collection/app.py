@@ -1,0 +1,218 @@
+"""Composition root of collection: the only module that wires. Each capability is told of the others here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from services.collection.assessment import events as assessment_events
+from services.collection.assessment import wiring as assessment
+from services.collection.campaigns import events as campaigns_events
+from services.collection.campaigns import projection as campaigns_projection
+from services.collection.campaigns import wiring as campaigns
+from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns
+from services.collection.campaigns.registry import PackRegistry, open_registry
+from services.collection.capability import Capability, events_in
+from services.collection.obligations import events as obligations_events
+from services.collection.obligations import projection as obligations_projection
+from services.collection.obligations.queries import assessed_in_village, paid_in_village, payers_of_year
+from services.collection.payments import events as payments_events
+from services.collection.payments import projection as payments_projection
+from services.collection.payments import wiring as payments
+from services.collection.payments.dayfiles import DayFileOrders
+from services.collection.payments.handlers import PaymentFacts
+from services.collection.payments.queries import (
+    CampaignYears,
+    TakingFacts,
+    cash_days,
+    channel_lines,
+    line_details,
+)
+from services.collection.roster import events as roster_events
+from services.collection.roster import projection as roster_projection
+from services.collection.roster import wiring as roster
+from services.collection.roster.queries import RosterFacts, RosterStatusFacts
+from services.collection.settings import CollectionSettings
+from services.collection.settlement import events as settlement_events
+from services.collection.settlement import projection as settlement_projection
+from services.collection.settlement import wiring as settlement
+from services.collection.settlement.handlers import SettlementFacts
+from services.collection.settlement.queries import OpenDiscrepancies
+from services.collection.taxpayers import events as taxpayers_events
+from services.collection.taxpayers import projection as taxpayers_projection
+from services.collection.taxpayers import wiring as taxpayers
+from services.collection.taxpayers.queries import (
+    DeathFacts,
+    TaxpayerFacts,
+    linked_in_village,
+    linked_villages,
+)
+from services.collection.treasury import events as treasury_events
+from services.collection.treasury import projection as treasury_projection
+from services.collection.treasury import wiring as treasury
+from services.collection.treasury.handlers import DeclarationFacts
+from services.collection.treasury.queries import DeclarableLines, VillageVoucherFacts
+from services.collection.virtual_households import events as virtual_households_events
+from services.collection.virtual_households import projection as virtual_households_projection
+from services.collection.virtual_households import wiring as virtual_households
+from services.collection.virtual_households.queries import AgentFacts
+from shared.contracts import notification as n
+from shared.contracts import registration as r
+from shared.contracts import subsidy as s
+from shared.contracts.message import Message
+from shared.eventstore.types import EventTypes
+from shared.kernel.division import campaign_id
+from shared.kernel.events import DayBegun
+from shared.web.capability import joined
+from shared.web.service import Ports, ServiceDefinition, ServiceDescription, ThinRoute
+
+RECEIVES: tuple[type[Message], ...] = (
+    r.RegistrationInfoTransmittedV1,
+    r.SpecialPaymentAssessedV1,
+    r.DeathReportedV1,
+    r.DeathReportCorrectedV1,
+    r.CollectionInfoAcknowledgedV1,
+    r.BookkeepingPostedV1,
+    r.RefundVerifiedV1,
+    r.RefundVerificationRejectedV1,
+    s.SubsidyEntitlementResolvedV1,
+    s.SubsidyEntitlementRevokedV1,
+    s.GovernmentPaymentSubmittedV1,
+    s.RefundApprovedV1,
+    n.RosterNoticeClosedV1,
+    n.RosterObjectionRaisedV1,
+    n.PaymentNoticeClosedV1,
+    n.PaymentObjectionRaisedV1,
+)
+
+TYPES = EventTypes(
+    [
+        DayBegun,
+        *events_in(
+            obligations_events,
+            campaigns_events,
+            taxpayers_events,
+            virtual_households_events,
+            assessment_events,
+            roster_events,
+            payments_events,
+            settlement_events,
+            treasury_events,
+        ),
+    ],
+    RECEIVES,
+)
+
+METADATA = (
+    obligations_projection.metadata,
+    campaigns_projection.metadata,
+    taxpayers_projection.metadata,
+    virtual_households_projection.metadata,
+    roster_projection.metadata,
+    payments_projection.metadata,
+    settlement_projection.metadata,
+    treasury_projection.metadata,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Every fact source, once: a batch then asks each of them one query."""
+
+    campaigns: CampaignFacts
+    taxpayers: TaxpayerFacts
+    deaths: DeathFacts
+    agents: AgentFacts
+    roster_lines: RosterFacts
+    rosters: RosterStatusFacts
+
+
+def _registering(ports: Ports, packs: PackRegistry, facts: _Facts) -> list[Capability]:
+    """From the campaign's opening to the final roster."""
+
+    def default_campaign(village: str, year: int) -> str | None:
+        pack = packs.covering(village, year)
+        return campaign_id(pack.region.division, year) if pack is not None else None
+
+    sources = roster.RosterSources(
+        facts.campaigns,
+        facts.deaths,
+        VillageVoucherFacts(),
+        assessed_in_village,
+        payers_of_year,
+        paid_in_village,
+    )
+    return [
+        campaigns.capability(ports, packs),
+        taxpayers.capability(ports, facts.campaigns, default_campaign),
+        virtual_households.capability(ports, facts.campaigns),
+        assessment.capability(
+            ports, packs, facts.campaigns, facts.taxpayers, linked_villages, linked_in_village
+        ),
+        roster.capability(ports, sources),
+    ]
+
+
+def _collecting(ports: Ports, facts: _Facts) -> tuple[list[Capability], list[ThinRoute]]:
+    """From the payment to the return."""
+    payment_facts = PaymentFacts(facts.campaigns, facts.deaths, facts.roster_lines, facts.agents)
+    wired = payments.wire(ports, payment_facts)
+    years = CampaignYears(ports.database)
+    takings = SettlementFacts(TakingFacts(), facts.agents)
+    orders = DayFileOrders(wired.payments)
+    declarations = DeclarationFacts(
+        facts.campaigns,
+        facts.rosters,
+        DeclarableLines(line_details, facts.roster_lines),
+        OpenDiscrepancies(),
+    )
+    return [
+        wired.capability,
+        settlement.capability(ports, takings, years.of_years, orders, channel_lines, cash_days),
+        treasury.capability(ports, declarations, line_details),
+    ], [wired.thin]
+
+
+def describe(ports: Ports) -> ServiceDescription:
+    """All capabilities, wired."""
+    packs = open_registry(ports.settings.packs)
+    facts = _Facts(
+        CampaignFacts(packs), TaxpayerFacts(), DeathFacts(), AgentFacts(), RosterFacts(), RosterStatusFacts()
+    )
+    collecting, thin = _collecting(ports, facts)
+    whole = joined([*_registering(ports, packs, facts), *collecting])
+
+    async def packs_agree() -> str | None:
+        async with ports.database.read() as connection:
+            faulty = await mismatched_campaigns(connection, packs)
+        return f"PACK_MISMATCH {' '.join(faulty)}" if faulty else None
+
+    return ServiceDescription(
+        routers=whole.routers,
+        thin=thin,
+        projections=whole.projections,
+        reactions=whole.reactions,
+        publications=whole.publications,
+        checks=[packs_agree],
+        facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
+    )
+
+
+SERVICE = ServiceDefinition(
+    name="collection",
+    title="征缴 Collection",
+    types=TYPES,
+    describe=describe,
+    receives=RECEIVES,
+    metadata=METADATA,
+    migrations="services.collection.migrations",
+    settings=CollectionSettings,
+)
+
+
+def create_app() -> FastAPI:
+    """The factory uvicorn calls; nothing happens on import."""
+    from shared.web.assemble import production_app
+
+    return production_app(SERVICE)
