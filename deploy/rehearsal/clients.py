@@ -18,6 +18,7 @@ SERVICES = ("registration", "collection", "subsidy", "notification")
 PATIENCE_SECONDS = 180.0
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which the same request is sent again, with the same key."""
+AGAIN_CODES = frozenset({"IDEMPOTENCY_KEY_IN_USE", "CONCURRENT_CHANGE"})
 
 
 class UnexpectedAnswerError(Exception):
@@ -165,10 +166,14 @@ class Services:
                 if last == 401:
                     self._tokens.pop((organisation, service), None)
                     raise _NotYetError("401")
-                if last in AGAIN or (last == 409 and _code(response) == "IDEMPOTENCY_KEY_IN_USE"):
+                if last in AGAIN or (last == 409 and _code(response) in AGAIN_CODES):
                     raise _NotYetError(str(last))
                 return _reply(response)
         raise UnexpectedAnswerError(method, path, last, "NO_ANSWER")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
 
     async def grant(self, organisation: str, service: str, scope: str = "") -> dict[str, Any]:
         """A token as the development issuer answers it. Raises KeyError for an unknown organisation."""

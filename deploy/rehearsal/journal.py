@@ -1,0 +1,84 @@
+"""The driver's journal: which steps are done, and what was decided before acting on it.
+
+A step's answer is written after everything it caused has come to rest; a note is written before it is acted
+on. A driver that was killed goes on behind the last step, and what it repeats is the same request.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+
+class OtherRunError(Exception):
+    """The directory holds the journal of a run with other options."""
+
+
+class Journal:
+    """One SQLite file beside the data; in memory when there is no path."""
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.executescript(
+            "CREATE TABLE IF NOT EXISTS step (name TEXT PRIMARY KEY, answer TEXT NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS person (ordinal INTEGER PRIMARY KEY, person_id TEXT NOT NULL);"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def open_run(self, options: dict[str, Any]) -> bool:
+        """Bind the journal to a run's options; True when the run goes on. Raises OtherRunError."""
+        known = self.note("run")
+        if known is None:
+            self.write("run", options)
+            return False
+        if known != options:
+            raise OtherRunError
+        return True
+
+    def done(self, name: str) -> bool:
+        """True when the step is behind us."""
+        return self._db.execute("SELECT 1 FROM step WHERE name = ?", (name,)).fetchone() is not None
+
+    def answer(self, name: str) -> Any:
+        """What a step answered; None when it is not done."""
+        row = self._db.execute("SELECT answer FROM step WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def finish(self, name: str, answer: Any) -> None:
+        """The step is done and everything it caused is at rest."""
+        self._db.execute("INSERT OR IGNORE INTO step VALUES (?, ?)", (name, json.dumps(answer)))
+
+    def note(self, name: str) -> Any:
+        """A note, or None."""
+        row = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def write(self, name: str, value: Any) -> None:
+        """Keep a note; the first one under a name stays."""
+        self._db.execute("INSERT OR IGNORE INTO note VALUES (?, ?)", (name, json.dumps(value)))
+
+    async def decided(self, name: str, decide: Callable[[], Awaitable[Any]]) -> Any:
+        """A note, decided now when it is not there: repetitions act on the same decision."""
+        known = self.note(name)
+        if known is None:
+            self.write(name, await decide())
+            known = self.note(name)
+        return known
+
+    def add_person(self, ordinal: int, person_id: str) -> None:
+        """Who a resident is to the services."""
+        self._db.execute("INSERT OR IGNORE INTO person VALUES (?, ?)", (ordinal, person_id))
+
+    def persons(self) -> dict[int, str]:
+        """Person ids by ordinal."""
+        return {int(row[0]): str(row[1]) for row in self._db.execute("SELECT ordinal, person_id FROM person")}
