@@ -1,0 +1,302 @@
+"""``unaccounted_fen``: the outside's books against what the streams place in exactly one named state.
+
+Every payment line and every government leg is followed through its chain, event by event. A line whose chain
+has a hole (vouchered but never settled, in treasury but not returned, returned but neither booked nor in a named
+mismatch, cash without a receipt) is placed nowhere, so its fen stay unaccounted. Plus and minus never cancel.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from deploy.audit.evidence import Evidence, Row, day_of
+
+GOVERNMENT = "GOVERNMENT"
+CASH = "CASH_AGENT"
+CHAIN = ("SETTLED", "DECLARED", "VOUCHERED", "DEBITED", "REMITTED", "IN_TREASURY", "RETURNED", "BOOKED")
+RECEIVED_TYPES = (
+    "PaymentReceived",
+    "DuplicatePaymentDetected",
+    "PostDeathPaymentDetected",
+    "MisfitPaymentDetected",
+)
+
+Cell = tuple[str, str, dt.date, str]
+"""(village, insurance, day, channel)."""
+
+
+class CellDifference(msgspec.Struct, frozen=True):
+    """A cell where outside and streams differ; fen. book: TAKEN, REFUNDED, DEPOSIT or TREASURY."""
+
+    book: str
+    cell: str
+    outside_fen: int
+    placed_fen: int
+
+
+class MoneyAudit(msgspec.Struct, frozen=True):
+    """The audit of money. difference_fen: known and open differences, never inside unaccounted_fen."""
+
+    unaccounted_fen: int
+    difference_fen: int
+    records_compared: int
+    states: dict[str, int]
+    broken: tuple[str, ...]
+    differences: tuple[CellDifference, ...]
+
+
+@dataclass(slots=True)
+class Line:
+    """One payment line or government leg on its way."""
+
+    line_id: str
+    cell: Cell
+    fen: int
+    standing: str
+    stages: set[str] = field(default_factory=set)
+    receipt: bool = True
+    refunded: bool = False
+    mismatched: bool = False
+
+    def state(self) -> str:
+        """The one named state, or "" when the chain has a hole."""
+        if not self.receipt:
+            return ""
+        if self.standing == "UNIDENTIFIED":
+            return "UNIDENTIFIED"
+        if self.refunded:
+            return "REFUNDED"
+        if self.standing != "EFFECTIVE" and "VOUCHERED" not in self.stages:
+            return "REFUND_DUE"
+        chain = [stage for stage in CHAIN if stage in self._needed()]
+        reached = [stage in self.stages for stage in chain]
+        count = reached.index(False) if False in reached else len(chain)
+        if any(reached[count:]):
+            return ""
+        last = chain[count - 1] if count else "RECEIVED"
+        if last == "RETURNED" and self.mismatched:
+            return "MISMATCHED"
+        if last in ("IN_TREASURY", "RETURNED"):
+            return ""
+        if self.standing != "EFFECTIVE":
+            return "REFUND_DUE"
+        return last
+
+    def _needed(self) -> frozenset[str]:
+        stages = set(CHAIN)
+        if self.cell[3] == GOVERNMENT:
+            stages -= {"SETTLED", "DECLARED"}
+        elif self.cell[3] != CASH and "DECLARED" not in self.stages:
+            stages -= {"DECLARED"}
+        return frozenset(stages)
+
+
+class Ledger:
+    """Every line, rebuilt from the logs of collection and registration."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.lines: dict[str, Line] = {}
+        self._voucher_lines: dict[str, list[str]] = defaultdict(list)
+        self._returned: dict[tuple[str, int], str] = {}
+        self._receive()
+        self._receipts()
+        self._settle()
+        self._voucher()
+        self._return()
+        self._book()
+        self._refund()
+
+    def _receive(self) -> None:
+        for row in self._evidence.collection(*RECEIVED_TYPES, "UnidentifiedMoneyRecorded"):
+            data = row.data
+            cell = (data["village"], data["insurance"], day_of(data["paid_at"]), data["channel"])
+            standing = "EFFECTIVE" if row.type == "PaymentReceived" else row.type
+            if row.type == "UnidentifiedMoneyRecorded":
+                standing = "UNIDENTIFIED"
+            known = self.lines.get(data["line_id"])
+            if known is None:
+                self.lines[data["line_id"]] = Line(data["line_id"], cell, data["fen"], standing)
+            else:
+                known.standing = standing
+                known.cell = cell
+        for row in self._evidence.collection("PostDeathFindingWithdrawn"):
+            if row.data["line_id"] in self.lines:
+                self.lines[row.data["line_id"]].standing = "EFFECTIVE"
+
+    def _receipts(self) -> None:
+        """Cash without its receipt is placed nowhere (I-19)."""
+        issued = {row.data["payment_id"] for row in self._evidence.collection("ReceiptIssued")}
+        reused = {row.data["payment_id"] for row in self._evidence.collection("ReceiptReuseDetected")}
+        for line in self.lines.values():
+            if line.cell[3] == CASH and line.standing != "UNIDENTIFIED":
+                line.receipt = line.line_id.rpartition("/")[0] in issued | reused
+
+    def _mark(self, line_ids: Iterable[str], stage: str) -> None:
+        for line_id in line_ids:
+            line = self.lines.get(line_id)
+            if line is not None:
+                line.stages.add(stage)
+
+    def _settle(self) -> None:
+        for row in self._evidence.collection("SettlementLinesConfirmed"):
+            self._mark(row.data["lines"], "SETTLED")
+        returned = {row.data["declaration_no"] for row in self._evidence.collection("DeclarationReturned")}
+        for row in self._evidence.collection("DeclarationLines"):
+            if row.data["declaration_no"] not in returned:
+                self._mark((line[0] for line in row.data["lines"]), "DECLARED")
+
+    def _voucher(self) -> None:
+        evidence = self._evidence
+        issued = {row.data["voucher_no"]: row for row in evidence.collection("TaxVoucherIssued")}
+        debited = {
+            row.data["voucher_no"]: day_of(row.data["at"]) for row in evidence.collection("FundsDebited")
+        }
+        for row in evidence.collection("VoucherLines"):
+            number = row.data["voucher_no"]
+            voucher = issued.get(number)
+            for index, line in enumerate(row.data["lines"]):
+                line_id = line[0] or f"{number}#{row.data['part']}.{index}"
+                self._voucher_lines[number].append(line_id)
+                if not line[0] and voucher is not None and number in debited:
+                    cell = (line[2], voucher.data["insurance"], debited[number], GOVERNMENT)
+                    self.lines[line_id] = Line(line_id, cell, line[4], "EFFECTIVE")
+            if voucher is not None:
+                self._mark(self._voucher_lines[number], "VOUCHERED")
+        for number, stage in self._voucher_stages(evidence):
+            self._mark(self._voucher_lines[number], stage)
+
+    @staticmethod
+    def _voucher_stages(evidence: Evidence) -> list[tuple[str, str]]:
+        """Stages each voucher has reached; a rejected entry starts its debit anew."""
+        reached: dict[str, set[str]] = defaultdict(set)
+        steps = {
+            "FundsDebited": "DEBITED",
+            "FundsRemitted": "REMITTED",
+            "TreasuryEntryConfirmed": "IN_TREASURY",
+        }
+        for row in evidence.collection(*steps, "TaxVoucherReissued"):
+            if row.type == "TaxVoucherReissued":
+                reached[row.data["voucher_no"]].clear()
+            else:
+                reached[row.data["voucher_no"]].add(steps[row.type])
+        return [(number, stage) for number, stages in reached.items() for stage in stages]
+
+    def _return(self) -> None:
+        for row in self._evidence.collection("CollectionInfoReturned"):
+            data = row.data
+            number, first = data["voucher_no"], data["first_line_no"]
+            known = self._voucher_lines[number]
+            for index, line in enumerate(data["lines"]):
+                position = first + index
+                line_id = line[0] or (known[position - 1] if position <= len(known) else "")
+                self._mark([line_id], "RETURNED")
+                self._returned[data["return_no"], position] = line_id
+
+    def _book(self) -> None:
+        for row in self._evidence.registration("BookkeepingPosted"):
+            line_id = self._returned.get((row.data["return_no"], row.data["line_no"]))
+            line = self.lines.get(line_id) if line_id is not None else None
+            if line is not None and line.fen == row.data["fen"]:
+                line.stages.add("BOOKED")
+        for row in self._evidence.registration("BookkeepingMismatchDetected"):
+            line_id = self._returned.get((row.data["return_no"], row.data["line_no"]))
+            if line_id is not None and line_id in self.lines:
+                self.lines[line_id].mismatched = True
+
+    def _refund(self) -> None:
+        for row in self._evidence.collection("PaymentRefunded"):
+            line = self.lines.get(row.data["line_id"])
+            if line is not None and line.fen == row.data["fen"]:
+                line.refunded = True
+
+
+def audit_money(evidence: Evidence) -> MoneyAudit:
+    """Compare every book of the outside with the streams."""
+    ledger = Ledger(evidence)
+    placed: dict[Cell, int] = defaultdict(int)
+    refunded: dict[Cell, int] = defaultdict(int)
+    states: dict[str, int] = defaultdict(int)
+    broken: list[str] = []
+    for line in ledger.lines.values():
+        state = line.state()
+        if not state:
+            broken.append(line.line_id)
+            continue
+        placed[line.cell] += line.fen
+        states[state] += line.fen
+        if state == "REFUNDED":
+            refunded[line.cell] += line.fen
+    differences = [
+        *_compare("TAKEN", {_cell(row): row.fen for row in evidence.books.rows}, placed),
+        *_compare("REFUNDED", {_cell(row): row.refunded_fen for row in evidence.books.rows}, refunded),
+        *_compare(
+            "DEPOSIT",
+            {slip.slip_no: slip.fen for slip in evidence.books.deposits},
+            _deposits(evidence),
+        ),
+        *_compare(
+            "TREASURY",
+            {entry.voucher_no: entry.fen for entry in evidence.books.treasury},
+            {
+                row.data["voucher_no"]: row.data["fen"]
+                for row in evidence.collection("TreasuryEntryConfirmed")
+            },
+        ),
+    ]
+    books = evidence.books
+    return MoneyAudit(
+        unaccounted_fen=sum(abs(each.outside_fen - each.placed_fen) for each in differences),
+        difference_fen=open_differences(evidence),
+        records_compared=len(ledger.lines) + len(books.rows) + len(books.deposits) + len(books.treasury),
+        states=dict(sorted(states.items())),
+        broken=tuple(sorted(broken)[:50]),
+        differences=tuple(differences[:200]),
+    )
+
+
+def _cell(row: Any) -> Cell:
+    return (row.village, row.insurance, row.date, row.channel)
+
+
+def _deposits(evidence: Evidence) -> dict[str, int]:
+    """Deposits as the streams have them, matched to an agent or not."""
+    found = {row.data["slip_no"]: row.data["fen"] for row in evidence.collection("DailySettlementDeposited")}
+    for row in evidence.collection("DepositFileReceived"):
+        for slip_no, fen, _ in row.data["unmatched"]:
+            found.setdefault(slip_no, fen)
+    return found
+
+
+def _compare(book: str, outside: dict[Any, int], placed: dict[Any, int]) -> list[CellDifference]:
+    keys = {key for key, fen in outside.items() if fen} | {key for key, fen in placed.items() if fen}
+    return [
+        CellDifference(book, _shown(key), outside.get(key, 0), placed.get(key, 0))
+        for key in sorted(keys, key=_shown)
+        if outside.get(key, 0) != placed.get(key, 0)
+    ]
+
+
+def _shown(key: Any) -> str:
+    return " ".join(str(part) for part in key) if isinstance(key, tuple) else str(key)
+
+
+def open_differences(evidence: Evidence) -> int:
+    """Settlement differences nobody has resolved yet, in fen."""
+    latest: dict[tuple[str, str, str, str], Row] = {}
+    for row in evidence.collection(
+        "DailySettlementDiscrepancyDetected", "DailySettlementDiscrepancyResolved"
+    ):
+        data = row.data
+        latest[data["village"], data["source"], data["date"], data["insurance"]] = row
+    return sum(
+        abs(row.data["diff_fen"])
+        for row in latest.values()
+        if row.type == "DailySettlementDiscrepancyDetected"
+    )
