@@ -33,6 +33,7 @@ from shared.web.machinery import Machinery
 from shared.web.openapi import complete
 from shared.web.operations import health_router, imports_router, operations_router
 from shared.web.problems import problem_response
+from shared.web.replaying import replaying_router
 from shared.web.responses import MinimumPosition
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription, ThinRoute
 
@@ -84,6 +85,7 @@ def build_app(
         operations_router(ports, machinery, calendar),
         imports_router(ports),
         letters_router(ports.service, machinery.letters),
+        replaying_router(ports, description, machinery),
         feed_router(ports.service, ports.log, lambda: machinery.publications),
         *description.routers,
     ]

@@ -259,6 +259,7 @@ def _start_relay(process: Process, background: Background) -> None:
         metrics=ports.metrics,
     )
     process.writer.subscribe(relay.wake)
+    machinery.resend = relay.resend
     own = [topic.name for topic in TOPICS if topic.service == process.definition.name]
     RelayReplayer(process.log, process.broker, machinery.publications, ports.clock).register(
         machinery.letters, own

@@ -5,7 +5,7 @@ Both compositions fill it: tests and simulation with in-memory parts, production
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -120,6 +120,8 @@ class Machinery:
     readers: Sequence[Reader] = ()
     metrics: ServiceMetrics | None = None
     consumption: Consumption | None = None
+    resend: Callable[[int], Awaitable[int]] | None = None
+    """Publishes again from a log position; set where the relay runs."""
     conditions: dict[str, str] = field(default_factory=dict)
     """Faults set by background tasks, by part: shown by ``/readyz``, which is red while there are any."""
 
