@@ -11,7 +11,7 @@ class MessagingMetrics(Protocol):
     def relay_position(self, position: int) -> None: ...
 
     def relay_lag_seconds(self, seconds: float) -> None:
-        """Seconds since the relay had nothing left to publish; 0 when it has nothing."""
+        """Age of the oldest event that is not published; 0 when there is none."""
         ...
 
     def relay_failures(self, count: int) -> None:

@@ -38,6 +38,7 @@ CURSOR = "relay"
 ATTEMPTS = 3
 """How often a page, and then a single event, may be refused before it is judged."""
 
+LAG_SECONDS = 1.0
 IDLE_SECONDS = (0.01, 0.1)
 RETRY_SECONDS = (0.1, 5.0)
 
@@ -71,7 +72,7 @@ class Relay:
         self._cursor: int | None = None
         self._blocked: set[relay_letters.Key] = set()
         self._rejections = 0
-        self._caught_up_at = runtime.monotonic()
+        self._lag_asked_at = runtime.monotonic()
         self._woken = asyncio.Event()
         self._idle = IDLE_SECONDS[0]
 
@@ -94,9 +95,9 @@ class Relay:
             await self._drain(cursor)
         page = await self._log.read_page(cursor, self._page_size, self._names)
         if page.scanned == cursor:
-            self._caught_up()
+            self._metrics.relay_lag_seconds(0.0)
             return 0
-        self._metrics.relay_lag_seconds(self._runtime.monotonic() - self._caught_up_at)
+        await self._report_lag(cursor)
         await self._publish_page(cursor, page.scanned, page.events)
         return page.scanned - cursor
 
@@ -106,9 +107,12 @@ class Relay:
             self._blocked = await letters.blocked_keys(connection, relay_letters.KIND)
         self._metrics.relay_position(self._cursor)
 
-    def _caught_up(self) -> None:
-        self._caught_up_at = self._runtime.monotonic()
-        self._metrics.relay_lag_seconds(0.0)
+    async def _report_lag(self, cursor: int) -> None:
+        """Age of the oldest event not published; asked once a second at most."""
+        now = self._runtime.monotonic()
+        if now - self._lag_asked_at >= LAG_SECONDS:
+            self._lag_asked_at = now
+            self._metrics.relay_lag_seconds(await self._log.lag_seconds(cursor))
 
     async def _publish_page(self, cursor: int, to: int, page: Sequence[Recorded[Any]]) -> None:
         outbound = await self._publications.outgoing(page, self._database)
@@ -243,7 +247,6 @@ class Relay:
 
     def _report_failure(self, error: BrokerError, failures: int) -> None:
         self._metrics.relay_failures(failures)
-        self._metrics.relay_lag_seconds(self._runtime.monotonic() - self._caught_up_at)
         if failures & (failures - 1) == 0:  # 1, 2, 4, 8 …: no flood while the broker is away
             away = isinstance(error, BrokerUnavailableError)
             logger.warning("relay: broker %s (%d in a row)", "away" if away else "refused", failures)
