@@ -32,9 +32,7 @@ async def three_persons(world: World) -> None:
             legs=(Leg(Payer.FINANCE, 26000),),
         ),
     )
-    await world.post(
-        "/tiers", {"person_id": "p1", "year": 2020, "campaign": CAMPAIGN, "tier_yuan": 300}, 201
-    )
+    await world.post("/tiers", {"person_id": "p1", "year": 2020, "campaign": CAMPAIGN, "tier_yuan": 300}, 201)
 
 
 async def dispatched(world: World) -> None:
