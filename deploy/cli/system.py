@@ -74,6 +74,6 @@ def _show(state: State, ready: dict[str, bool], as_json: bool) -> None:
     addresses = state.addresses()
     for name, program in state.programs.items():
         address = f"{addresses[name]}/docs" if name in addresses else ""
-        mark = "✓" if ready.get(name) else "✗"
+        mark = ("✓" if ready.get(name) else "✗") if name in addresses else ""
         table.add_row(name, address, mark, str(program.restarts), f"{program.peak_mib:.0f}")
     out.print(table)
