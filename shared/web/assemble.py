@@ -11,7 +11,6 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -20,7 +19,6 @@ from shared.contracts.topics import TOPICS
 from shared.eventstore.dead_letters import REACTION, DeadLetters
 from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.postgres_log import PostgresLog
-from shared.eventstore.projections import ProjectionRunner
 from shared.eventstore.reactions import ReactionRunner
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import Clock, Runtime, SimulatedClock, SystemRuntime, WallClock
@@ -46,8 +44,11 @@ from shared.web.calendar import Calendar, begin_missed_days, follow_clock
 from shared.web.imports import Imports
 from shared.web.machinery import GroupLag, Machinery, Reader, readers_of, received_messages
 from shared.web.migrating import migrate_service
+from shared.web.readers import REACTION_POLL_SECONDS, ReactionBells, ToldProjections
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 from shared.web.settings import Role, ServiceSettings
+
+REACTION_PAGE = 1000
 
 log = logger(__name__)
 
@@ -63,6 +64,7 @@ class Process:
     database: PostgresDatabase
     log: PostgresLog
     writer: Writer
+    projections: ToldProjections
     machinery: Machinery
     calendar: Calendar
     broker: Broker
@@ -136,7 +138,7 @@ def open_process(
     )
     description = definition.describe(ports)
     broker = open_broker(settings, runtime)
-    projections = ProjectionRunner(
+    projections = ToldProjections(
         log=event_log,
         projections=description.projections,
         runtime=runtime,
@@ -154,7 +156,17 @@ def open_process(
     )
     calendar = Calendar(definition.name, writer, database, clock)
     return Process(
-        definition, settings, ports, description, database, event_log, writer, machinery, calendar, broker
+        definition,
+        settings,
+        ports,
+        description,
+        database,
+        event_log,
+        writer,
+        projections,
+        machinery,
+        calendar,
+        broker,
     )
 
 
@@ -207,7 +219,10 @@ async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
 def start_work(process: Process, background: Background) -> None:
     """Projections, reactions, relay, consumer, imports and the day's scheduler."""
     ports, machinery = process.ports, process.machinery
-    projections: Any = machinery.read_models
+    projections = process.projections
+    bells = ReactionBells(process.log, projections, ports.runtime)
+    projections.moved = bells.wake
+    process.writer.subscribe(bells.wake)
     background.start("projections", projections.run)
     for reaction in process.description.reactions:
         runner = ReactionRunner(
@@ -217,10 +232,13 @@ def start_work(process: Process, background: Background) -> None:
             clock=ports.clock,
             runtime=ports.runtime,
             follows=projections.position if process.description.projections else None,
-            announcer=process.writer,
+            announcer=bells.bell(reaction),
+            page=REACTION_PAGE,
+            poll_seconds=REACTION_POLL_SECONDS,
         )
         machinery.letters.register(REACTION, runner.name, runner)
         background.start(f"reaction:{runner.name}", runner.run)
+    background.start("bells", bells.run)
     background.start("topics", lambda stop: _create_topics(process, stop), interrupt=True)
     _start_relay(process, background)
     _start_consumer(process, background)

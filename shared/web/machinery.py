@@ -28,6 +28,7 @@ from shared.web.service import ServiceDefinition, ServiceDescription
 from shared.web.tables import IMPORTS
 
 LOOK_AHEAD = 1000
+LOOK_AHEAD_PAGES = 50
 
 
 class TopicLag(msgspec.Struct, frozen=True):
@@ -166,10 +167,17 @@ class Machinery:
 
     async def _read_until(self, reader: Reader, position: int, head: int) -> int:
         """The head when nothing of the reader's types lies between its checkpoint and the head."""
-        if reader.types is None or position >= head:
+        if reader.types is None:
             return position
-        page = await self.log.read_page(position, LOOK_AHEAD, reader.types, head)
-        return page.scanned if not page.events else position
+        here = position
+        for _ in range(LOOK_AHEAD_PAGES):
+            if here >= head:
+                return head
+            page = await self.log.read_page(here, LOOK_AHEAD, reader.types, head)
+            if page.events or page.scanned == here:
+                return position
+            here = page.scanned
+        return position
 
     async def _unread(self) -> Mapping[str, int]:
         if self.consumption is None:
