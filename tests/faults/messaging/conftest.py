@@ -47,11 +47,14 @@ class Child:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL: no test leaves a process behind."""
+    def ask_to_stop(self) -> None:
         if not self.dead():
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL: no test leaves a process behind."""
+        if not self.dead():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=10)
             if not self.dead():
@@ -196,6 +199,8 @@ async def open_theatre(kind: str, address: str, make: Callable[..., str], logs: 
 
 
 async def close_theatre(theatre: Theatre) -> None:
+    for child in theatre.children:
+        child.ask_to_stop()
     for child in theatre.children:
         child.stop()
     for broker in theatre.brokers:
