@@ -142,6 +142,14 @@ async def blocked_keys(
     return {key for (key,) in await connection.execute(sa.union(letters, waiting))}
 
 
+async def parked_count(connection: Connection, kind: str, name: str) -> int:
+    """How many rows are parked, whatever they wait for."""
+    rows = await connection.execute(
+        sa.select(sa.func.count()).select_from(parked).where(parked.c.kind == kind, parked.c.name == name)
+    )
+    return int(rows[0][0])
+
+
 async def parked_heads(connection: Connection, kind: str, name: str, limit: int = 1000) -> list[Parked]:
     """The first parked row of each key that no open dead letter blocks, oldest first."""
     other = parked.alias()

@@ -108,6 +108,17 @@ class PostgresDatabase:
     def __init__(
         self, dsn: str, *, pool: int = 10, timeouts: Timeouts | None = None, application: str = "liangxian"
     ) -> None:
+        server_settings = {
+            "application_name": application,
+            "default_transaction_isolation": "read committed",
+            "synchronous_commit": "on",
+            "jit": "off",
+            **(timeouts or Timeouts()).settings(),
+        }
+        self._address = make_url(dsn).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._server_settings = server_settings
+        self._idle: list[Any] = []
+        self._direct = asyncio.Semaphore(pool)
         self._engine = create_async_engine(
             make_url(dsn).set(drivername="postgresql+asyncpg"),
             isolation_level="AUTOCOMMIT",
@@ -117,13 +128,7 @@ class PostgresDatabase:
             pool_timeout=10,
             connect_args={
                 "timeout": 10,
-                "server_settings": {
-                    "application_name": application,
-                    "default_transaction_isolation": "read committed",
-                    "synchronous_commit": "on",
-                    "jit": "off",
-                    **(timeouts or Timeouts()).settings(),
-                },
+                "server_settings": server_settings,
             },
         )
 
@@ -166,8 +171,36 @@ class PostgresDatabase:
             for metadata in metadata_list:
                 await connection.run_sync(metadata.create_all)
 
+    @asynccontextmanager
+    async def direct(self) -> AsyncIterator[Any]:
+        """An asyncpg connection outside SQLAlchemy, each statement its own transaction: the log's fast path.
+
+        The engine's pool costs a third of a millisecond a turn; this one is a list.
+        """
+        async with self._direct:
+            driver = None
+            while self._idle and driver is None:
+                driver = self._idle.pop()
+                if driver.is_closed():
+                    driver = None
+            if driver is None:
+                driver = await asyncpg.connect(
+                    self._address, timeout=10, server_settings=self._server_settings
+                )
+            try:
+                yield driver
+            except BaseException as error:
+                if failure_of(error) is Failure.CONNECTION:
+                    driver.terminate()
+                raise
+            finally:
+                if not driver.is_closed():
+                    self._idle.append(driver)
+
     async def close(self) -> None:
         """Close all connections."""
+        while self._idle:
+            await self._idle.pop().close()
         await self._engine.dispose()
 
 

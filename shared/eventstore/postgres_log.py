@@ -129,13 +129,13 @@ class PostgresLog:
 
     async def load(self, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
         """See Log.load."""
-        async with self.database.connect() as connection:
-            return await _load(connection.driver, streams, keys)
+        async with self.database.direct() as driver:
+            return await _load(driver, streams, keys)
 
     async def append(self, proposal: Proposal) -> Verdict:
         """See Log.append. One statement is one transaction: no round trip while the lock is held."""
-        async with self.database.connect() as connection:
-            return await _append(connection.driver, proposal)
+        async with self.database.direct() as driver:
+            return await _append(driver, proposal)
 
     def failure(self, error: Exception, /) -> Failure:
         """See Log.failure."""
@@ -143,8 +143,8 @@ class PostgresLog:
 
     async def guard_holders(self, kind: str, keys: Sequence[str]) -> Mapping[str, str]:
         """See Log.guard_holders."""
-        async with self.database.connect() as connection:
-            rows = await connection.driver.fetch(GUARDS_SQL, kind, list(keys))
+        async with self.database.direct() as driver:
+            rows = await driver.fetch(GUARDS_SQL, kind, list(keys))
         return {row["key"]: row["holder"] for row in rows}
 
     async def read_page(
@@ -152,12 +152,12 @@ class PostgresLog:
     ) -> TailPage:
         """See Log.read_page. The append lock makes position order the order of commits."""
         last = LAST if until is None else min(until, LAST)
-        async with self.database.connect() as connection:
+        async with self.database.direct() as driver:
             if types is None:
-                rows = await connection.driver.fetch(TAIL_SQL, after, limit, last)
+                rows = await driver.fetch(TAIL_SQL, after, limit, last)
                 scanned = rows[-1]["position"] if rows else after
             else:
-                rows = await connection.driver.fetch(TAIL_OF_TYPES_SQL, after, limit, last, sorted(types))
+                rows = await driver.fetch(TAIL_OF_TYPES_SQL, after, limit, last, sorted(types))
                 end = rows.pop()["scanned"]
                 scanned = after if end is None else end
         return TailPage([recorded(StoredRow(*row[:11]), self.types) for row in rows], scanned)
@@ -168,19 +168,19 @@ class PostgresLog:
 
     async def read_stream(self, stream: str, era: int = 0) -> list[Recorded[Any]]:
         """See Log.read_stream."""
-        async with self.database.connect() as connection:
-            rows = await connection.driver.fetch(STREAM_SQL, era, stream)
+        async with self.database.direct() as driver:
+            rows = await driver.fetch(STREAM_SQL, era, stream)
         return [recorded(StoredRow(*row), self.types) for row in rows]
 
     async def head(self) -> int:
         """See Log.head."""
-        async with self.database.connect() as connection:
-            return int(await connection.driver.fetchval(HEAD_SQL))
+        async with self.database.direct() as driver:
+            return int(await driver.fetchval(HEAD_SQL))
 
     async def lag_seconds(self, after: int, /) -> float:
         """See Log.lag_seconds."""
-        async with self.database.connect() as connection:
-            return float(await connection.driver.fetchval(LAG_SQL, after) or 0.0)
+        async with self.database.direct() as driver:
+            return float(await driver.fetchval(LAG_SQL, after) or 0.0)
 
 
 class _PostgresTransaction:

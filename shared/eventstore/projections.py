@@ -66,6 +66,7 @@ class ProjectionRunner:
         self._poll_seconds = poll_seconds
         self._wake = Wake(runtime, poll_seconds)
         self._positions: dict[str, int] = dict.fromkeys(names, 0)
+        self._known = False  # whether _positions are those of the database
         if announcer is not None:
             announcer.subscribe(self._wake.ring)
 
@@ -77,13 +78,12 @@ class ProjectionRunner:
         """One page for every projection that is behind; answers how many events were applied."""
         if not self._projections:
             return 0
-        async with self._log.database.read() as connection:
-            stored = await read_checkpoints(connection, [checkpoint_name(p) for p in self._projections])
+        if not self._known:
+            await self._ask_positions()
+            self._known = True
         groups: dict[int, list[Projection]] = defaultdict(list)
         for projection in self._projections:
-            position = stored[checkpoint_name(projection)].position
-            self._positions[projection.name] = position
-            groups[position].append(projection)
+            groups[self._positions[projection.name]].append(projection)
         handled = 0
         for position in sorted(groups):
             handled += await self._advance(position, groups[position])
@@ -97,6 +97,7 @@ class ProjectionRunner:
         try:
             await self._apply(position, page, group)
         except StaleCheckpointError:
+            self._known = False
             return 0
         except Exception as error:  # noqa: BLE001 - reported; the others go on
             if len(group) > 1:
@@ -136,6 +137,12 @@ class ProjectionRunner:
             if not handled:
                 await self._wake.wait(stop)
 
+    async def _ask_positions(self) -> None:
+        async with self._log.database.read() as connection:
+            stored = await read_checkpoints(connection, [checkpoint_name(p) for p in self._projections])
+        for projection in self._projections:
+            self._positions[projection.name] = stored[checkpoint_name(projection)].position
+
     async def _report_lag(self) -> None:
         for position in sorted(set(self._positions.values())):
             lag = await self._log.lag_seconds(position)
@@ -152,12 +159,7 @@ class ProjectionRunner:
         while True:
             if self.position() >= position:
                 return True
-            async with self._log.database.read() as connection:
-                names = [checkpoint_name(projection) for projection in self._projections]
-                stored = await read_checkpoints(connection, names)
-            for projection in self._projections:
-                known = stored[checkpoint_name(projection)].position
-                self._positions[projection.name] = max(known, self._positions[projection.name])
+            await self._ask_positions()
             if self.position() >= position:
                 return True
             if self._runtime.monotonic() >= deadline:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -23,12 +22,14 @@ from shared.eventstore.dead_letters import (
     blocked_keys,
     error_code,
     park,
+    parked_count,
     parked_heads,
     resolve,
     unpark,
 )
 from shared.eventstore.log import Failure, Log
 from shared.eventstore.projections import Announces, Wake
+from shared.eventstore.reacted import BEHIND, SLICE, Reacted, Slice, UnkeyedFanOutError, slices, with_event
 from shared.eventstore.tailing import AnswersRefusals, Reaction, Recorded, Wait
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
@@ -36,11 +37,8 @@ from shared.observability.logging import logger
 
 LOGGER = logger(__name__)
 
-SLICE = 500
-"""Commands of one transaction; an event that fans out over more is committed in slices."""
-
-BEHIND = "BEHIND"
-"""Reason of what parks behind another event of its key."""
+LOOK_AGAIN = 40
+"""Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
 
 BAD_FIX = Refusal(
     code="DEAD_LETTER_BAD_FIX",
@@ -50,36 +48,12 @@ BAD_FIX = Refusal(
 )
 
 
-class UnkeyedFanOutError(Exception):
-    """A reaction answered more commands than fit a slice and did not give each a key."""
-
-
 class PreviewStore(Store, Protocol):
     """A store that can also tell what a page would do (``Writer``)."""
 
     async def preview_page(self, page: Page) -> list[Outcome]:
         """Decide a page and write nothing."""
         ...
-
-
-@dataclass(slots=True)
-class _Reacted:
-    """One event of a page and what its reaction made of it: commands, or a row to park, or a dead letter."""
-
-    recorded: Recorded[Any]
-    commands: Sequence[Command] = ()
-    parked: Parked | None = None
-    letter: DeadLetter | None = None
-
-
-@dataclass(slots=True)
-class _Slice:
-    """Events that commit together."""
-
-    items: list[_Reacted] = field(default_factory=list)
-
-    def commands(self) -> list[Command]:
-        return [command for item in self.items for command in item.commands]
 
 
 class ReactionRunner:
@@ -113,7 +87,10 @@ class ReactionRunner:
         self._follows = follows
         self._page = page
         self._wake = Wake(runtime, poll_seconds)
-        self._scanned = 0
+        self._here: Checkpoint | None = None  # as stored; None: ask the database
+        self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
+        self._passes = 0
+        self._waiting = True  # whether anything may be parked; asked again now and then
         self._retried: tuple[int, dt.date] | None = None
         if announcer is not None:
             announcer.subscribe(self._wake.ring)
@@ -133,51 +110,51 @@ class ReactionRunner:
         """Whatever waits and can go on, then one page; answers how many events moved."""
         try:
             return await self._retry() + await self._advance()
-        except StaleCheckpointError:
-            return 0
+        except BaseException as error:
+            self._here, self._scanned = None, 0
+            if isinstance(error, StaleCheckpointError):
+                return 0
+            raise
 
     # -- the page ------------------------------------------------------------------------------------------
 
     async def _advance(self) -> int:
-        async with self._log.database.read() as connection:
-            stored = (await read_checkpoints(connection, [self._checkpoint]))[self._checkpoint]
-        start = max(stored.position, self._scanned)
+        if self._here is None:
+            async with self._log.database.read() as connection:
+                self._here = (await read_checkpoints(connection, [self._checkpoint]))[self._checkpoint]
+        start = max(self._here.position, self._scanned)
         until = self._follows() if self._follows is not None else None
         page = await self._log.read_page(start, self._page, self._types, until)
-        if page.scanned <= start:
-            # Nothing new: now is the time to store that events of other types were passed over.
-            await self._commit(stored, Checkpoint(start, stored.step if start == stored.position else 0), [])
-            return 0
         self._scanned = page.scanned
         if not page.events:
-            if page.scanned - stored.position >= self._page:
-                await self._commit(stored, Checkpoint(page.scanned), [])
-            return 1
-        try:
-            reacted = await self._react_all(page.events)
-            here = stored
-            for group in _slices(reacted):
-                here = await self._commit_slice(here, group)
-            await self._commit(here, Checkpoint(page.scanned), [])
-        except BaseException:
-            self._scanned = 0
-            raise
+            behind = page.scanned - self._here.position
+            if behind and (page.scanned == start or behind >= self._page):
+                # Nothing new, or a long way: store that events of other types were passed over.
+                await self._commit(Checkpoint(page.scanned), [])
+            return int(page.scanned > start)
+        for group in slices(await self._react_all(page.events)):
+            await self._commit_slice(group)
+        await self._commit(Checkpoint(page.scanned), [])
         return len(page.events)
 
-    async def _react_all(self, events: Sequence[Recorded[Any]]) -> list[_Reacted]:
+    async def _react_all(self, events: Sequence[Recorded[Any]]) -> list[Reacted]:
         keys = {recorded.position: self._key(recorded) for recorded in events}
-        reacted = []
-        async with self._log.database.read() as connection:
-            blocked = await blocked_keys(connection, REACTION, self.name, set(keys.values()))
-            for recorded in events:
-                key = keys[recorded.position]
-                if key in blocked:
-                    reacted.append(_Reacted(recorded, parked=self._behind(recorded, key)))
-                    continue
-                item = await self._react(recorded, key, connection, None)
-                if item.parked is not None or item.letter is not None:
-                    blocked.add(key)
-                reacted.append(item)
+        blocked: set[str] = set()
+        reacted: list[Reacted] = []
+        while len(reacted) < len(events):
+            async with self._log.database.read() as connection:
+                blocked |= await blocked_keys(connection, REACTION, self.name, set(keys.values()))
+                for recorded in events[len(reacted) :]:
+                    key = keys[recorded.position]
+                    if key in blocked:
+                        reacted.append(Reacted(recorded, parked=self._behind(recorded, key)))
+                        continue
+                    item = await self._react(recorded, key, connection, None)
+                    reacted.append(item)
+                    if item.parked is not None or item.letter is not None:
+                        blocked.add(key)
+                    if item.letter is not None:
+                        break  # what raised may have spoilt the transaction: the next event gets a new one
         return reacted
 
     def _key(self, recorded: Recorded[Any]) -> str:
@@ -189,22 +166,22 @@ class ReactionRunner:
 
     async def _react(
         self, recorded: Recorded[Any], key: str, connection: Connection, waiting: Parked | None
-    ) -> _Reacted:
+    ) -> Reacted:
         try:
             answer = await self._reaction.react(recorded, connection)
             if not isinstance(answer, Wait):
                 if len(answer) > SLICE and any(command.key is None for command in answer):
                     raise UnkeyedFanOutError
-                return _Reacted(recorded, commands=answer)
+                return Reacted(recorded, commands=answer)
         except Exception as error:
             if self._log.failure(error) is not Failure.COMMAND:
                 raise
-            return _Reacted(recorded, letter=self._letter(recorded, key, error_code(error)))
+            return Reacted(recorded, letter=self._letter(recorded, key, error_code(error)))
         today = self._clock.today()
         deadline = waiting.deadline if waiting is not None else None
         if deadline is not None and today > deadline:
-            return _Reacted(recorded, letter=self._letter(recorded, key, f"WAITED:{answer.reason}"))
-        return _Reacted(
+            return Reacted(recorded, letter=self._letter(recorded, key, f"WAITED:{answer.reason}"))
+        return Reacted(
             recorded,
             parked=Parked(
                 kind=REACTION,
@@ -217,52 +194,45 @@ class ReactionRunner:
             ),
         )
 
-    async def _commit_slice(self, here: Checkpoint, group: _Slice) -> Checkpoint:
+    async def _commit_slice(self, group: Slice) -> None:
         """Commit one slice; a bad command costs its own event only."""
-        commands = group.commands()
         last = Checkpoint(group.items[-1].recorded.position)
         try:
-            if len(commands) > SLICE:
-                return await self._fan_out(here, last, group.items[0])
-            await self._commit(here, last, group.items)
+            if group.size() > SLICE:
+                await self._fan_out(last, group.items[0])
+            else:
+                await self._commit(last, group.items)
         except Exception as error:
             if not self._is_bad_command(error):
                 raise
             if len(group.items) == 1:
-                item = group.items[0]
-                letter = self._letter(item.recorded, self._key(item.recorded), error_code(error))
-                stored = await self._stored()
-                await self._commit(stored, last, [_Reacted(item.recorded, letter=letter)])
+                recorded = group.items[0].recorded
+                letter = self._letter(recorded, self._key(recorded), error_code(error))
+                await self._commit(last, [Reacted(recorded, letter=letter)])
             else:
-                await self._one_by_one(here, group)
-        return last
+                await self._one_by_one(group)
 
-    async def _one_by_one(self, here: Checkpoint, group: _Slice) -> None:
+    async def _one_by_one(self, group: Slice) -> None:
         blocked: set[str] = set()
         for item in group.items:
             key = self._key(item.recorded)
             if key in blocked and item.letter is None:
-                item = _Reacted(item.recorded, parked=self._behind(item.recorded, key))
-            here = await self._commit_slice(here, _Slice([item]))
+                item = Reacted(item.recorded, parked=self._behind(item.recorded, key))
+            await self._commit_slice(Slice([item]))
             async with self._log.database.read() as connection:
                 blocked |= await blocked_keys(connection, REACTION, self.name, {key})
 
-    async def _fan_out(self, here: Checkpoint, last: Checkpoint, item: _Reacted) -> Checkpoint:
+    async def _fan_out(self, last: Checkpoint, item: Reacted) -> None:
         """More commands than fit a transaction: slices under keys, so a restart may begin again."""
+        assert self._here is not None
         for start in range(0, len(item.commands), SLICE):
-            part = _Reacted(item.recorded, commands=item.commands[start : start + SLICE])
+            part = Reacted(item.recorded, commands=item.commands[start : start + SLICE])
             done = start + SLICE >= len(item.commands)
-            after = last if done else Checkpoint(here.position, here.step + 1)
-            await self._commit(here, after, [part])
-            here = after
-        return here
+            await self._commit(last if done else Checkpoint(self._here.position, self._here.step + 1), [part])
 
-    async def _stored(self) -> Checkpoint:
-        async with self._log.database.read() as connection:
-            return (await read_checkpoints(connection, [self._checkpoint]))[self._checkpoint]
-
-    async def _commit(self, before: Checkpoint, after: Checkpoint, items: Sequence[_Reacted]) -> None:
-        if before == after:
+    async def _commit(self, after: Checkpoint, items: Sequence[Reacted]) -> None:
+        before = self._here
+        if before is None or before == after:
             return
 
         async def effects(connection: Connection) -> bool:
@@ -272,8 +242,10 @@ class ReactionRunner:
             return True
 
         await self._execute(items, effects)
+        self._here = after
+        self._waiting = self._waiting or any(item.parked is not None for item in items)
 
-    async def _set_aside(self, connection: Connection, items: Sequence[_Reacted]) -> None:
+    async def _set_aside(self, connection: Connection, items: Sequence[Reacted]) -> None:
         await park(connection, [item.parked for item in items if item.parked is not None])
         letters = [item.letter for item in items if item.letter is not None]
         await add_dead_letters(connection, letters)
@@ -281,7 +253,7 @@ class ReactionRunner:
             LOGGER.error("dead_letter", reader=self._checkpoint, position=letter.position, error=letter.code)
 
     async def _execute(
-        self, items: Sequence[_Reacted], effects: Any, *, dry_run: bool = False
+        self, items: Sequence[Reacted], effects: Any, *, dry_run: bool = False
     ) -> list[Outcome]:
         commands = [command for item in items for command in item.commands]
         if not commands and not dry_run:
@@ -292,7 +264,7 @@ class ReactionRunner:
         page = Page(commands, effects=effects, on_refusal=self._on_refusal(items))
         return await (self._store.preview_page(page) if dry_run else self._store.execute_page(page))
 
-    def _on_refusal(self, items: Sequence[_Reacted]) -> Callable[[Command, Refusal], Command | None] | None:
+    def _on_refusal(self, items: Sequence[Reacted]) -> Callable[[Command, Refusal], Command | None] | None:
         reaction = self._reaction
         if not isinstance(reaction, AnswersRefusals):
             return None
@@ -312,19 +284,20 @@ class ReactionRunner:
 
     async def _retry(self) -> int:
         """Parked events: those behind a resolved letter at once, waiting ones when something changed."""
+        self._passes += 1
+        if not self._waiting and self._passes % LOOK_AGAIN:
+            return 0
         moved = 0
         changed = (await self._log.head(), self._clock.today())
         while True:
             async with self._log.database.read() as connection:
-                heads = await parked_heads(connection, REACTION, self.name)
+                self._waiting = bool(await parked_count(connection, REACTION, self.name))
+                heads = await parked_heads(connection, REACTION, self.name) if self._waiting else []
             ready = [row for row in heads if row.deadline is None or self._retried != changed]
-            if not ready:
-                return moved
-            resolved = 0
-            for row in ready:
-                resolved += await self._retry_one(row)
+            resolved = sum([await self._retry_one(row) for row in ready])
             moved += resolved
-            self._retried = changed
+            if ready:
+                self._retried = changed
             if not resolved:
                 return moved
 
@@ -344,10 +317,10 @@ class ReactionRunner:
             if not self._is_bad_command(error):
                 raise
             letter = self._letter(recorded, row.key, error_code(error))
-            await self._take_up(row, _Reacted(recorded, letter=letter))
+            await self._take_up(row, Reacted(recorded, letter=letter))
         return True
 
-    async def _take_up(self, row: Parked, item: _Reacted) -> None:
+    async def _take_up(self, row: Parked, item: Reacted) -> None:
         async def effects(connection: Connection) -> bool:
             if not await unpark(connection, row):
                 return False
@@ -356,14 +329,14 @@ class ReactionRunner:
 
         await self._execute_sliced(item, effects)
 
-    async def _execute_sliced(self, item: _Reacted, effects: Any) -> list[Outcome]:
+    async def _execute_sliced(self, item: Reacted, effects: Any) -> list[Outcome]:
         """Effects go with the last slice. The others have keys: a crash in between repeats them safely."""
         outcomes: list[Outcome] = []
         rest = list(item.commands)
         while len(rest) > SLICE:
             outcomes += await self._store.execute_page(Page(rest[:SLICE]))
             rest = rest[SLICE:]
-        return outcomes + await self._execute([_Reacted(item.recorded, rest)], effects)
+        return outcomes + await self._execute([Reacted(item.recorded, rest)], effects)
 
     async def _read_one(self, position: int) -> Recorded[Any]:
         page = await self._log.read_page(position - 1, 1, self._types)
@@ -407,7 +380,7 @@ class ReactionRunner:
         recorded = await self._read_one(letter.position)
         if letter.fixed is not None:
             event = msgspec.json.decode(letter.fixed, type=type(recorded.event))
-            recorded = _with_event(recorded, event)
+            recorded = with_event(recorded, event)
         async with self._log.database.read() as connection:
             answer = await self._reaction.react(recorded, connection)
         if isinstance(answer, Wait):
@@ -416,37 +389,10 @@ class ReactionRunner:
         async def effects(connection: Connection) -> bool:
             return await resolve(connection, letter.id, REPLAYED, by, self._clock.now())
 
-        item = _Reacted(recorded, answer)
+        item = Reacted(recorded, answer)
         try:
             if dry_run:
                 return await self._execute([item], effects, dry_run=True)
             return await self._execute_sliced(item, effects)
         except StaleCheckpointError:
             raise ProblemError(NOT_FOUND, status=404) from None
-
-
-def _with_event(recorded: Recorded[Any], event: Any) -> Recorded[Any]:
-    return Recorded(
-        recorded.position,
-        recorded.event_id,
-        recorded.era,
-        recorded.stream,
-        recorded.version,
-        event,
-        recorded.metadata,
-        recorded.occurred_at,
-        recorded.recorded_at,
-    )
-
-
-def _slices(reacted: Sequence[_Reacted]) -> list[_Slice]:
-    """Whole events, up to SLICE commands together; an event with more stands alone."""
-    slices = [_Slice()]
-    held = 0
-    for item in reacted:
-        if slices[-1].items and held + len(item.commands) > SLICE:
-            slices.append(_Slice())
-            held = 0
-        slices[-1].items.append(item)
-        held += len(item.commands)
-    return [group for group in slices if group.items]

@@ -159,8 +159,8 @@ class Totals:
 
 
 class Notes:
-    """Notes every payment: 13 raises, 14 waits, 15 gives a command that raises, 16 a refused one, and
-    1,000 fen and more fan out into one note per fen."""
+    """Notes every payment. 13 raises, 14 waits, 15 gives a command that raises, 16 a refused one, 17 spoils
+    its transaction; 1,000 fen and more fan out into one note per fen."""
 
     name = "notes"
     handles: tuple[type[msgspec.Struct], ...] = (Paid,)
@@ -173,6 +173,8 @@ class Notes:
         fen = recorded.event.fen
         if fen == 13 and self.broken:
             raise LookupError("what it says must never be stored")
+        if fen == 17:
+            await connection.execute(sa.text("SELECT * FROM nowhere"))
         if fen == 14 and not self.arrived:
             return Wait("PERSON_UNKNOWN", days=3)
         if fen >= 1000:

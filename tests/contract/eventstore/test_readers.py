@@ -348,6 +348,14 @@ class TestDeadLetters:
         assert letter["code"].startswith("ArithmeticError@")
         assert [row["position"] for row in await all_rows(parts.database, parked)] == [3]
 
+    async def test_a_spoilt_transaction_costs_its_own_event_only(self, parts: Parts) -> None:
+        """PostgreSQL refuses everything in a transaction after an error: the next event gets a new one."""
+        await pay_in(parts, "a", 17)
+        await pay_in(parts, "b", 4, 5)
+        await settle([reaction(parts, Notes())])
+        assert await notes_in(parts.log, "b") == [4, 5]
+        assert [row["key"] for row in await all_rows(parts.database, dead_letters)] == ["purse:a"]
+
     async def test_a_discarded_letter_frees_its_key(self, parts: Parts) -> None:
         await pay_in(parts, "a", 13, 2)
         runner = reaction(parts, Notes())
