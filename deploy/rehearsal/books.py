@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS entries (
   PRIMARY KEY (voucher_no, cycle));
 CREATE TABLE IF NOT EXISTS refunds (
   refund_no TEXT PRIMARY KEY, line_id TEXT NOT NULL, campaign TEXT NOT NULL, insurance TEXT NOT NULL,
-  fen INTEGER NOT NULL, paid_on TEXT NOT NULL, bank_ref TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0);
+  fen INTEGER NOT NULL, paid_on TEXT NOT NULL, bank_ref TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS appropriations (
   department TEXT NOT NULL, campaign TEXT NOT NULL, date TEXT NOT NULL, fen INTEGER NOT NULL,
   PRIMARY KEY (department, campaign, date));

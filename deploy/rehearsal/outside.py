@@ -298,32 +298,29 @@ class World:
 
     async def pay_refunds(self, campaign: str, day: dt.date) -> dict[str, int]:
         """退库、退付: what finance approved is paid back, whole."""
+        paid = waiting = 0
         async for refund in self._services.pages("treasury", "collection", "/refunds", state="APPROVED"):
-            if refund["campaign"] == campaign:
-                number = refund["refund_no"]
-                self.books.pay_refund(
-                    {
-                        "refund_no": number, "line_id": refund["payment_line_id"], "campaign": campaign,
-                        "insurance": refund["insurance"], "fen": refund["fen"], "paid_on": day.isoformat(),
-                        "bank_ref": f"{BANK}-{number}",
-                    }
-                )  # fmt: skip
-        untold = self.books.rows(
-            "SELECT * FROM refunds WHERE told = 0 AND campaign = ? ORDER BY refund_no", (campaign,)
-        )
-        for refund in untold:
+            if refund["campaign"] != campaign:
+                continue
             number = refund["refund_no"]
-            body = {
-                "amount_fen": refund["fen"],
-                "paid_on": refund["paid_on"],
-                "bank_ref": refund["bank_ref"],
-            }
-            await self._services.post(
-                "treasury", "collection", f"/refunds/{number}:paid", body, key=f"refund-paid-{number}"
+            row = {
+                "refund_no": number, "line_id": refund["payment_line_id"], "campaign": campaign,
+                "insurance": refund["insurance"], "fen": refund["fen"], "paid_on": day.isoformat(),
+                "bank_ref": f"{BANK}-{number}",
+            }  # fmt: skip
+            body = {"amount_fen": row["fen"], "paid_on": row["paid_on"], "bank_ref": row["bank_ref"]}
+            path = f"/refunds/{number}:paid"
+            reply = await self._services.ask(
+                "treasury", "collection", path, body, key=f"refund-paid-{number}-{day}"
             )
-            with self.books.transaction() as db:
-                db.execute("UPDATE refunds SET told = 1 WHERE refund_no = ?", (number,))
-        return {"paid": len(untold)}
+            if reply.status < 400:
+                self.books.pay_refund(row)
+                paid += 1
+            elif reply.code == "INVALID_STATE":  # its money is on the way to the treasury
+                waiting += 1
+            else:
+                raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
+        return {"paid": paid, "waiting": waiting}
 
     async def approve_refunds(self, campaign: str) -> dict[str, int]:
         """财政审核退费: finance approves what 人社 and 医保 verified."""

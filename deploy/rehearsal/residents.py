@@ -28,7 +28,7 @@ GIVEN = "伟芳秀英娜敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚�
 TIERS = ((300, 62), (500, 18), (600, 6), (800, 5), (1000, 4), (1500, 2), (2000, 1), (3000, 1), (5000, 1))
 """(pension tier in yuan, share in percent): the plan's table averages a little over the 300 tier (D-19)."""
 
-CHANNELS = (("CASH_AGENT", 46), ("WECHAT", 30), ("ALIPAY", 14), ("ETAX", 6), ("MOBILE_BANK", 4))
+CHANNELS = (("CASH_AGENT", 46), ("WECHAT", 30), ("ALIPAY", 14), ("ETAX", 10))
 """(channel, share in percent) of households."""
 
 NEVER = "NEVER"
