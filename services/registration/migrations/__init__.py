@@ -1,0 +1,1 @@
+"""Alembic's line of registration's read models."""

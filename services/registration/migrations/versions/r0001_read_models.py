@@ -1,0 +1,152 @@
+"""Read models of registration as of the first release."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create every read model."""
+    op.create_table(
+        "account_entry",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False, comment="negative when taken back"),
+        sa.Column("credited_on", sa.Date(), nullable=False),
+        sa.Column("interest_from", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("person_id", "position"),
+    )
+    op.create_table(
+        "booking_total",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("date", sa.Date(), nullable=False),
+        sa.Column("lines", sa.BigInteger(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("mismatched_lines", sa.BigInteger(), nullable=False),
+        sa.Column("mismatched_fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "village", "insurance", "date"),
+    )
+    op.create_table(
+        "death_report",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("date", sa.Date(), nullable=True, comment="null: withdrawn"),
+        sa.Column("batch_month", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", "source"),
+    )
+    op.create_table(
+        "enrolment",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("record_no", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("division", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("period_from", sa.Date(), nullable=True),
+        sa.Column("period_to", sa.Date(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("record_version", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False, comment="why it was rejected, returned, cancelled"),
+        sa.PrimaryKeyConstraint("person_id", "insurance", "year"),
+    )
+    op.create_index("enrolment_by_division", "enrolment", ["year", "division"], unique=False)
+    op.create_table(
+        "entitlement",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False, comment="GRANTED, WITHDRAWN or UNDETERMINED"),
+        sa.Column("from_date", sa.Date(), nullable=True),
+        sa.Column("to_date", sa.Date(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", "year"),
+    )
+    op.create_table(
+        "identity_index",
+        sa.Column("blind_index", sa.Text(), nullable=False, comment="kid:hmac of the number"),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("blind_index"),
+    )
+    op.create_table(
+        "open_campaign",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("division", sa.Text(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("pack_id", sa.Text(), nullable=False),
+        sa.Column("pack_version", sa.Integer(), nullable=False),
+        sa.Column("pack_digest", sa.Text(), nullable=False),
+        sa.Column("window_to", sa.Date(), nullable=False),
+        sa.Column("extended_to", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("campaign"),
+    )
+    op.create_index(op.f("ix_open_campaign_year"), "open_campaign", ["year"], unique=False)
+    op.create_table(
+        "paid_line",
+        sa.Column("line_id", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("paid_on", sa.Date(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False, comment="PAID, BOOKED or REFUNDED"),
+        sa.PrimaryKeyConstraint("line_id"),
+    )
+    op.create_index(op.f("ix_paid_line_person_id"), "paid_line", ["person_id"], unique=False)
+    op.create_table(
+        "person",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("birth", sa.Date(), nullable=False),
+        sa.Column("sex", sa.Text(), nullable=False),
+        sa.Column("division", sa.Text(), nullable=False),
+        sa.Column("hukou_division", sa.Text(), nullable=False),
+        sa.Column("residence_permit", sa.Boolean(), nullable=False),
+        sa.Column("student", sa.Boolean(), nullable=False),
+        sa.Column("household", sa.Text(), nullable=False),
+        sa.Column("identified", sa.Boolean(), nullable=False),
+        sa.Column("merged_into", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("person_id"),
+    )
+    op.create_index(op.f("ix_person_division"), "person", ["division"], unique=False)
+    op.create_table(
+        "task",
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("division", sa.Text(), nullable=False, comment="empty: of no village"),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False, comment="record, return or month it is about"),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("opened_on", sa.Date(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="OPEN or CLOSED"),
+        sa.Column("finding", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("task_id"),
+    )
+    op.create_index("task_by_state", "task", ["state", "task_id"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop every read model; they rebuild from the log."""
+    op.drop_index("task_by_state", table_name="task")
+    op.drop_table("task")
+    op.drop_index(op.f("ix_person_division"), table_name="person")
+    op.drop_table("person")
+    op.drop_index(op.f("ix_paid_line_person_id"), table_name="paid_line")
+    op.drop_table("paid_line")
+    op.drop_index(op.f("ix_open_campaign_year"), table_name="open_campaign")
+    op.drop_table("open_campaign")
+    op.drop_table("identity_index")
+    op.drop_table("entitlement")
+    op.drop_index("enrolment_by_division", table_name="enrolment")
+    op.drop_table("enrolment")
+    op.drop_table("death_report")
+    op.drop_table("booking_total")
+    op.drop_table("account_entry")
