@@ -1,4 +1,4 @@
-"""A fact's address: ``service/log/epoch/position`` (BLUEPRINT of messaging; ADR on epochs).
+"""A fact's address: ``service/log/epoch/position`` (ADR 0032).
 
 A restored database draws positions a second time. The epoch, raised after a restore, tells the new facts
 from those the lost timeline had published under the same numbers. What was appended before the restore

@@ -1,6 +1,6 @@
 """The broker port on Apache Kafka, by aiokafka: production.
 
-What trials with a real broker taught is in ADR 0010: after any failed publish the producer is thrown away,
+What trials with a real broker taught is in ADR 0030: after any failed publish the producer is thrown away,
 a partition has one batch in flight, and clients are never waited for without a limit.
 """
 

@@ -1,4 +1,4 @@
-"""What only a real Kafka does: refused batches, absent and dying brokers (KAFKA trials, ADR 0010)."""
+"""What only a real Kafka does: refused batches, absent and dying brokers (KAFKA trials, ADR 0030)."""
 
 from __future__ import annotations
 
