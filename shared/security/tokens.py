@@ -83,6 +83,10 @@ class RemoteKeys:
             return False
         return True
 
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()
+
     async def run(self) -> None:
         """Refresh for ever: at once, then each period; every 2 s while there are no keys yet."""
         while True:

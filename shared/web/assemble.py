@@ -49,6 +49,8 @@ from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 from shared.web.settings import Role, ServiceSettings
 
 REACTION_PAGE = 1000
+BROKER_WATCH_SECONDS = 5.0
+BROKER_RETRY_SECONDS = 1.0
 
 log = logger(__name__)
 
@@ -84,6 +86,7 @@ def production_app(definition: ServiceDefinition, settings: ServiceSettings | No
         async with running(process, source):
             yield
 
+    process.machinery.keys = source
     return build_app(
         definition,
         process.ports,
@@ -203,6 +206,7 @@ async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
         machinery.consumption = GroupLag(process.broker, process.database, process.definition.name, topics)
         closing.push_async_callback(background.stop)
         if isinstance(source, RemoteKeys):
+            closing.push_async_callback(source.close)
             background.start("issuer-keys", lambda _: source.run(), interrupt=True)
         if settings.works:
             start_work(process, background)
@@ -239,7 +243,7 @@ def start_work(process: Process, background: Background) -> None:
         machinery.letters.register(REACTION, runner.name, runner)
         background.start(f"reaction:{runner.name}", runner.run)
     background.start("bells", bells.run)
-    background.start("topics", lambda stop: _create_topics(process, stop), interrupt=True)
+    background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)
     _start_relay(process, background)
     _start_consumer(process, background)
     background.start("imports", lambda _: ports.imports.run(), interrupt=True)
@@ -249,16 +253,20 @@ def start_work(process: Process, background: Background) -> None:
         )
 
 
-async def _create_topics(process: Process, stop: asyncio.Event) -> None:
-    """Once, however long the broker stays away."""
+async def _keep_broker(process: Process, stop: asyncio.Event) -> None:
+    """Create the topics, however long the broker stays away, then see that it still answers."""
+    conditions, created = process.machinery.conditions, False
     while not stop.is_set():
         try:
-            await process.broker.create_topics(TOPICS)
-            process.machinery.conditions.pop("broker", None)
-            await stop.wait()
+            if not created:
+                await process.broker.create_topics(TOPICS)
+                created = True
+            await process.broker.bounds([TOPICS[0].name])
+            conditions.pop("broker", None)
         except Exception as fault:  # noqa: BLE001 - the broker may be away: shown and tried again
-            process.machinery.conditions["broker"] = type(fault).__name__
-            await process.ports.runtime.sleep(1.0)
+            conditions["broker"] = type(fault).__name__
+        pause = BROKER_RETRY_SECONDS if "broker" in conditions else BROKER_WATCH_SECONDS
+        await process.ports.runtime.sleep(pause)
 
 
 def _start_relay(process: Process, background: Background) -> None:

@@ -8,75 +8,38 @@ row: number, code, rule, field. A crash resumes at the first slice that is left;
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from shared.eventstore.commands import Command, Done, IdempotencyKey, Outcome, Store
-from shared.eventstore.database import Connection, Database, Row
+from shared.eventstore.commands import Command, Done, Outcome, Store
+from shared.eventstore.database import Database, Row
 from shared.eventstore.log import Failure
-from shared.eventstore.streams import Metadata
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound, logger
 from shared.security.principal import Principal
 from shared.security.vault import Vault
-from shared.web.requests import fault_field
+from shared.web.import_rows import (
+    ImportContext,
+    ImportKind,
+    JobContext,
+    outcome_row,
+    parse_row,
+    row_context,
+)
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
-from shared.web.uploads import MAX_ROWS, ROW_INVALID, RawRow, UploadFormat, read_rows
+from shared.web.uploads import MAX_ROWS, RawRow, UploadFormat, read_rows
 
 SLICE = 500
 IDLE_SECONDS = 1.0
 
-R = TypeVar("R", bound=msgspec.Struct)
+__all__ = ["ImportContext", "ImportKind", "ImportStatus", "Imports", "Upload"]
+
 log = logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportContext:
-    """What a row's command is made with.
-
-    key: the row's idempotency key, for ``Command.key``. parameters: what the route put beside the file,
-    e.g. the campaign. divisions: the caller's. prepared: what ``ImportKind.prepare`` answered for the slice.
-    """
-
-    import_id: str
-    row_number: int
-    organisation: str
-    actor: str
-    divisions: tuple[str, ...]
-    parameters: Mapping[str, str]
-    metadata: Metadata
-    key: IdempotencyKey
-    prepared: Any = None
-
-    def covers(self, division: str) -> bool:
-        """True when the caller may act in the division."""
-        return Principal(self.organisation, self.actor, frozenset(), self.divisions).covers(division)
-
-
-@dataclass(frozen=True)
-class ImportKind(Generic[R]):
-    """A kind of upload, e.g. ``payments``.
-
-    row_type: a msgspec.Struct; columns: CSV and XLSX headings (Chinese, or the field's own name) to fields.
-    to_command: pure; a Refusal refuses the row. prepare: reads for a slice of rows at once (people by blind
-    index, say) what ``to_command`` then finds in ``context.prepared``.
-    """
-
-    name: str
-    row_type: type[R]
-    to_command: Callable[[R, ImportContext], Command | Refusal]
-    columns: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[Sequence[R], Connection], Awaitable[Any]] | None = None
-
-    def headings(self) -> dict[str, str]:
-        """Heading to field; every field's own name is a heading too."""
-        own = {name: name for name in self.row_type.__struct_fields__}
-        return own | dict(self.columns)
 
 
 class ImportStatus(msgspec.Struct, frozen=True):
@@ -90,12 +53,6 @@ class ImportStatus(msgspec.Struct, frozen=True):
     refused: int
     log_position: int
     failures: str
-
-
-class _Context(msgspec.Struct, frozen=True):
-    divisions: tuple[str, ...]
-    parameters: dict[str, str]
-    campaign: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +105,7 @@ class Imports:
     ) -> Upload | Refusal:
         """Stage a file as a job. Refusals: IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE (another file
         while the key's import still runs). Raises ProblemError for a file that is none."""
-        context = _Context(principal.divisions, dict(parameters or {}), campaign)
+        context = JobContext(principal.divisions, dict(parameters or {}), campaign)
         digest = hashlib.sha256(msgspec.json.encode(context, order="deterministic") + b"\x00" + body).digest()
         known = await self._known(principal.organisation, kind.name, key, digest)
         if known is not None:
@@ -297,7 +254,7 @@ class Imports:
         return len(rows)
 
     async def _judge(self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]) -> dict[int, Outcome]:
-        context = msgspec.json.decode(job.context, type=_Context)
+        context = msgspec.json.decode(job.context, type=JobContext)
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, Any] = {}
         for raw in rows:
@@ -312,7 +269,7 @@ class Imports:
                 prepared = await kind.prepare(list(parsed.values()), connection)
         commands: dict[int, Command] = {}
         for number, row in parsed.items():
-            command = kind.to_command(row, _row_context(job, context, number, row, prepared))
+            command = kind.to_command(row, row_context(job, context, number, row, prepared))
             if isinstance(command, Refusal):
                 outcomes[number] = command
             else:
@@ -359,7 +316,7 @@ class Imports:
                 return
             await connection.upsert(
                 IMPORT_ROWS,
-                [_outcome_row(job.import_id, number, outcome) for number, outcome in outcomes.items()],
+                [outcome_row(job.import_id, number, outcome) for number, outcome in outcomes.items()],
             )
             await connection.execute(
                 sa.update(IMPORTS)
@@ -384,16 +341,6 @@ class Imports:
             )
 
 
-def parse_row(raw: RawRow, row_type: type[R]) -> R | Refusal:
-    """A row as its struct, or why it is none; the refusal never quotes a value."""
-    if raw.fault:
-        return Refusal(ROW_INVALID, rule=raw.fault, field=raw.field)
-    try:
-        return msgspec.convert(raw.data, row_type, strict=not raw.text)
-    except msgspec.ValidationError as fault:
-        return Refusal(ROW_INVALID, rule="VALIDATION_FAILED", field=fault_field(fault))
-
-
 def _limited(rows: Any) -> list[RawRow]:
     found: list[RawRow] = []
     for row in rows:
@@ -405,38 +352,3 @@ def _limited(rows: Any) -> list[RawRow]:
 
 def _place(import_id: str, chunk: int) -> str:
     return f"import:{import_id}:{chunk}"
-
-
-def _row_context(
-    job: Row, context: _Context, number: int, row: msgspec.Struct, prepared: Any
-) -> ImportContext:
-    digest = hashlib.sha256(msgspec.json.encode(row, order="deterministic")).digest()
-    return ImportContext(
-        job.import_id,
-        number,
-        job.organisation,
-        job.actor,
-        context.divisions,
-        context.parameters,
-        Metadata(
-            correlation=job.correlation,
-            causation=f"import:{job.import_id}",
-            actor=job.actor,
-            organisation=job.organisation,
-            campaign=context.campaign,
-        ),
-        IdempotencyKey(job.organisation, f"import_{job.kind}", f"{job.import_id}:{number}", digest),
-        prepared,
-    )
-
-
-def _outcome_row(import_id: str, number: int, outcome: Outcome) -> dict[str, Any]:
-    refusal = outcome if isinstance(outcome, Refusal) else Refusal("")
-    return {
-        "import_id": import_id,
-        "row_number": number,
-        "outcome": "accepted" if isinstance(outcome, Done) else "refused",
-        "code": refusal.code,
-        "rule": refusal.rule,
-        "field": refusal.field,
-    }

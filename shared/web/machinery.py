@@ -24,6 +24,7 @@ from shared.messaging.broker import Broker
 from shared.messaging.catalogue import contract_types
 from shared.messaging.publication import Publications
 from shared.observability.metrics import ServiceMetrics
+from shared.security.tokens import KeySource
 from shared.web.service import ServiceDefinition, ServiceDescription
 from shared.web.tables import IMPORTS
 
@@ -121,6 +122,7 @@ class Machinery:
     readers: Sequence[Reader] = ()
     metrics: ServiceMetrics | None = None
     consumption: Consumption | None = None
+    keys: KeySource | None = None
     resend: Callable[[int], Awaitable[int]] | None = None
     """Publishes again from a log position; set where the relay runs."""
     conditions: dict[str, str] = field(default_factory=dict)
@@ -185,12 +187,15 @@ class Machinery:
         try:
             return await self.consumption.unread()
         except Exception:  # noqa: BLE001 - a broker that is away is an answer here, not a failure
-            self.conditions["broker"] = "the broker does not answer"
             return {"": 1}
 
     async def faults(self) -> list[str]:
         """Why the service is not ready, a few words each; none when it is."""
         faults = [f"{part}: {text}" for part, text in sorted(self.conditions.items())]
+        failures: Mapping[str, str] = getattr(self.read_models, "failures", {})
+        faults += [f"projection:{name}: {error}" for name, error in sorted(failures.items())]
+        if self.keys is not None and self.keys.keys() is None:
+            faults.append("issuer: no keys yet")
         try:
             await self.log.head()
         except Exception:  # noqa: BLE001 - whatever it is, the database is not ready

@@ -203,7 +203,25 @@ async def test_unread_messages_are_not_drained(service: MemoryService) -> None:
     broker.available = False
     lag = await service.machinery.lag()
     assert not lag.drained
-    assert "broker" in (await service.machinery.faults())[0]
+    assert [(one.topic, one.messages) for one in lag.topics] == [("", 1)]
+
+
+async def test_a_projection_that_stopped_is_not_ready() -> None:
+    async with memory_service(MORE) as service:
+        service.projections.failures["notes"] = "KeyError"
+        async with service.anonymous() as client:
+            red = await client.get("/readyz")
+        assert (red.status_code, red.json()["faults"]) == (503, ["projection:notes: KeyError"])
+
+
+async def test_a_service_without_the_issuers_keys_is_not_ready() -> None:
+    class NoKeys:
+        def keys(self) -> None:
+            return None
+
+    async with memory_service(MORE) as service:
+        service.machinery.keys = NoKeys()
+        assert await service.machinery.faults() == ["issuer: no keys yet"]
 
 
 async def test_lag_is_plain_json(service: MemoryService) -> None:

@@ -1,0 +1,119 @@
+"""A row of an upload: what it is made of, its command, its outcome. Pure (批量导入的一行)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from shared.eventstore.commands import Command, Done, IdempotencyKey, Outcome
+from shared.eventstore.database import Connection, Row
+from shared.eventstore.streams import Metadata
+from shared.kernel.errors import Refusal
+from shared.security.principal import Principal
+from shared.web.requests import fault_field
+from shared.web.uploads import ROW_INVALID, RawRow
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportContext:
+    """What a row's command is made with.
+
+    key: the row's idempotency key, for ``Command.key``. parameters: what the route put beside the file,
+    e.g. the campaign. divisions: the caller's. prepared: what ``ImportKind.prepare`` answered for the slice.
+    """
+
+    import_id: str
+    row_number: int
+    organisation: str
+    actor: str
+    divisions: tuple[str, ...]
+    parameters: Mapping[str, str]
+    metadata: Metadata
+    key: IdempotencyKey
+    prepared: Any = None
+
+    def covers(self, division: str) -> bool:
+        """True when the caller may act in the division."""
+        return Principal(self.organisation, self.actor, frozenset(), self.divisions).covers(division)
+
+
+@dataclass(frozen=True)
+class ImportKind(Generic[R]):
+    """A kind of upload, e.g. ``payments``.
+
+    row_type: a msgspec.Struct; columns: CSV and XLSX headings (Chinese, or the field's own name) to fields.
+    to_command: pure; a Refusal refuses the row. prepare: reads for a slice of rows at once (people by blind
+    index, say) what ``to_command`` then finds in ``context.prepared``.
+    """
+
+    name: str
+    row_type: type[R]
+    to_command: Callable[[R, ImportContext], Command | Refusal]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[Sequence[R], Connection], Awaitable[Any]] | None = None
+
+    def headings(self) -> dict[str, str]:
+        """Heading to field; every field's own name is a heading too."""
+        own = {name: name for name in self.row_type.__struct_fields__}
+        return own | dict(self.columns)
+
+
+class JobContext(msgspec.Struct, frozen=True):
+    """What a route knew of an upload, kept with the job."""
+
+    divisions: tuple[str, ...]
+    parameters: dict[str, str]
+    campaign: str
+
+
+def parse_row(raw: RawRow, row_type: type[R]) -> R | Refusal:
+    """A row as its struct, or why it is none; the refusal never quotes a value."""
+    if raw.fault:
+        return Refusal(ROW_INVALID, rule=raw.fault, field=raw.field)
+    try:
+        return msgspec.convert(raw.data, row_type, strict=not raw.text)
+    except msgspec.ValidationError as fault:
+        return Refusal(ROW_INVALID, rule="VALIDATION_FAILED", field=fault_field(fault))
+
+
+def row_context(
+    job: Row, context: JobContext, number: int, row: msgspec.Struct, prepared: Any
+) -> ImportContext:
+    """What the row's command is made with."""
+    digest = hashlib.sha256(msgspec.json.encode(row, order="deterministic")).digest()
+    return ImportContext(
+        job.import_id,
+        number,
+        job.organisation,
+        job.actor,
+        context.divisions,
+        context.parameters,
+        Metadata(
+            correlation=job.correlation,
+            causation=f"import:{job.import_id}",
+            actor=job.actor,
+            organisation=job.organisation,
+            campaign=context.campaign,
+        ),
+        IdempotencyKey(job.organisation, f"import_{job.kind}", f"{job.import_id}:{number}", digest),
+        prepared,
+    )
+
+
+def outcome_row(import_id: str, number: int, outcome: Outcome) -> dict[str, Any]:
+    """The row of ``import_rows``: codes, never content."""
+    refusal = outcome if isinstance(outcome, Refusal) else Refusal("")
+    return {
+        "import_id": import_id,
+        "row_number": number,
+        "outcome": "accepted" if isinstance(outcome, Done) else "refused",
+        "code": refusal.code,
+        "rule": refusal.rule,
+        "field": refusal.field,
+    }
