@@ -90,6 +90,11 @@ class Writer:
             await self._work
             self._work = None
 
+    @property
+    def alive(self) -> bool:
+        """Whether commands are taken: the task runs and is not being stopped. For readiness."""
+        return self._work is not None and not self._work.done() and not self._closing
+
     def subscribe(self, listener: Callable[[int], None]) -> None:
         """Call ``listener`` with the last position after each commit: wakes readers in this process."""
         self._listeners.append(listener)
@@ -136,7 +141,7 @@ class Writer:
         return await self.log.guard_holders(kind, keys)
 
     def _check_open(self) -> None:
-        if self._closing or self._work is None or self._work.done():
+        if not self.alive:
             raise OverloadedError
 
     def _enqueue(self, lane: deque[Task], command: Command) -> asyncio.Future[Outcome]:

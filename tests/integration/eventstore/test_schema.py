@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 
 from shared.eventstore import tables
 from shared.eventstore.commands import Done, Page
+from shared.eventstore.identity import claim_identity
 from shared.eventstore.migrate import (
     EditedMigrationError,
     Migration,
@@ -92,9 +93,13 @@ class TestRights:
         await store.start()
         assert isinstance(await store.execute(pay("a", receipt="r")), Done)
         await store.stop()
+        identity = await claim_identity(database, "sample-370406")
+        assert identity == await claim_identity(database, "sample-370406")
+        assert identity.timeline.count("/") == 1
         await database.close()
 
         connection = await asyncpg.connect(url)
+        await connection.execute("CREATE TABLE shadow.replayed (id int); DROP TABLE shadow.replayed")
         for forbidden in (
             (
                 "INSERT INTO platform.events (event_id, era, stream, version, type, schema, data, metadata,"
