@@ -283,3 +283,39 @@ def test_legs_always_sum_to_the_standard(pack: Pack, birth: dt.date, permit: boo
             assert all(leg.fen > 0 for leg in event.legs)
         else:
             assert isinstance(event, (e.AssessmentRefused, e.BirthdayHoldFound))
+
+
+# -- birthdays ----------------------------------------------------------------------------------
+
+
+def yicheng(birth: dt.date, today: dt.date) -> d.Subject:
+    """Someone of YC-2023 with a medical link."""
+    pack = load_packs()["YC-2023"]
+    place = campaign(pack, campaign="370404-2023", division="370404", year=2023)
+    link = d.EnrolmentLink(MEDICAL, 2023, "370404-2023", "370404101201", "r")
+    someone = person(birth, hukou_division="370404101201", village="370404101201", links=(link,))
+    return d.Subject(MEDICAL, 2023, someone, place, today)
+
+
+def test_whoever_turns_sixty_this_year_is_held_until_the_birthday() -> None:
+    """Scenario 7, 004:L203-207: paying online before the birthday costs more; told once, with the date."""
+    before = yicheng(dt.date(1962, 11, 20), dt.date(2022, 10, 21))
+    events = d.assess_now(Obligation(), before, "REGISTRATION")
+    holds = [event for event in events if isinstance(event, e.BirthdayHoldFound)]
+    assert [hold.birthday for hold in holds] == [dt.date(2022, 11, 20)]
+    assert only(events).legs[0].fen == 17500
+    assert d.assess_now(given(*events), before, "CAMPAIGN_OPENED") == []
+
+
+@pytest.mark.parametrize(
+    ("birth", "today"),
+    [
+        (dt.date(1962, 11, 20), dt.date(2022, 11, 20)),
+        (dt.date(1962, 9, 1), dt.date(2022, 10, 1)),
+        (dt.date(1963, 11, 20), dt.date(2022, 10, 21)),
+    ],
+)
+def test_nobody_else_is_held(birth: dt.date, today: dt.date) -> None:
+    """On the birthday, with it before the window, or at another age there is nothing to wait for."""
+    events = d.assess_now(Obligation(), yicheng(birth, today), "REGISTRATION")
+    assert not [event for event in events if isinstance(event, e.BirthdayHoldFound)]
