@@ -138,9 +138,9 @@ def thin_payment(payments: Payments) -> ThinRoute:
 def payments_import(facts: PaymentFacts, campaigns: CampaignYears) -> ImportKind[PaymentBody]:
     """``POST /payments:import``: final money, one order a row."""
 
-    async def prepare(rows: Sequence[PaymentBody], _connection: Connection) -> Sequence[str]:
+    async def prepare(rows: Sequence[PaymentBody], connection: Connection) -> Sequence[str]:
         years = frozenset(line.year for row in rows for line in row.lines)
-        return await campaigns.of_years(years, fresh=True)
+        return await campaigns.read(connection, years)
 
     def to_command(row: PaymentBody, context: ImportContext) -> Command:
         order = order_of(row, context.divisions, captured=True)

@@ -30,13 +30,18 @@ class CampaignYears:
 
     async def _read(self, years: frozenset[int]) -> None:
         async with self._database.read() as connection:
-            rows = await connection.execute(
-                sa.select(payment_campaign.c.year, payment_campaign.c.campaign)
-                .where(payment_campaign.c.year.in_(sorted(years)))
-                .order_by(payment_campaign.c.campaign)
-            )
+            await self.read(connection, years)
+
+    async def read(self, connection: Connection, years: frozenset[int]) -> Sequence[str]:
+        """Campaign ids of the years as they are now, on a transaction that is open already."""
+        rows = await connection.execute(
+            sa.select(payment_campaign.c.year, payment_campaign.c.campaign)
+            .where(payment_campaign.c.year.in_(sorted(years)))
+            .order_by(payment_campaign.c.campaign)
+        )
         for year in years:
             self._known[year] = tuple(campaign for found, campaign in rows if found == year)
+        return [campaign for year in sorted(years) for campaign in self._known[year]]
 
 
 @dataclass(frozen=True, slots=True)
