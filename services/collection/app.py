@@ -14,31 +14,15 @@ from services.collection.campaigns import wiring as campaigns
 from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns
 from services.collection.campaigns.registry import PackRegistry, open_registry
 from services.collection.capability import Capability, events_in
+from services.collection.money import MoneyFacts, money_events, money_metadata, wire_money
 from services.collection.obligations import events as obligations_events
 from services.collection.obligations import projection as obligations_projection
 from services.collection.obligations.queries import assessed_in_village, paid_in_village, payers_of_year
-from services.collection.payments import events as payments_events
-from services.collection.payments import projection as payments_projection
-from services.collection.payments import wiring as payments
-from services.collection.payments.dayfiles import DayFileOrders
-from services.collection.payments.handlers import PaymentFacts
-from services.collection.payments.queries import (
-    CampaignYears,
-    TakingFacts,
-    cash_days,
-    channel_lines,
-    line_details,
-)
 from services.collection.roster import events as roster_events
 from services.collection.roster import projection as roster_projection
 from services.collection.roster import wiring as roster
 from services.collection.roster.queries import RosterFacts, RosterStatusFacts
 from services.collection.settings import CollectionSettings
-from services.collection.settlement import events as settlement_events
-from services.collection.settlement import projection as settlement_projection
-from services.collection.settlement import wiring as settlement
-from services.collection.settlement.handlers import SettlementFacts
-from services.collection.settlement.queries import OpenDiscrepancies
 from services.collection.taxpayers import events as taxpayers_events
 from services.collection.taxpayers import projection as taxpayers_projection
 from services.collection.taxpayers import wiring as taxpayers
@@ -48,11 +32,7 @@ from services.collection.taxpayers.queries import (
     linked_in_village,
     linked_villages,
 )
-from services.collection.treasury import events as treasury_events
-from services.collection.treasury import projection as treasury_projection
-from services.collection.treasury import wiring as treasury
-from services.collection.treasury.handlers import DeclarationFacts
-from services.collection.treasury.queries import DeclarableLines, VillageVoucherFacts
+from services.collection.treasury.queries import VillageVoucherFacts
 from services.collection.virtual_households import events as virtual_households_events
 from services.collection.virtual_households import projection as virtual_households_projection
 from services.collection.virtual_households import wiring as virtual_households
@@ -65,7 +45,7 @@ from shared.eventstore.types import EventTypes
 from shared.kernel.division import campaign_id
 from shared.kernel.events import DayBegun
 from shared.web.capability import joined
-from shared.web.service import Ports, ServiceDefinition, ServiceDescription, ThinRoute
+from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 RECEIVES: tuple[type[Message], ...] = (
     r.RegistrationInfoTransmittedV1,
@@ -96,10 +76,8 @@ TYPES = EventTypes(
             virtual_households_events,
             assessment_events,
             roster_events,
-            payments_events,
-            settlement_events,
-            treasury_events,
         ),
+        *money_events(),
     ],
     RECEIVES,
 )
@@ -110,9 +88,7 @@ METADATA = (
     taxpayers_projection.metadata,
     virtual_households_projection.metadata,
     roster_projection.metadata,
-    payments_projection.metadata,
-    settlement_projection.metadata,
-    treasury_projection.metadata,
+    *money_metadata(),
 )
 
 
@@ -154,34 +130,16 @@ def _registering(ports: Ports, packs: PackRegistry, facts: _Facts) -> list[Capab
     ]
 
 
-def _collecting(ports: Ports, facts: _Facts) -> tuple[list[Capability], list[ThinRoute]]:
-    """From the payment to the return."""
-    payment_facts = PaymentFacts(facts.campaigns, facts.deaths, facts.roster_lines, facts.agents)
-    wired = payments.wire(ports, payment_facts)
-    years = CampaignYears(ports.database)
-    takings = SettlementFacts(TakingFacts(), facts.agents)
-    orders = DayFileOrders(wired.payments)
-    declarations = DeclarationFacts(
-        facts.campaigns,
-        facts.rosters,
-        DeclarableLines(line_details, facts.roster_lines),
-        OpenDiscrepancies(),
-    )
-    return [
-        wired.capability,
-        settlement.capability(ports, takings, years.of_years, orders, channel_lines, cash_days),
-        treasury.capability(ports, declarations, line_details),
-    ], [wired.thin]
-
-
 def describe(ports: Ports) -> ServiceDescription:
     """All capabilities, wired."""
     packs = open_registry(ports.settings.packs)
     facts = _Facts(
         CampaignFacts(packs), TaxpayerFacts(), DeathFacts(), AgentFacts(), RosterFacts(), RosterStatusFacts()
     )
-    collecting, thin = _collecting(ports, facts)
-    whole = joined([*_registering(ports, packs, facts), *collecting])
+    money = wire_money(
+        ports, MoneyFacts(facts.campaigns, facts.deaths, facts.roster_lines, facts.agents, facts.rosters)
+    )
+    whole = joined([*_registering(ports, packs, facts), *money.capabilities])
 
     async def packs_agree() -> str | None:
         async with ports.database.read() as connection:
@@ -190,11 +148,12 @@ def describe(ports: Ports) -> ServiceDescription:
 
     return ServiceDescription(
         routers=whole.routers,
-        thin=thin,
+        thin=money.thin,
         projections=whole.projections,
         reactions=whole.reactions,
         publications=whole.publications,
         checks=[packs_agree],
+        gauges=money.gauges,
         facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
     )
 

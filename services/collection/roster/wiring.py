@@ -17,6 +17,7 @@ from services.collection.roster.queries import (
     PayersOfYear,
     RosterCandidates,
 )
+from services.collection.roster.reactions import StampWhenInTreasury
 from shared.eventstore.commands import FactSource
 from shared.web.service import Ports
 
@@ -45,7 +46,7 @@ def capability(ports: Ports, sources: RosterSources) -> Capability:
     )
     return Capability(
         projections=[RosterProjection()],
-        reactions=[NoteNotices(rosters)],
+        reactions=[NoteNotices(rosters), StampWhenInTreasury(rosters, sources.voucher_facts)],
         publications=[RosterPublication()],
         routers=[router(rosters, ports)],
     )
