@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import itertools
 import logging
+import operator
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -47,13 +50,16 @@ _headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 _AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
 
 _POLL = """
+WITH ready AS MATERIALIZED (
+    SELECT u.* FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u(topic, part, next)
+    JOIN broker.partitions p ON p.topic = u.topic AND p.part = u.part AND p.next_offset > u.next
+)
 SELECT u.topic, u.part, r."offset", r.key, r.value, r.headers, extract(epoch FROM r.appended_at)::float8 AS at
-FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u(topic, part, next)
-JOIN broker.partitions p ON p.topic = u.topic AND p.part = u.part AND p.next_offset > u.next
+FROM ready u
 CROSS JOIN LATERAL (
     SELECT * FROM broker.records r
     WHERE r.topic = u.topic AND r.part = u.part AND r."offset" >= u.next
-    ORDER BY r."offset" LIMIT $4
+    ORDER BY r."offset" LIMIT (SELECT greatest(1, $4::bigint / count(*)) FROM ready)
 ) r
 ORDER BY u.topic, u.part, r."offset"
 """
@@ -271,7 +277,7 @@ class EmbeddedSubscription:
         return generation, shares.get(self._worker, frozenset()), starts
 
     async def _fetch(self, max_records: int) -> list[Batch]:
-        """Partitions take turns in being first, so that a long one does not starve the others."""
+        """Partitions share the page; those that would get nothing of it take turns in being first."""
         if not self._positions:
             return []
         async with self._broker.connection() as connection:
@@ -282,10 +288,10 @@ class EmbeddedSubscription:
                 list(self._positions.values()),
                 max_records,
             )
-        found: dict[Partition, list[Record]] = {}
-        for topic, part, offset, key, value, headers, at in rows:
-            record = Record(offset, key, value, _headers.decode(headers), at)
-            found.setdefault(Partition(topic, part), []).append(record)
+        found = {
+            Partition(*at): [Record(row[2], row[3], row[4], _decode_headers(row[5]), row[6]) for row in group]
+            for at, group in itertools.groupby(rows, key=operator.itemgetter(0, 1))
+        }
         ready = sorted(found)
         self._turn += 1
         first = self._turn % len(ready) if ready else 0
@@ -345,5 +351,11 @@ class EmbeddedSubscription:
                 )
 
 
+@lru_cache(maxsize=256)
+def _decode_headers(headers: bytes) -> Headers:
+    return _headers.decode(headers)
+
+
+@lru_cache(maxsize=256)
 def _encode_headers(headers: Headers) -> bytes:
     return msgspec.msgpack.encode(headers)

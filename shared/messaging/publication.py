@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import msgspec
@@ -156,7 +157,7 @@ class Publications:
             specversion="1.0",
             id=f"{recorded.event_id}/{index}" if index else recorded.event_id,
             source=str(self.identity.address(recorded.position, lane)),
-            type=type(message).type_name(),
+            type=_type_name(type(message)),
             time=recorded.occurred_at.isoformat(),
             sequence=str(recorded.position),
             subject=message.key(),
@@ -181,6 +182,11 @@ class Publications:
         return Outgoing(
             topic.name, key, partition_of(key, topic.partitions), HEADERS, value, recorded.position, index
         )
+
+
+@cache
+def _type_name(message: type[Message]) -> str:
+    return message.type_name()
 
 
 def _names(publications: Iterable[Publication]) -> str:
