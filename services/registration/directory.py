@@ -8,15 +8,7 @@ from typing import Any
 from services.registration.accounts.stream import ledger
 from services.registration.enrolment.stream import enrolment
 from services.registration.entitlements.stream import cover
-from services.registration.facts import (
-    Assessed,
-    Booked,
-    Cover,
-    EmployeeSpell,
-    Identities,
-    Insured,
-    Resident,
-)
+from services.registration.facts import Assessed, Booked, Cover, EmployeeSpell, Identities, Insured, Resident
 from services.registration.people.stream import person
 from services.registration.special_assessment.stream import assessed
 from services.registration.special_identities.stream import marks
@@ -27,7 +19,7 @@ from shared.kernel.insurance import Insurance, Payer
 
 
 class ResidentDirectory:
-    """``facts.Residents``: identity and vital facts of the one person stream."""
+    """``sources.Residents``: identity and vital facts of the one person stream."""
 
     def streams(self, person_id: str) -> Sequence[Stream[Any]]:
         """Both views lie in ``person:{id}``."""
@@ -59,7 +51,7 @@ class ResidentDirectory:
 
 
 class EnrolmentDirectory:
-    """``facts.Enrolments``."""
+    """``sources.Enrolments``."""
 
     def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
         """``enrolment:{insurance}:{person}``."""
@@ -74,7 +66,7 @@ class EnrolmentDirectory:
 
 
 class SpecialIdentityDirectory:
-    """``facts.SpecialIdentities``."""
+    """``sources.SpecialIdentities``."""
 
     def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
         """``enrolment:{insurance}:{person}``."""
@@ -90,7 +82,7 @@ class SpecialIdentityDirectory:
 
 
 class SpecialAssessmentDirectory:
-    """``facts.SpecialAssessments``."""
+    """``sources.SpecialAssessments``."""
 
     def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
         """``enrolment:{insurance}:{person}``."""
@@ -103,7 +95,7 @@ class SpecialAssessmentDirectory:
 
 
 class BookingDirectory:
-    """``facts.Bookings``."""
+    """``sources.Bookings``."""
 
     def stream(self, year: int, person_id: str) -> Stream[Any]:
         """``cover:{year}:{person}``."""
@@ -130,7 +122,7 @@ class BookingDirectory:
 
 
 class CoverDirectory:
-    """``facts.Covers``."""
+    """``sources.Covers``."""
 
     def stream(self, year: int, person_id: str) -> Stream[Any]:
         """``cover:{year}:{person}``."""

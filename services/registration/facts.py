@@ -1,18 +1,14 @@
-"""What the capabilities of registration know of one another: types only, filled in by ``app.py``.
+"""What the capabilities of registration know of one another: plain facts, no I/O.
 
-A capability never imports a sibling. It names here what it needs, and the composition root passes streams
-and fact sources that answer it from the same log in the same transaction.
+A capability never imports a sibling; ``sources.py`` says how it asks, ``app.py`` passes the answers in.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from shared.eventstore.commands import Loaded
-from shared.eventstore.streams import Stream
 from shared.kernel.insurance import Insurance
 
 
@@ -55,18 +51,6 @@ class Resident:
         return any(spell.insurance is insurance and spell.overlaps(start, end) for spell in self.employee)
 
 
-class Residents(Protocol):
-    """Residents as their streams stand in the command's transaction."""
-
-    def streams(self, person_id: str) -> Sequence[Stream[Any]]:
-        """Streams a command must declare to ask for the person."""
-        ...
-
-    def of(self, loaded: Loaded, person_id: str) -> Resident | None:
-        """The person, or None when nobody was registered under the id."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Insured:
     """An enrolment of one insurance and year. live: neither cancelled, terminated nor rejected."""
@@ -75,18 +59,6 @@ class Insured:
     live: bool
     period_from: dt.date
     period_to: dt.date
-
-
-class Enrolments(Protocol):
-    """Enrolments of a person for one insurance."""
-
-    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
-        """The stream a command must declare."""
-        ...
-
-    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Insured | None:
-        """The year's enrolment, or None when there never was one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,36 +70,12 @@ class Assessed:
     valid_to: dt.date
 
 
-class SpecialAssessments(Protocol):
-    """Special assessments of a person for one insurance."""
-
-    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
-        """The stream a command must declare."""
-        ...
-
-    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, number: str) -> Assessed | None:
-        """The assessment of that number, or None."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Identities:
     """Special identities of a person for one insurance and year, as imported lists say (I-06)."""
 
     categories: tuple[str, ...]
     departments: tuple[str, ...]
-
-
-class SpecialIdentities(Protocol):
-    """Imported special identities of a person for one insurance."""
-
-    def stream(self, insurance: Insurance, person_id: str) -> Stream[Any]:
-        """The stream a command must declare."""
-        ...
-
-    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Identities:
-        """Empty when no list named the person."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,33 +92,9 @@ class Booked:
     special_assessment_no: str
 
 
-class Bookings(Protocol):
-    """Bookings of a person and year."""
-
-    def stream(self, year: int, person_id: str) -> Stream[Any]:
-        """The stream a command must declare."""
-        ...
-
-    def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Booked | None:
-        """None when nothing is booked."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Cover:
     """Medical cover of a year; both None while there is none."""
 
     from_date: dt.date | None
     to_date: dt.date | None
-
-
-class Covers(Protocol):
-    """Medical cover of a person and year."""
-
-    def stream(self, year: int, person_id: str) -> Stream[Any]:
-        """The stream a command must declare."""
-        ...
-
-    def of(self, loaded: Loaded, year: int, person_id: str) -> Cover:
-        """The cover as it stands."""
-        ...

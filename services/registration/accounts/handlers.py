@@ -8,9 +8,9 @@ from typing import Any
 from services.registration.accounts import domain
 from services.registration.accounts import events as e
 from services.registration.accounts.stream import account, ledger, return_process
-from services.registration.facts import Enrolments, Residents, SpecialAssessments
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Enrolments, Residents, SpecialAssessments
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded
 from shared.eventstore.streams import Metadata, Stream
 from shared.kernel.clock import Clock

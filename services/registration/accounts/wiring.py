@@ -8,8 +8,8 @@ from services.registration.accounts.handlers import Bookkeeping
 from services.registration.accounts.projection import AccountEntries, BookingTotals
 from services.registration.accounts.publication import AccountsPublication
 from services.registration.accounts.queries import AccountQueries
-from services.registration.facts import Enrolments, Residents, SpecialAssessments
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Enrolments, Residents, SpecialAssessments
 from shared.web.capability import Capability
 from shared.web.service import Ports
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from services.registration.enrolment import domain
 from services.registration.enrolment.events import CollectingUnitInfoTransmitted, EnrolmentRejected
 from services.registration.enrolment.stream import Unit, collecting_unit, enrolment
-from services.registration.facts import Residents
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Residents
 from shared.eventstore.commands import (
     Accepted,
     Append,

@@ -13,8 +13,8 @@ from services.registration.enrolment.reactions import (
     ParticularsChanged,
     TransmitRegistrations,
 )
-from services.registration.facts import Residents
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Residents
 from shared.web.capability import Capability
 from shared.web.service import Ports
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from services.registration.entitlements import domain
 from services.registration.entitlements.stream import cover
-from services.registration.facts import Bookings, Enrolments, Residents
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Bookings, Enrolments, Residents
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded
 from shared.eventstore.streams import Metadata, Stream
 from shared.kernel.insurance import Insurance

@@ -9,8 +9,8 @@ from services.registration.entitlements.projection import EntitlementsProjection
 from services.registration.entitlements.publication import EntitlementsPublication
 from services.registration.entitlements.queries import EntitlementQueries
 from services.registration.entitlements.reactions import DeathsEndCover, ReviewCover
-from services.registration.facts import Bookings, Enrolments, Residents
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Bookings, Enrolments, Residents
 from shared.web.capability import Capability
 from shared.web.service import Ports
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from services.registration.facts import Covers, Residents
 from services.registration.refund_verification import domain
 from services.registration.refund_verification.stream import verification
+from services.registration.sources import Covers, Residents
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded
 from shared.eventstore.streams import Metadata, Stream
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.registration.facts import Covers, Residents
 from services.registration.refund_verification.consumer import VerifyRefunds
 from services.registration.refund_verification.handlers import RefundVerifications
 from services.registration.refund_verification.publication import RefundVerificationPublication
+from services.registration.sources import Covers, Residents
 from shared.web.capability import Capability
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.registration.facts import Enrolments, Residents, SpecialIdentities
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Enrolments, Residents, SpecialIdentities
 from services.registration.special_assessment import domain
 from services.registration.special_assessment.stream import assessed
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded, Outcome, Store

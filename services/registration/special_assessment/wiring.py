@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.registration.facts import Enrolments, Residents, SpecialIdentities
 from services.registration.policies.queries import PolicyFacts
+from services.registration.sources import Enrolments, Residents, SpecialIdentities
 from services.registration.special_assessment.api import router
 from services.registration.special_assessment.handlers import SpecialPayments
 from services.registration.special_assessment.publication import SpecialAssessmentPublication

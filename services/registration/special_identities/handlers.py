@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from services.registration.facts import Enrolments, Residents
+from services.registration.sources import Enrolments, Residents
 from services.registration.special_identities import domain
 from services.registration.special_identities.stream import failed_line, marks
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded, Outcome, Store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.registration.facts import Enrolments, Residents
+from services.registration.sources import Enrolments, Residents
 from services.registration.special_identities.api import router
 from services.registration.special_identities.consumer import ImportSubsidyLines
 from services.registration.special_identities.handlers import SpecialIdentityImports

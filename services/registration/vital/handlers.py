@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from services.registration.facts import Residents
+from services.registration.sources import Residents
 from services.registration.vital import domain
 from services.registration.vital.stream import batch, life
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded, Outcome, Store

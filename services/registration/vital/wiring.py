@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.registration.facts import Residents
+from services.registration.sources import Residents
 from services.registration.vital.api import Find, FindMany, deaths_import, router
 from services.registration.vital.handlers import Vitals
 from services.registration.vital.projection import DeathsProjection
