@@ -74,11 +74,12 @@ class Books(msgspec.Struct, frozen=True):
 
 @dataclass
 class Evidence:
-    """The logs by service, in position order, and the books."""
+    """The logs by service, in position order, and the books. since: rows before it are context only."""
 
     logs: Mapping[str, Sequence[Row]]
     books: Books = field(default_factory=Books)
     packs: Mapping[str, Pack] = field(default_factory=load_packs)
+    since: int = 0
     _by_type: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -152,14 +153,13 @@ def rows_of(stored: Iterable[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-async def read_log(address: str, since: int = 0) -> list[Row]:
-    """All rows of one log from ``since`` on, through a read-only role."""
+async def read_log(address: str) -> list[Row]:
+    """All rows of one log, through a read-only role."""
     connection = await asyncpg.connect(address, timeout=10)
     try:
         stored = await connection.fetch(
             "SELECT position, event_id, era, stream, version, type, data::text AS data, occurred_at"
-            " FROM platform.events WHERE position >= $1 ORDER BY position",
-            since,
+            " FROM platform.events ORDER BY position",
         )
     finally:
         await connection.close()

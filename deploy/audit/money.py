@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from deploy.audit.evidence import Evidence, Row, day_of
+from deploy.audit.evidence import Evidence, day_of
 
 GOVERNMENT = "GOVERNMENT"
 CASH = "CASH_AGENT"
@@ -155,9 +155,9 @@ class Ledger:
     def _voucher(self) -> None:
         evidence = self._evidence
         issued = {row.data["voucher_no"]: row for row in evidence.collection("TaxVoucherIssued")}
-        debited = {
-            row.data["voucher_no"]: day_of(row.data["at"]) for row in evidence.collection("FundsDebited")
-        }
+        debited: dict[str, dt.date] = {}
+        for row in evidence.collection("FundsDebited"):
+            debited.setdefault(row.data["voucher_no"], day_of(row.data["at"]))
         for row in evidence.collection("VoucherLines"):
             number = row.data["voucher_no"]
             voucher = issued.get(number)
@@ -234,8 +234,8 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
         if state == "REFUNDED":
             refunded[line.cell] += line.fen
     differences = [
-        *_compare("TAKEN", {_cell(row): row.fen for row in evidence.books.rows}, placed),
-        *_compare("REFUNDED", {_cell(row): row.refunded_fen for row in evidence.books.rows}, refunded),
+        *_compare("TAKEN", _outside(evidence, "fen"), placed),
+        *_compare("REFUNDED", _outside(evidence, "refunded_fen"), refunded),
         *_compare(
             "DEPOSIT",
             {slip.slip_no: slip.fen for slip in evidence.books.deposits},
@@ -261,16 +261,23 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
     )
 
 
-def _cell(row: Any) -> Cell:
-    return (row.village, row.insurance, row.date, row.channel)
+def _outside(evidence: Evidence, what: str) -> dict[Cell, int]:
+    """The outside's sums per cell; a cell may have several rows (one per government voucher)."""
+    sums: dict[Cell, int] = defaultdict(int)
+    for row in evidence.books.rows:
+        sums[row.village, row.insurance, row.date, row.channel] += getattr(row, what)
+    return sums
 
 
 def _deposits(evidence: Evidence) -> dict[str, int]:
-    """Deposits as the streams have them, matched to an agent or not."""
+    """Deposits and corrections as the streams have them, matched to an agent or not; slip number to fen."""
     found = {row.data["slip_no"]: row.data["fen"] for row in evidence.collection("DailySettlementDeposited")}
     for row in evidence.collection("DepositFileReceived"):
         for slip_no, fen, _ in row.data["unmatched"]:
             found.setdefault(slip_no, fen)
+    for row in evidence.collection("SettlementCorrected"):
+        if row.data["slip_no"]:
+            found.setdefault(row.data["slip_no"], row.data["fen"])
     return found
 
 
@@ -288,15 +295,26 @@ def _shown(key: Any) -> str:
 
 
 def open_differences(evidence: Evidence) -> int:
-    """Settlement differences nobody has resolved yet, in fen."""
-    latest: dict[tuple[str, str, str, str], Row] = {}
+    """Differences of settlement and reconciliation nobody has resolved yet, in fen."""
+    found: dict[tuple[str, ...], int] = {}
     for row in evidence.collection(
-        "DailySettlementDiscrepancyDetected", "DailySettlementDiscrepancyResolved"
+        "DailySettlementDiscrepancyDetected",
+        "DailySettlementDiscrepancyResolved",
+        "ReconciliationDifferenceFound",
+        "ReconciliationDifferenceResolved",
     ):
         data = row.data
-        latest[data["village"], data["source"], data["date"], data["insurance"]] = row
-    return sum(
-        abs(row.data["diff_fen"])
-        for row in latest.values()
-        if row.type == "DailySettlementDiscrepancyDetected"
-    )
+        match row.type:
+            case "DailySettlementDiscrepancyDetected":
+                found[_day(data)] = abs(data["diff_fen"])
+            case "DailySettlementDiscrepancyResolved":
+                found.pop(_day(data), None)
+            case "ReconciliationDifferenceFound":
+                found[row.stream, data["difference_id"]] = abs(data["fen"])
+            case _:
+                found.pop((row.stream, data["difference_id"]), None)
+    return sum(found.values())
+
+
+def _day(data: Mapping[str, Any]) -> tuple[str, ...]:
+    return data["village"], data["source"], data["date"], data["insurance"]

@@ -17,19 +17,19 @@ GOVERNMENT = ("department", "finance")
 
 def check_i01(evidence: Evidence) -> Invariant:
     """Published packs are sound: totals, ascending tiers, late rule."""
-    tally = Tally("I-01")
+    tally = Tally("I-01", evidence)
     for row in evidence.collection("PolicyPackPublished", "PolicyPackRevised"):
         pack = evidence.packs.get(row.data["pack_id"])
         sound = pack is not None and not check_pack(pack)
         if row.type == "PolicyPackPublished" and pack is not None:
             sound = sound and pack.digest == row.data["digest"]
-        tally.see(sound, row.event_id)
+        tally.see(sound, row)
     return tally.result()
 
 
 def check_i02(evidence: Evidence) -> Invariant:
     """Medical target rows whose scope is everybody: amount = persons x standard; units never mix (D-19)."""
-    tally = Tally("I-02")
+    tally = Tally("I-02", evidence)
     packs = evidence.campaign_packs()
     for row in evidence.collection("CollectionTargetAssigned"):
         data = row.data
@@ -39,81 +39,96 @@ def check_i02(evidence: Evidence) -> Invariant:
         everybody = data["insurance"] == "medical" and data["statistical_scope"] == "ALL"
         if pack is not None and counted and everybody:
             holds = data["amount"] == data["persons"] * pack.standard_fen
-        tally.see(holds, row.event_id)
+        tally.see(holds, row)
     return tally.result()
 
 
 def check_i03(evidence: Evidence) -> Invariant:
     """One registration per person id; nobody is born after being registered."""
-    tally = Tally("I-03")
+    tally = Tally("I-03", evidence)
     seen: set[str] = set()
     for row in evidence.registration("PersonRegistered"):
         person = row.data["person_id"]
         born = day_of(row.data["birth"])
-        tally.see(person not in seen and born <= row.day and row.stream == f"person:{person}", row.event_id)
+        tally.see(person not in seen and born <= row.day and row.stream == f"person:{person}", row)
         seen.add(person)
     return tally.result()
 
 
-def _people(evidence: Evidence) -> dict[str, Row]:
-    return {
-        row.data["person_id"]: row
-        for row in evidence.registration("PersonRegistered", "PersonIdentityChanged")
-    }
-
-
 def check_i04(evidence: Evidence) -> Invariant:
-    """Nobody under 16 and no enrolled student is enrolled in the pension."""
-    tally = Tally("I-04")
-    people = _people(evidence)
-    for row in evidence.registration("EnrolmentRegistered"):
+    """Nobody under 16 and no enrolled student is enrolled in the pension, as the person was known then."""
+    tally = Tally("I-04", evidence)
+    people: dict[str, Row] = {}
+    for row in evidence.registration("PersonRegistered", "PersonIdentityChanged", "EnrolmentRegistered"):
+        if row.type != "EnrolmentRegistered":
+            people[row.data["person_id"]] = row
+            continue
         person = people.get(row.data["person_id"])
         if person is None:
-            tally.see(False, row.event_id)
+            tally.see(False, row)
         elif row.data["insurance"] == "pension":
             old_enough = full_years(day_of(person.data["birth"]), row.day) >= 16
-            tally.see(old_enough and not person.data["student"], row.event_id)
+            tally.see(old_enough and not person.data["student"], row)
         else:
-            tally.see(bool(row.data["route"]), row.event_id)
+            tally.see(bool(row.data["route"]), row)
     return tally.result()
 
 
 def check_i05(evidence: Evidence) -> Invariant:
     """No enrolment over employee cover known before it; cover learned later is a named conflict."""
-    tally = Tally("I-05")
-    cover: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in evidence.registration("EmployeeInsuranceReported"):
-        cover[row.data["person_id"], row.data["insurance"]].append(row)
-        tally.see(True, row.event_id)
+    tally = Tally("I-05", evidence)
+    covers: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    enrolled: dict[tuple[str, str], list[Row]] = defaultdict(list)
     named = {row.data["record_no"] for row in evidence.registration("CoverageConflictFound")}
-    for row in evidence.registration("EnrolmentRegistered"):
-        data = row.data
-        for report in cover[data["person_id"], data["insurance"]]:
-            starts, ends = report.data["from_date"], report.data["to_date"]
-            overlaps = starts <= data["period_to"] and (ends is None or ends >= data["period_from"])
-            if overlaps:
-                late = report.position > row.position
-                tally.see(late and data["record_no"] in named, row.event_id)
+    ended = {
+        row.data["record_no"]: row.position
+        for row in evidence.registration("EnrolmentCancelled", "EnrolmentTerminatedForRefund")
+    }
+    for row in evidence.registration("EmployeeInsuranceReported", "EnrolmentRegistered"):
+        key = (row.data["person_id"], row.data["insurance"])
+        if row.type == "EnrolmentRegistered":
+            enrolled[key].append(row)
+            tally.see(not any(_overlaps(report, row) for report in covers[key].values()), row)
+            continue
+        covers[key][row.data["from_date"]] = row
+        live = [
+            each for each in enrolled[key] if ended.get(each.data["record_no"], row.position) >= row.position
+        ]
+        tally.see(
+            all(each.data["record_no"] in named for each in live if _overlaps(row, each)),
+            row,
+        )
     return tally.result()
+
+
+def _overlaps(report: Row, enrolment: Row) -> bool:
+    """True when a spell of employee cover meets the period of an enrolment."""
+    starts, ends = report.data["from_date"], report.data["to_date"]
+    meets: bool = starts <= enrolment.data["period_to"] and (
+        ends is None or ends >= enrolment.data["period_from"]
+    )
+    return meets
 
 
 def check_i06(evidence: Evidence) -> Invariant:
     """A special identity carries its source department and validity."""
-    tally = Tally("I-06")
+    tally = Tally("I-06", evidence)
     for row in evidence.registration("SpecialIdentityMarked"):
         data = row.data
-        tally.see(bool(data["source_department"]) and data["valid_from"] <= data["valid_to"], row.event_id)
+        tally.see(bool(data["source_department"]) and data["valid_from"] <= data["valid_to"], row)
     return tally.result()
 
 
 def check_i10(evidence: Evidence) -> Invariant:
     """Stamped total = number of lines, and verified lists released or failed each of them."""
-    tally = Tally("I-10")
+    tally = Tally("I-10", evidence)
     lines: dict[str, int] = defaultdict(int)
     for row in evidence.subsidy("SubsidyListLinesRecorded"):
         lines[row.data["list_id"]] += len(row.data["lines"])
     for row in evidence.subsidy("SubsidyListSubmitted"):
-        tally.see(row.data["stamped_total"] == lines[row.data["list_id"]], row.event_id)
+        tally.see(row.data["stamped_total"] == lines[row.data["list_id"]], row)
+    for row in evidence.subsidy("SubsidyListVerified"):
+        tally.see(row.data["count"] == lines[row.data["list_id"]], row)
     answered: dict[str, int] = defaultdict(int)
     for row in evidence.registration("SubsidyBeneficiaryImported", "SubsidyImportFailed"):
         answered[row.data["list_id"]] += 1
@@ -131,7 +146,7 @@ def _government(legs: Any) -> int:
 
 def check_i11(evidence: Evidence) -> Invariant:
     """One government payer per person, insurance and year; its legs never exceed the standard."""
-    tally = Tally("I-11")
+    tally = Tally("I-11", evidence)
     claims: dict[str, set[str]] = defaultdict(set)
     overlaps = {row.stream for row in evidence.subsidy("SubsidyOverlapDetected")}
     for row in evidence.subsidy("SubsidyClaimReceived"):
@@ -144,21 +159,21 @@ def check_i11(evidence: Evidence) -> Invariant:
         holds = row.data["version"] == versions[row.stream] + 1
         versions[row.stream] = row.data["version"]
         if row.type == "SubsidyEntitlementResolved":
-            payers = {leg["payer"] for leg in row.data["legs"] if leg["payer"] in GOVERNMENT}
-            government = _government(row.data["legs"])
-            holds = holds and len(payers) == 1 and government <= row.data["standard_fen"]
-        tally.see(holds, row.event_id)
+            payers = [leg["payer"] for leg in row.data["legs"] if leg["payer"] in GOVERNMENT and leg["fen"]]
+            once = len(payers) == len(set(payers)) > 0
+            holds = holds and once and _government(row.data["legs"]) <= row.data["standard_fen"]
+        tally.see(holds, row)
     paid: set[tuple[str, str]] = set()
     for row in evidence.collection("GovernmentLegVouchered"):
         leg = (row.stream, row.data["payer"])
-        tally.see(leg not in paid, row.event_id)
+        tally.see(leg not in paid, row)
         paid.add(leg)
     return tally.result()
 
 
 def check_i12(evidence: Evidence) -> Invariant:
     """Legs sum to the standard, none negative; 60-69 in equal halves."""
-    tally = Tally("I-12")
+    tally = Tally("I-12", evidence)
     rows = [
         *evidence.collection("ContributionAssessed", "ContributionReassessed"),
         *evidence.subsidy("SubsidyEntitlementResolved"),
@@ -169,13 +184,13 @@ def check_i12(evidence: Evidence) -> Invariant:
         holds = holds and all(leg["fen"] >= 0 for leg in legs)
         if row.data["category"] == "ELDERLY_60_69" and len(legs) == 2:
             holds = holds and legs[0]["fen"] == legs[1]["fen"]
-        tally.see(holds, row.event_id)
+        tally.see(holds, row)
     return tally.result()
 
 
 def check_i13(evidence: Evidence) -> Invariant:
     """Tiers are the pack's; the lowest one only with a government leg or a category."""
-    tally = Tally("I-13")
+    tally = Tally("I-13", evidence)
     packs = evidence.campaign_packs()
     for row in evidence.collection("ContributionAssessed", "ContributionReassessed"):
         data = row.data
@@ -186,47 +201,51 @@ def check_i13(evidence: Evidence) -> Invariant:
         holds = pack is not None and tier in pack.tiers and data["standard_fen"] == tier * 100
         if pack is not None and tier == pack.tiers[0]:
             holds = holds and (bool(data["category"]) or _government(data["legs"]) > 0)
-        tally.see(holds, row.event_id)
+        tally.see(holds, row)
     return tally.result()
 
 
 def check_i27(evidence: Evidence) -> Invariant:
     """Government lines are entitlements, each once; submitted <= transferred <= appropriated <= applied."""
-    tally = Tally("I-27")
-    entitled = {
-        (row.data["year"], row.data["insurance"], row.data["person_id"]): _government(row.data["legs"])
-        for row in evidence.subsidy("SubsidyEntitlementResolved")
-    }
+    tally = Tally("I-27", evidence)
+    entitled: dict[tuple[int, str, str], int] = {}
     submitted: set[tuple[int, str, str]] = set()
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    funds: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in evidence.subsidy(
+        "SubsidyEntitlementResolved",
+        "SubsidyEntitlementRevoked",
         "SubsidyFundApplied",
         "SubsidyFundAppropriated",
         "SubsidyFundTransferred",
         "GovernmentPaymentSubmitted",
     ):
-        fund = sums[row.stream]
+        data, fund = row.data, funds[row.era, row.stream]
         match row.type:
+            case "SubsidyEntitlementResolved" | "SubsidyEntitlementRevoked":
+                leg = (data["year"], data["insurance"], data["person_id"])
+                entitled[leg] = _government(data.get("legs", ()))
             case "SubsidyFundApplied":
-                fund["applied"] = row.data["fen"]
+                fund["applied"] = data["fen"]
+                tally.see(data["fen"] > 0 and data["persons"] > 0, row)
             case "SubsidyFundAppropriated":
-                fund["appropriated"] += row.data["fen"]
+                fund["appropriated"] += data["fen"]
+                tally.see(fund["appropriated"] <= fund["applied"], row)
             case "SubsidyFundTransferred":
-                fund["transferred"] += row.data["fen"]
+                fund["transferred"] += data["fen"]
+                tally.see(fund["transferred"] <= fund["appropriated"], row)
             case _:
-                for line in row.data["lines"]:
-                    leg = (row.data["year"], row.data["insurance"], line["person_id"])
+                for line in data["lines"]:
+                    leg = (data["year"], data["insurance"], line["person_id"])
                     fund["submitted"] += line["fen"]
-                    tally.see(leg not in submitted and entitled.get(leg) == line["fen"], row.event_id)
+                    tally.see(leg not in submitted and entitled.get(leg) == line["fen"], row)
                     submitted.add(leg)
-        order = [fund[step] for step in ("submitted", "transferred", "appropriated", "applied")]
-        tally.see(order == sorted(order), row.event_id)
+                tally.see(fund["submitted"] <= fund["transferred"], row)
     return tally.result()
 
 
 def check_i32(evidence: Evidence) -> Invariant:
     """Pension age bands: everybody assessed falls into exactly one, 45 into 45-59 (D-05)."""
-    tally = Tally("I-32")
+    tally = Tally("I-32", evidence)
     packs = evidence.campaign_packs()
     latest = {
         row.stream: row
@@ -237,10 +256,10 @@ def check_i32(evidence: Evidence) -> Invariant:
         campaign = row.data["campaign"]
         pack = packs.get(campaign)
         if pack is None:
-            tally.see(False, row.event_id)
+            tally.see(False, row)
             continue
         age = full_years(day_of(row.data["birth"]), _window_end(pack))
-        tally.see(16 <= age <= 60 and parse_campaign(campaign)[1] == pack.insured_year, row.event_id)
+        tally.see(16 <= age <= 60 and parse_campaign(campaign)[1] == pack.insured_year, row)
     return tally.result()
 
 

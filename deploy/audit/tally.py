@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from deploy.audit.evidence import Evidence, Row
+
 DETAILS = 20
 
 
@@ -26,23 +28,28 @@ class Invariant(msgspec.Struct, frozen=True, omit_defaults=False):
 
 
 class Tally:
-    """Counts checks and keeps the first violations."""
+    """Counts checks and keeps the first violations; rows before ``evidence.since`` are context, not subjects."""
 
-    def __init__(self, invariant: str) -> None:
+    def __init__(self, invariant: str, evidence: Evidence) -> None:
         self._id = invariant
+        self._since = evidence.since
         self._checked = 0
         self._violations = 0
         self._details: list[str] = []
 
-    def see(self, holds: bool, where: str) -> None:
-        """One check; ``where`` names the event or stream when it does not hold."""
+    def see(self, holds: bool, where: Row | str) -> None:
+        """One check; ``where`` is the row judged, or names the stream or document."""
+        if isinstance(where, Row) and where.position < self._since:
+            return
         self._checked += 1
         if not holds:
             self._violations += 1
             if len(self._details) < DETAILS:
-                self._details.append(where)
+                self._details.append(where.event_id if isinstance(where, Row) else where)
 
     def result(self, not_applicable: str = "") -> Invariant:
         """What was seen. ``not_applicable`` only counts when nothing was checked."""
+        if self._since and not not_applicable:
+            not_applicable = f"nothing since position {self._since}"
         clause = not_applicable if self._checked == 0 else ""
         return Invariant(self._id, self._checked, self._violations, tuple(self._details), clause)
