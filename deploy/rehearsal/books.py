@@ -303,11 +303,8 @@ class Books:
                 " FROM debits WHERE campaign = ? ORDER BY voucher_no, cycle",
                 (campaign,),
             ),
-            "treasury": self.rows(
-                "SELECT voucher_no, cycle, village, insurance, source, count, fen, date, result, reason"
-                " FROM entries WHERE campaign = ? ORDER BY voucher_no, cycle",
-                (campaign,),
-            ),
+            "treasury": self._entries(campaign, "CONFIRMED"),
+            "treasury_returned": self._entries(campaign, "REJECTED"),
             "refunds": self.rows(
                 "SELECT refund_no, line_id, insurance, fen, paid_on AS date FROM refunds WHERE campaign = ?"
                 " ORDER BY refund_no",
@@ -321,6 +318,13 @@ class Books:
                 source: self.balance(source, campaign) for source in ("DECLARATION", "CHANNEL", "GOVERNMENT")
             },
         }
+
+    def _entries(self, campaign: str, result: str) -> list[dict[str, Any]]:
+        return self.rows(
+            "SELECT voucher_no, cycle, village, insurance, source, count, fen, date, reason FROM entries"
+            " WHERE campaign = ? AND result = ? ORDER BY voucher_no, cycle",
+            (campaign, result),
+        )
 
     def _money_rows(self, campaign: str) -> list[dict[str, Any]]:
         """Sums per village, insurance, day and channel. kind: CASH, CHANNEL or GOVERNMENT."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -306,7 +307,7 @@ class World:
             row = {
                 "refund_no": number, "line_id": refund["payment_line_id"], "campaign": campaign,
                 "insurance": refund["insurance"], "fen": refund["fen"], "paid_on": day.isoformat(),
-                "bank_ref": f"{BANK}-{number}",
+                "bank_ref": reference(number),
             }  # fmt: skip
             body = {"amount_fen": row["fen"], "paid_on": row["paid_on"], "bank_ref": row["bank_ref"]}
             path = f"/refunds/{number}:paid"
@@ -378,13 +379,15 @@ class World:
         return await self._services.post("police", "registration", "/deaths", body, key=f"death-{person_id}")
 
 
+def reference(of: str) -> str:
+    """The bank's reference of a movement, derived so that a repetition has the same."""
+    return f"{BANK}-{hashlib.sha256(of.encode()).hexdigest()[:24]}"
+
+
 def _debit(voucher: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
     copied = ("voucher_no", "cycle", "campaign", "village", "insurance", "source", "count", "fen")
     return {name: voucher[name] for name in copied} | {
         "debited_on": day.isoformat(),
-        "bank_ref": f"{BANK}-{voucher['voucher_no']}-{voucher['cycle']}",
+        "bank_ref": reference(f"{voucher['voucher_no']}/{voucher['cycle']}"),
         "batch": f"{BANK}-{day:%Y%m%d}",
     }
-
-
-__all__ = ["BANK", "CHANNEL_CLIENTS", "UnexpectedAnswerError", "World"]

@@ -306,7 +306,7 @@ async def raise_objections(driver: Driver) -> Any:
     disputed = driver.plan.roles[OBJECTOR].payers[0]
     other = driver.plan.roles[OBJECTOR].payers[1]
     ids = {}
-    for name, who, claim in (("amount", disputed, "WRONG_AMOUNT"), ("missing", other, "MISSING_PERSON")):
+    for name, who, claim in (("amount", disputed, "WRONG_AMOUNT"), ("missing", other, "NOT_LISTED")):
         body = {"person_id": driver.person(who), "insurance": "medical", "claim": claim}
         reply = await driver.services.post(
             "village-committee",

@@ -1,0 +1,136 @@
+"""``run_demo``: a campaign from empty to reconciled on a system that runs already, and what it showed.
+
+Who calls it (the command line) starts and stops the processes and adds the audit's findings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.rehearsal.campaign import Campaign
+from deploy.rehearsal.clients import SERVICES, Services
+from deploy.rehearsal.driver import Driver, Outside, Watcher, drain_over_http
+from deploy.rehearsal.journal import Journal, OtherRunError
+from deploy.rehearsal.plan import Plan, draw_plan
+from deploy.rehearsal.report import Report, collect_report
+from deploy.rehearsal.watching import watcher_for
+from shared.policy import load_packs
+
+REHEARSED = ("ST-2020",)
+WORLD_OFFSET = 9
+
+
+class NotRehearsedError(ValueError):
+    """A pack, place or scale this rehearsal cannot run; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What to run, on which system. data: folder of the journal; organisations: the clients' file."""
+
+    data: Path
+    organisations: Path
+    pack: str = "ST-2020"
+    place: str = "店子镇"
+    scale: float = 1.0
+    seed: int = 1
+    broker: str = "embedded"
+    host: str = "127.0.0.1"
+    port_base: int = 8101
+    concurrency: int = 8
+    endpoints: dict[str, str] = field(default_factory=dict)
+
+
+def plan_of(options: DemoOptions) -> Plan:
+    """The plan of the options. Raises NotRehearsedError."""
+    pack = load_packs().get(options.pack)
+    if pack is None or pack.id not in REHEARSED:
+        raise NotRehearsedError(
+            f"此演练只支持 / this rehearsal runs {', '.join(REHEARSED)} only: {options.pack}"
+        )
+    try:
+        return draw_plan(pack, options.place, options.seed, options.scale)
+    except ValueError as fault:
+        raise NotRehearsedError(str(fault)) from None
+
+
+async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Report:
+    """Run, or go on with, the campaign; answers the report without the audit's findings.
+
+    Raises NotRehearsedError for options, or when the folder holds a run with others; RestlessError when the
+    system does not come to rest; UnexpectedAnswerError when a service answers what it must not.
+    """
+    plan = plan_of(options)
+    journal = Journal(options.data / "demo.sqlite")
+    limits = httpx.Limits(max_connections=4 * options.concurrency)
+    http = httpx.AsyncClient(timeout=60, trust_env=False, limits=limits)
+    try:
+        _bind(journal, options)
+        services = Services.on(options.port_base, options.organisations, http, options.host)
+        outside = Outside(f"http://{options.host}:{options.port_base + WORLD_OFFSET}", http)
+        with watcher_for(watcher) as shown:
+            driver = Driver(
+                plan, services, outside, journal, drain_over_http(services), shown, options.concurrency
+            )
+            began = time.monotonic()
+            await Campaign(driver).run()
+            seconds = time.monotonic() - began
+        report = await collect_report(driver)
+        report.seconds["run"] = round(seconds, 1)
+        report.broker = options.broker
+        report.endpoints = options.endpoints or endpoints(options)
+        return report
+    finally:
+        journal.close()
+        await http.aclose()
+
+
+def _bind(journal: Journal, options: DemoOptions) -> None:
+    run = {name: getattr(options, name) for name in ("pack", "place", "scale", "seed")}
+    try:
+        journal.open_run(run)
+    except OtherRunError:
+        known = journal.note("run")
+        raise NotRehearsedError(
+            f"{options.data} 中是另一次演练 / holds another run: {known}; 换目录或删除 / use another folder"
+        ) from None
+
+
+def endpoints(options: DemoOptions) -> dict[str, str]:
+    """Addresses of docs and metrics."""
+    found: dict[str, str] = {}
+    for offset, name in enumerate(SERVICES):
+        base = f"http://{options.host}:{options.port_base + offset}"
+        found[f"{name}_docs"] = f"{base}/docs"
+        found[f"{name}_metrics"] = f"{base}/metrics"
+    found["books"] = f"http://{options.host}:{options.port_base + WORLD_OFFSET}/books"
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``python -m deploy.rehearsal.demo``: drive a system that runs; prints the report as JSON."""
+    import argparse
+
+    parser = argparse.ArgumentParser(description="演练驱动 / drive a rehearsal on a running system")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--organisations", type=Path, required=True)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--port-base", type=int, default=8101)
+    given = parser.parse_args(arguments)
+    options = DemoOptions(
+        given.data, given.organisations, scale=given.scale, seed=given.seed, port_base=given.port_base
+    )
+    report: Any = asyncio.run(run_demo(options))
+    print(report.json())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
