@@ -30,8 +30,8 @@ from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 from shared.web.service import Ports
 
-Reader = Annotated[Principal, Depends(authorised("collection:money:read"))]
-Writer = Annotated[Principal, Depends(authorised("collection:money:write"))]
+Reader = Annotated[Principal, Depends(authorised("collection:reconciliation:read"))]
+Writer = Annotated[Principal, Depends(authorised("collection:reconciliation:write"))]
 
 
 class ReconcileBody(BaseModel):
