@@ -43,6 +43,7 @@ from shared.web.capability import joined
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 RECEIVES = (
+    c.PolicyPackPublishedV1,
     c.CampaignOpenedV1,
     c.CampaignWindowExtendedV1,
     c.RegistrationInfoAcceptedV1,
@@ -118,7 +119,7 @@ def describe(ports: Ports) -> ServiceDescription:
         projections=whole.projections,
         reactions=whole.reactions,
         publications=whole.publications,
-        facts=lambda: {"packs": {pack.id: pack.digest for pack in packs.values()}},
+        facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
     )
 
 

@@ -12,14 +12,10 @@ class RegistrationSettings(ServiceSettings):
     """The common settings; ``LIANGXIAN_PACKS`` names a folder of further packs (D-59)."""
 
 
-def held_packs(folder: Path | None) -> dict[str, Pack]:
-    """Shipped packs and those of the folder, by id; a folder's pack replaces a shipped one of its id.
+def held_packs(folder: Path | None) -> tuple[Pack, ...]:
+    """Shipped packs and those of the folder; several versions of one id may be held (revisions).
 
     Raises PackInvalidError for a file that is none.
     """
-    packs = load_packs()
-    if folder is not None:
-        for path in sorted(folder.glob("*.yaml")):
-            pack = load_file(path)
-            packs[pack.id] = pack
-    return packs
+    own = [] if folder is None else [load_file(path) for path in sorted(folder.glob("*.yaml"))]
+    return tuple({pack.digest: pack for pack in (*load_packs().values(), *own)}.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.kernel.division import campaign_id, within
@@ -43,7 +43,7 @@ class YearPolicies:
 
     year: int
     campaigns: Sequence[OpenCampaign]
-    packs: Mapping[str, Pack]
+    packs: Sequence[Pack]
 
     def of(self, division: str) -> Policy | Refusal:
         """The policy for a division: the narrowest opened campaign's, else the narrowest pack's own.
@@ -56,12 +56,12 @@ class YearPolicies:
             return self._bound(max(opened, key=lambda item: len(item.division)))
         held = [
             pack
-            for pack in self.packs.values()
+            for pack in self.packs
             if pack.insured_year == self.year and within(division, pack.region.division)
         ]
         if not held:
             return Refusal("POLICY_UNSPECIFIED", rule="NO_PACK_FOR_DIVISION_AND_YEAR", field="year")
-        pack = max(held, key=lambda item: (len(item.region.division), item.id))
+        pack = max(held, key=lambda item: (len(item.region.division), item.id, item.version))
         return Policy(campaign_id(pack.region.division, self.year), pack, None)
 
     def of_campaign(self, campaign: str, division: str) -> Policy | Refusal:
@@ -72,11 +72,12 @@ class YearPolicies:
         return self.of(division)
 
     def _bound(self, campaign: OpenCampaign) -> Policy | Refusal:
-        pack = self.packs.get(campaign.pack_id)
-        if pack is None or pack.digest != campaign.pack_digest:
+        named = [pack for pack in self.packs if pack.id == campaign.pack_id]
+        pack = next((pack for pack in named if pack.digest == campaign.pack_digest), None)
+        if pack is None:
             return Refusal(
                 "PACK_MISMATCH",
-                rule="PACK_DIGEST_DIFFERS" if pack is not None else "PACK_UNKNOWN",
+                rule="PACK_DIGEST_DIFFERS" if named else "PACK_UNKNOWN",
                 message="政策包与征缴工作所用不同 / another pack than the campaign's",
             )
         return Policy(campaign.campaign, pack, campaign.extended_to)

@@ -8,7 +8,11 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from shared.contracts.collection import CampaignOpenedV1, CampaignWindowExtendedV1
+from shared.contracts.collection import (
+    CampaignOpenedV1,
+    CampaignWindowExtendedV1,
+    PolicyPackPublishedV1,
+)
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 
@@ -33,10 +37,14 @@ class CampaignsProjection:
 
     name = "open-campaigns"
     tables: Sequence[sa.Table] = (OPEN_CAMPAIGN,)
-    handles: tuple[type[msgspec.Struct], ...] = (CampaignOpenedV1, CampaignWindowExtendedV1)
+    handles: tuple[type[msgspec.Struct], ...] = (
+        CampaignOpenedV1,
+        CampaignWindowExtendedV1,
+        PolicyPackPublishedV1,
+    )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """One row a campaign; an extension never shortens."""
+        """One row a campaign; a later version published for an open one (政策调整) replaces its pack."""
         for recorded in events:
             event = recorded.event
             if isinstance(event, CampaignWindowExtendedV1):
@@ -44,6 +52,17 @@ class CampaignsProjection:
                     sa.update(OPEN_CAMPAIGN)
                     .where(OPEN_CAMPAIGN.c.campaign == event.campaign)
                     .values(extended_to=event.new_end)
+                )
+                continue
+            if isinstance(event, PolicyPackPublishedV1):
+                await connection.execute(
+                    sa.update(OPEN_CAMPAIGN)
+                    .where(
+                        OPEN_CAMPAIGN.c.campaign == event.campaign,
+                        OPEN_CAMPAIGN.c.pack_id == event.pack_id,
+                        OPEN_CAMPAIGN.c.pack_version < event.version,
+                    )
+                    .values(pack_version=event.version, pack_digest=event.digest)
                 )
                 continue
             row = {

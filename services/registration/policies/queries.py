@@ -18,7 +18,7 @@ class PolicyFacts:
 
     name = "policies"
 
-    def __init__(self, packs: Mapping[str, Pack]) -> None:
+    def __init__(self, packs: Sequence[Pack]) -> None:
         self._packs = packs
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:

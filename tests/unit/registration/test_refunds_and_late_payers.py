@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import yaml
 
 from services.registration.accounts import events as ae
+from services.registration.app import SERVICE
 from services.registration.enrolment import events as ee
 from services.registration.entitlements import events as te
 from services.registration.refund_verification import events as re
+from services.registration.settings import RegistrationSettings
 from services.registration.special_assessment import events as se
 from services.registration.special_identities import events as ie
-from shared.contracts.collection import RefundPaidV1, RefundVerificationRequestedV1
+from shared.contracts.collection import (
+    PolicyPackPublishedV1,
+    RefundPaidV1,
+    RefundVerificationRequestedV1,
+)
 from shared.contracts.registration import RefundVerifiedV1
 from shared.contracts.subsidy import SubsidyLineSubmittedV1
 from shared.eventstore.rebuild import rebuild
 from shared.kernel.insurance import Insurance
+from shared.policy import load_pack, revise
 from shared.testing.http import (
     MARKED_NAME,
     MARKED_NUMBER,
@@ -26,11 +36,12 @@ from shared.testing.http import (
     assert_no_personal_data,
     assert_openapi_is_complete,
 )
-from shared.testing.service import MemoryService
+from shared.testing.service import MemoryService, memory_service
 from tests.unit.registration.scenery import (
     SCOPES,
     VILLAGE,
     Desk,
+    campaign_opened,
     events_of,
     memory,
     noon,
@@ -188,6 +199,32 @@ class TestSpecialAssessment:
         refused = await self._late(desk, person_id, "2020-02-10")
         assert (refused.status_code, refused.json()["code"]) == (422, "POLICY_UNSPECIFIED")
         assert refused.json()["rule"] == "FISCAL_SUBSIDY_UNKNOWN"
+
+    async def test_a_revised_pack_in_force_sets_what_was_unknown(self, tmp_path: Path) -> None:
+        """Scenario 14, D-21: once a revision with the fiscal subsidy is published, the late amount is known."""
+        revised = revise(
+            load_pack("ST-2020"), {"medical_fiscal_subsidy_yuan": 520}, "EXT:鲁医保发〔2019〕1号"
+        )
+        path = tmp_path / "ST-2020-v2.yaml"
+        path.write_text(yaml.safe_dump(msgspec.to_builtins(revised.document)), encoding="utf-8")
+        settings = RegistrationSettings(packs=tmp_path, rehearsal=True)
+        definition = memory_service(SERVICE, today=dt.date(2019, 10, 15), settings=settings)
+        async with definition as service, service.client(SCOPES, organisation="medical") as client:
+            desk = Desk(service, client)
+            person_id = await desk.person()
+            await receive(service, campaign_opened())
+            await desk.enrolled(person_id)
+            assert (await self._late(desk, person_id, "2020-02-10")).status_code == 422
+            published_pack = PolicyPackPublishedV1(
+                campaign="370406-2020", pack_id="ST-2020", version=revised.version, digest=revised.digest
+            )
+            await receive(service, published_pack)
+
+            answer = await self._late(desk, person_id, "2020-02-10")
+            assert answer.status_code == 201, answer.text
+            [assessed] = await events_of(service, se.SpecialPaymentAssessed)
+            assert (assessed.personal_fen, assessed.fiscal_fen) == (78000, 52000)
+            assert assessed.entitled_from == dt.date(2020, 3, 11)
 
     async def test_who_is_not_late_needs_no_special_assessment(self, desk: Desk) -> None:
         """Inside the window the ordinary assessment stands."""
