@@ -38,6 +38,7 @@ SCOPES = [
         "treasury",
         "refunds",
         "reconciliation",
+        "money",
     )
     for mode in ("read", "write")
 ] + ["collection:ops", "collection:imports:read", "collection:events:read"]
