@@ -105,7 +105,7 @@ def write_revision(folder: Path, script: Any, message: str) -> Path:
         imports=rendered_imports,
         user_module_prefix=None,
     )
-    body = body.replace("shared.eventstore.columns.Moment()", "sa.DateTime(timezone=True)")
+    body = body.replace("shared.eventstore.columns.Moment(timezone=True)", "sa.DateTime(timezone=True)")
     body = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("# ###")).strip()
     down = f'"{known[-1]}"' if known else "None"
     words = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")

@@ -77,7 +77,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
-        sa.Column("submitted_at", shared.eventstore.columns.Moment(timezone=True), nullable=False),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("declaration_no"),
     )
     op.create_index("declaration_by_village", "declaration", ["campaign", "village"], unique=False)
@@ -164,7 +164,7 @@ def upgrade() -> None:
         sa.Column("paid_standing", sa.Text(), nullable=True),
         sa.Column("paid_line_id", sa.Text(), nullable=True),
         sa.Column("paid_fen", sa.BigInteger(), nullable=True),
-        sa.Column("paid_at", shared.eventstore.columns.Moment(timezone=True), nullable=True),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paid_channel", sa.Text(), nullable=True),
         sa.Column("paid_agent", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("year", "insurance", "person_id"),
@@ -216,7 +216,7 @@ def upgrade() -> None:
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("village", sa.Text(), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
-        sa.Column("paid_at", shared.eventstore.columns.Moment(timezone=True), nullable=False),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_on", sa.Date(), nullable=False),
         sa.Column("agent_id", sa.Text(), nullable=False),
         sa.Column("receipt", sa.Text(), nullable=False),
@@ -288,7 +288,7 @@ def upgrade() -> None:
         sa.Column("applicant", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
-        sa.Column("requested_at", shared.eventstore.columns.Moment(timezone=True), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_on", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("refund_no"),
     )
