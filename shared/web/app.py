@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.eventstore.log import Failure
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
 from shared.kernel.events import DayBegun
 from shared.security.issuer import Issuer
@@ -100,7 +101,12 @@ def build_app(
     app.add_middleware(ThinRoutes, routes=description.thin)
     app.add_middleware(MinimumPosition, positions=machinery)
     app.add_middleware(Authentication, verifier=verifier)
-    app.add_middleware(RequestContext, runtime=ports.runtime, metrics=ports.metrics)
+    app.add_middleware(
+        RequestContext,
+        runtime=ports.runtime,
+        metrics=ports.metrics,
+        unavailable=lambda fault: ports.log.failure(fault) is Failure.CONNECTION,
+    )
     return app
 
 

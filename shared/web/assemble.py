@@ -106,7 +106,9 @@ def open_process(
     clock: Clock = SimulatedClock(settings.rehearsal_start) if settings.rehearsal else WallClock()
     metrics = ServiceMetrics(definition.name)
     database = PostgresDatabase(
-        settings.database_url.get_secret_value(), application=f"liangxian-{definition.name}"
+        settings.database_url.get_secret_value(),
+        pool=settings.database_pool,
+        application=f"liangxian-{definition.name}",
     )
     event_log = PostgresLog(database, definition.types)
     writer = Writer(

@@ -7,7 +7,7 @@ every event the request causes, in all services.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kernel.clock import Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
-from shared.observability.logging import bound, logger
+from shared.observability.logging import bound, logger, place_of
 from shared.web.problems import problem_response
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
@@ -61,12 +61,19 @@ def route_of(scope: Mapping[str, Any]) -> str:
 
 
 class RequestContext:
-    """Wraps a whole app."""
+    """Wraps a whole app. unavailable: whether an exception says that the database is away or busy (503)."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, metrics: RequestMetrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        runtime: Runtime,
+        metrics: RequestMetrics,
+        unavailable: Callable[[Exception], bool] = lambda _: False,
+    ) -> None:
         self._app = app
         self._runtime = runtime
         self._metrics = metrics
+        self._unavailable = unavailable
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -91,27 +98,19 @@ class RequestContext:
                 if status:
                     log.error("request_broken", route=route_of(scope), error=type(fault).__name__)
                     raise ConnectionError("the answer was cut off") from None
-                await _failure(fault, correlation, route_of(scope))(scope, receive, passing)
+                away = self._unavailable(fault)
+                await _failure(fault, correlation, route_of(scope), away)(scope, receive, passing)
             finally:
                 seconds = self._runtime.monotonic() - started
                 self._metrics.observe_request(route_of(scope), scope["method"], status or 499, seconds)
 
 
-def _failure(fault: Exception, correlation: str, route: str) -> ASGIApp:
+def _failure(fault: Exception, correlation: str, route: str, away: bool) -> ASGIApp:
     if isinstance(fault, OverloadedError):
         return problem_response(Refusal("OVERLOADED"), correlation, 503, fault.retry_after)
     if isinstance(fault, ProblemError):
         return problem_response(fault.refusal, correlation, fault.status, fault.retry_after)
-    log.error("request_failed", route=route, error=type(fault).__name__, at=_place(fault))
+    log.error("request_failed", route=route, error=type(fault).__name__, at=place_of(fault))
+    if away:
+        return problem_response(Refusal("NOT_READY", rule="DATABASE"), correlation)
     return problem_response(Refusal("INTERNAL_ERROR"), correlation)
-
-
-def _place(fault: BaseException) -> str:
-    """Module and line the fault came from; its message may hold data and is left out."""
-    trace = fault.__traceback__
-    place = ""
-    while trace is not None:
-        frame = trace.tb_frame
-        place = f"{frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place

@@ -50,6 +50,7 @@ class ServiceSettings(BaseSettings):
     rehearsal_start: dt.date = dt.date(2016, 1, 1)
     log_level: str = "INFO"
     packs: Path | None = None
+    database_pool: int = Field(default=12, ge=4)
     queue_size: int = Field(default=1024, ge=1)
     request_limit_bytes: int = Field(default=1 << 20, ge=1024)
     import_limit_bytes: int = Field(default=64 << 20, ge=1024)

@@ -18,6 +18,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import Response
 
 from deploy.local.keys import ensure_keys
+from deploy.local.postgres import PostgresServer, server_for
+from deploy.local.processes import leash
 from shared.contracts.registration import DeathReportOverdueV1
 from shared.eventstore.commands import Accepted, Append, Command, RowWrite
 from shared.eventstore.database import Connection
@@ -291,3 +293,31 @@ async def test_a_restricted_role_can_run_the_service(
         assert (await client.get("/readyz")).status_code == 200, json.dumps(
             (await client.get("/readyz")).json()
         )
+
+
+async def test_a_database_that_went_away_is_a_503_and_comes_back(tmp_path: Path, make_settings: Any) -> None:
+    """The server stops under a running service: retry later, not an internal error; then all is well."""
+    server = server_for(tmp_path / "cluster")
+    if not isinstance(server, PostgresServer):
+        pytest.skip("a server of its own is needed: this one belongs to somebody else")
+    await server.start()
+    running = server.running()
+    let_go = leash(running.pid) if running is not None else None
+    await server.create_database("notes")
+    try:
+        async with served(production_app(WRITER, make_settings(database_url=server.url("notes")))) as client:
+            assert (await client.post("/notes/a")).status_code == 201
+            await server.stop()
+            away = [await client.get("/notes") for _ in range(3)]
+            assert [answer.status_code for answer in away] == [503] * 3
+            assert away[-1].json()["code"] == "NOT_READY"
+            assert (await client.get("/readyz")).status_code == 503
+            await server.start()
+            await eventually(client, "/readyz", lambda r: r.status_code == 200)
+            assert (await client.post("/notes/a")).status_code == 201
+            await eventually(client, "/notes", lambda r: r.status_code == 200 and r.json() == {"a": 2})
+    finally:
+        await server.stop()
+        if let_go is not None:
+            let_go()
+        server.destroy()
