@@ -46,7 +46,7 @@ AGENT = "agent-1"
 ROSTER = f"{CAMPAIGN}.{VILLAGE}"
 SCOPES = [
     f"collection:{capability}:{right}"
-    for capability in ("payments", "settlement", "treasury", "refunds", "money")
+    for capability in ("payments", "settlement", "treasury", "refunds", "reconciliation")
     for right in ("read", "write")
 ]
 MESSAGES = (
@@ -315,3 +315,106 @@ def money_service(today: str = "2019-11-02") -> MoneyService:
     """A service on a day; use ``async with service.service``."""
     facts = Facts()
     return MoneyService(facts, memory_service(definition(facts), today=dt.date.fromisoformat(today)))
+
+
+async def opened(*persons: str, today: str = "2019-11-02") -> MoneyService:
+    """A started service with an open campaign and assessed persons."""
+    money = money_service(today)
+    await money.service.__aenter__()
+    await money.open()
+    await money.assess(*persons)
+    return money
+
+
+async def begin_day(money: MoneyService, day: str) -> None:
+    """BeginDay through the route."""
+    await money.service.begin_day(dt.date.fromisoformat(day))
+
+
+def summary(count: int, fen: int, date: str = "2019-11-02", insurance: str = "medical") -> dict[str, Any]:
+    """Body of an agent's summary."""
+    totals = [{"insurance": insurance, "count": count, "amount_fen": fen}]
+    return {"campaign": CAMPAIGN, "date": date, "totals": totals}
+
+
+def deposit(
+    fen: int, slip: str = "S1", date: str = "2019-11-02", on: str = "2019-11-02", **changes: Any
+) -> dict[str, Any]:
+    """Body of a bank's file with one deposit."""
+    own: dict[str, Any] = {
+        "slip_no": slip,
+        "agent_id": AGENT,
+        "date": date,
+        "insurance": "medical",
+        "amount_fen": fen,
+        "deposited_on": on,
+    }
+    return {"file_no": f"F-{slip}", "bank": "BANK1", "lines": [own | changes]}
+
+
+def day_file(
+    file_no: str, *lines: tuple[str, str, int], date: str = "2019-11-02", channel: str = "WECHAT"
+) -> dict[str, Any]:
+    """Body of a channel's day file of (order, person, fen)."""
+    return {
+        "file_no": file_no,
+        "date": date,
+        "campaign": CAMPAIGN,
+        "lines": [
+            {
+                "order_no": order_no,
+                "person_id": person,
+                "insurance": "medical",
+                "year": 2020,
+                "amount_fen": fen,
+                "paid_at": f"{date}T10:15:00+08:00",
+            }
+            for order_no, person, fen in lines
+        ],
+        "total_count": len(lines),
+        "total_fen": sum(fen for _, _, fen in lines),
+    }
+
+
+async def settled_village(*persons: str) -> MoneyService:
+    """A village whose agent took cash from everybody, deposited it the same day and was confirmed."""
+    money = await opened(*persons)
+    for person in persons:
+        assert (await money.post("/payments", cash(f"C-{person}", person))).status_code == 201
+    total = 26000 * len(persons)
+    response = await money.post(f"/agents/{AGENT}/summaries", summary(len(persons), total))
+    assert response.status_code == 201, response.text
+    assert (await money.post("/deposits:import", deposit(total))).status_code == 201
+    return money
+
+
+def declaration_body(**changes: Any) -> dict[str, Any]:
+    """Body of the village's declaration."""
+    body: dict[str, Any] = {
+        "virtual_household_id": "vh-1",
+        "campaign": CAMPAIGN,
+        "village": VILLAGE,
+        "via": "HALL",
+        "attachments": {"roster_digest": "d", "deposit_slips": ["S1"]},
+    }
+    return body | changes
+
+
+async def to_treasury(money: MoneyService, voucher_no: str, fen: int, date: str = "2019-12-01") -> None:
+    """Debit, remit and enter a voucher."""
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("debited", {"method": "POS", "bank_ref": f"B-{voucher_no}", "amount_fen": fen, "at": f"{date}T09:00:00+08:00"}),
+        ("remitted", {"batch": "1", "at": f"{date}T10:00:00+08:00"}),
+        ("in-treasury", {"treasury_date": date, "amount_fen": fen}),
+    ]
+    for step, body in steps:
+        response = await money.post(f"/vouchers/{voucher_no}:{step}", body)
+        assert response.status_code == 200, response.text
+
+
+async def states(money: MoneyService) -> dict[str, int]:
+    """Fen per named state of the campaign."""
+    found: dict[str, int] = {}
+    for row in (await money.get("/money/positions", campaign=CAMPAIGN))["rows"]:
+        found[row["state"]] = found.get(row["state"], 0) + row["fen"]
+    return found

@@ -14,24 +14,15 @@ from shared.kernel.insurance import Insurance
 from tests.unit.collection.money_service import (
     AGENT,
     CAMPAIGN,
-    MoneyService,
     agent_fact,
     assessed,
     campaign_fact,
     cash,
     line,
-    money_service,
+    opened,
     payment,
     roster_fact,
 )
-
-
-async def opened(*persons: str, today: str = "2019-11-02") -> MoneyService:
-    money = money_service(today)
-    await money.service.__aenter__()
-    await money.open()
-    await money.assess(*persons)
-    return money
 
 
 async def test_a_self_service_payment_becomes_effective() -> None:
