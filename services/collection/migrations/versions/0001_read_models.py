@@ -465,7 +465,7 @@ def upgrade() -> None:
         sa.Column("entered_fen", sa.BigInteger(), nullable=False),
         sa.Column("returned_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("returned_fen", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("acknowledged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("acknowledged", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("voucher_no"),
     )
     op.create_index("voucher_book_by_day", "voucher_book", ["campaign", "treasury_date"], unique=False)
