@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from deploy.audit import payments, people, rosters
-from deploy.audit.evidence import SERVICES, Books, Evidence, Row, read_log
+from deploy.audit.evidence import Evidence
 from deploy.audit.money import CellDifference, audit_money
 from deploy.audit.tally import Invariant, Tally
 
@@ -46,7 +47,11 @@ class ReplayedProjection(msgspec.Struct, frozen=True):
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """``audit.json``. clean: nothing violated, nothing unaccounted, something compared."""
+    """``audit.json``. clean: nothing violated, nothing unaccounted, something compared, no fault.
+
+    gauges: collection's own ``unaccounted_fen`` per campaign and insurance; faults: codes of what kept the
+    audit from seeing everything (NOT_AT_REST, GAUGE_MISSING, GAUGE_DIFFERS, NOTHING_COMPARED).
+    """
 
     clean: bool
     invariants: tuple[Invariant, ...]
@@ -54,10 +59,13 @@ class AuditReport(msgspec.Struct, frozen=True):
     difference_fen: int
     records_compared: int
     events: dict[str, int]
+    event_types: dict[str, int]
     states: dict[str, int]
     broken: tuple[str, ...]
     differences: tuple[CellDifference, ...]
     projections: tuple[ReplayedProjection, ...]
+    gauges: dict[str, int]
+    faults: tuple[str, ...]
 
 
 def check_i30(evidence: Evidence, projections: Sequence[ReplayedProjection] = ()) -> Invariant:
@@ -148,30 +156,32 @@ def _lacking(evidence: Evidence, invariant: Invariant) -> Invariant:
     return msgspec.structs.replace(invariant, not_applicable=clause)
 
 
-def audit(evidence: Evidence, projections: Sequence[ReplayedProjection] = ()) -> AuditReport:
+def audit(
+    evidence: Evidence,
+    projections: Sequence[ReplayedProjection] = (),
+    gauges: Mapping[str, int] | None = None,
+    faults: Sequence[str] = (),
+) -> AuditReport:
     """All invariants and the money over what was read."""
     found = [check(evidence) for check in CHECKS]
     found += [check_i30(evidence, projections), check_i31(evidence)]
     invariants = tuple(sorted((_lacking(evidence, each) for each in found), key=lambda each: each.id))
     money = audit_money(evidence)
-    clean = (
-        all(each.holds for each in invariants) and money.unaccounted_fen == 0 and money.records_compared > 0
-    )
+    seen = [*faults, *(f"GAUGE_DIFFERS {name}" for name, fen in (gauges or {}).items() if fen)]
+    if money.records_compared == 0:
+        seen.append("NOTHING_COMPARED")
     return AuditReport(
-        clean=clean,
+        clean=all(each.holds for each in invariants) and money.unaccounted_fen == 0 and not seen,
         invariants=invariants,
         unaccounted_fen=money.unaccounted_fen,
         difference_fen=money.difference_fen,
         records_compared=money.records_compared,
         events={service: len(rows) for service, rows in evidence.logs.items()},
+        event_types=dict(Counter(row.type for rows in evidence.logs.values() for row in rows)),
         states=money.states,
         broken=money.broken,
         differences=money.differences,
         projections=tuple(projections),
+        gauges=dict(gauges or {}),
+        faults=tuple(seen),
     )
-
-
-async def read_evidence(addresses: Mapping[str, str], books: Books, since: int = 0) -> Evidence:
-    """The four logs through their read-only addresses."""
-    logs: dict[str, Sequence[Row]] = {name: await read_log(addresses[name]) for name in SERVICES}
-    return Evidence(logs, books, since=since)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deploy.cli import operations, policy, system
+from deploy.cli import auditing, demonstrating, operations, policy, system
 
 app = typer.Typer(
     name="liangxian",
@@ -16,6 +16,8 @@ app = typer.Typer(
 app.command("up")(system.up)
 app.command("down")(system.down)
 app.command("status")(system.status)
+app.command("demo")(demonstrating.demo)
+app.command("verify")(auditing.verify)
 app.command("assess")(policy.assess_command)
 app.add_typer(policy.packs_app, name="packs")
 app.command("trace")(operations.trace)

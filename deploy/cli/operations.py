@@ -44,7 +44,8 @@ ServiceOption = Annotated[Service, typer.Option(help="服务 / service")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只看结果，不改变 / show what would happen")]
 
 
-def _port_base(data: Path, given: int) -> int:
+def port_base_of(data: Path, given: int) -> int:
+    """The port base the running system was started with, unless another one is asked for."""
     state = read_state(Layout(data))
     return state.port_base if state is not None and given == DEFAULT_PORT_BASE else given
 
@@ -53,7 +54,7 @@ def _port_base(data: Path, given: int) -> int:
 async def services_at(data: Path, port_base: int) -> AsyncIterator[Services]:
     """The services of this machine, asked once: an operator's tool does not wait for a restart."""
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        yield Services.on(_port_base(data, port_base), organisations_file(), http, patience_seconds=3.0)
+        yield Services.on(port_base_of(data, port_base), organisations_file(), http, patience_seconds=3.0)
 
 
 def _refused(fault: UnexpectedAnswerError) -> None:

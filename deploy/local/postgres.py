@@ -166,6 +166,11 @@ class PostgresServer:
         """The port of this data directory. Raises FileNotFoundError before the first start."""
         return int((self.directory / "postgres.port").read_text(encoding="ascii"))
 
+    @property
+    def cluster(self) -> Path:
+        """Where the cluster lies."""
+        return self._cluster()
+
     def _databases(self) -> Databases:
         password = (self.directory / "postgres.password").read_text(encoding="ascii").strip()
         return Databases(f"postgresql://{SUPERUSER}:{password}@{HOST}:{self.port}/{MAINTENANCE}")

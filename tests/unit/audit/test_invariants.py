@@ -16,7 +16,6 @@ from tests.unit.audit.village import (
     Village,
     payment,
     sound_village,
-    source,
     voucher_line,
 )
 

@@ -1,0 +1,75 @@
+"""``verify``: audit a running system from outside the services' own sums."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.table import Table
+
+from deploy.audit.running import NotRunningError, verify_running
+from deploy.audit.verify import AuditReport
+from deploy.cli.operations import port_base_of
+from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
+from deploy.cli.system import Data, PortBase
+from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE
+from deploy.rehearsal.clients import UnexpectedAnswerError
+from shared.kernel.money import Fen, format_yuan
+
+
+def verify(
+    since: Annotated[
+        int, typer.Option(min=0, help="只判断此位置之后的事件 / judge events from this log position on")
+    ] = 0,
+    data: Data = DEFAULT_DATA,
+    port_base: PortBase = DEFAULT_PORT_BASE,
+    as_json: Json = False,
+) -> None:
+    """审计运行中的系统 / audit a running system: streams, replays, I-01..I-32, the outside's books.
+
+    Ends with 1 when anything is violated, unaccounted or could not be compared.
+    """
+    report = run(lambda: _verify(data, port_base_of(data, port_base), since))
+    if as_json:
+        show_json(report)
+    else:
+        show_audit(report)
+    if not report.clean:
+        raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+async def _verify(data: Path, port_base: int, since: int) -> AuditReport:
+    try:
+        return await verify_running(data, port_base, since, lambda line: err.print(line, markup=False))
+    except NotRunningError:
+        _unreachable(f"没有运行 / no system in {data}")
+    except UnexpectedAnswerError as fault:
+        _unreachable(str(fault))
+
+
+def _unreachable(message: str) -> NoReturn:
+    fail(Exit.UNREACHABLE, message)
+
+
+def show_audit(report: AuditReport) -> None:
+    """The audit for people: a table of invariants, then money."""
+    table = Table("不变量 / invariant", "已查 / checked", "违反 / violations", "说明 / note")
+    for each in report.invariants:
+        note = each.not_applicable or ", ".join(each.details[:3])
+        mark = "" if each.holds else " ✗"
+        table.add_row(each.id + mark, str(each.checked), str(each.violations), note)
+    out.print(table)
+    for replay in report.projections:
+        if replay.differences:
+            line = f"{replay.service} {replay.projection}: {replay.differences}"
+            out.print(f"重放不一致 / replay differs: {line}", markup=False)
+    for difference in report.differences:
+        line = f"{difference.book} {difference.cell}: {difference.outside_fen} ≠ {difference.placed_fen} fen"
+        out.print(line, markup=False)
+    for fault in report.faults:
+        out.print(f"未能核对 / not compared: {fault}", markup=False)
+    out.print(f"比对记录 / records compared   {report.records_compared}")
+    out.print(f"未解释金额 / unaccounted      {format_yuan(Fen(report.unaccounted_fen))} 元")
+    out.print(f"未了差异 / open differences  {format_yuan(Fen(report.difference_fen))} 元")
+    out.print("✓ 通过 / clean" if report.clean else "✗ 未通过 / not clean")

@@ -1,0 +1,244 @@
+"""``demo``: a campaign from empty to reconciled on a system of its own, audited at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from deploy.audit.running import verify_running
+from deploy.audit.verify import AuditReport
+from deploy.cli.auditing import show_audit
+from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
+from deploy.cli.system import BrokerOption, PortBase
+from deploy.local import control
+from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options, State
+from deploy.local.postgres import PostgresServer, server_for
+from deploy.local.processes import StartFailed
+from deploy.local.programs import organisations_file
+from deploy.local.provisioning import BROKER
+from deploy.rehearsal.clients import UnexpectedAnswerError
+from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
+from deploy.rehearsal.driver import RestlessError
+from deploy.rehearsal.pages import html_page, villages_csv
+from deploy.rehearsal.report import Report
+from shared.kernel.money import Fen, format_yuan
+
+DRIVER = "driver"
+DEFAULT_OUT = Path("out/demo")
+OWN_DATA = Path(".liangxian/demo")
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What was asked for. own: the data directory is the demo's own and goes when the demo is over."""
+
+    options: Options
+    rehearsal: DemoOptions
+    out: Path
+    keep: bool
+    own: bool
+
+
+def demo(
+    pack: Annotated[str, typer.Option(help="政策包 / policy pack")] = "ST-2020",
+    place: Annotated[str, typer.Option(help="地点 / place of the pack")] = "店子镇",
+    scale: Annotated[float, typer.Option(min=0.01, max=1.0, help="人数比例 / share of the people")] = 1.0,
+    seed: Annotated[int, typer.Option(help="随机种子 / seed: the same people and events")] = 1,
+    broker: BrokerOption = Broker.EMBEDDED,
+    out_dir: Annotated[Path, typer.Option("--out", help="报告目录 / where the reports go")] = DEFAULT_OUT,
+    keep: Annotated[bool, typer.Option("--keep", help="结束后不停止 / leave the system up")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="数据目录 / data directory; the demo's own by default")
+    ] = None,
+    port_base: PortBase = DEFAULT_PORT_BASE,
+    as_json: Json = False,
+) -> None:
+    """演练一个村的征缴全过程 / one village's whole campaign; a run that was cut off goes on.
+
+    Ends with 1 when anything is unaccounted, violated, or did not go as it must.
+    """
+    folder = data or OWN_DATA / f"{pack}-{seed}-{scale:g}-{broker.value}"
+    asked = Demo(
+        Options(data=folder, broker=broker, port_base=port_base),
+        DemoOptions(
+            folder.resolve() / DRIVER, organisations_file(), pack, place, scale, seed, broker.value,
+            port_base=port_base,
+        ),
+        out_dir,
+        keep,
+        data is None,
+    )  # fmt: skip
+    try:
+        plan_of(asked.rehearsal)
+    except NotRehearsedError as fault:
+        fail(Exit.USAGE, str(fault))
+    report, audited = run(lambda: _demo(asked))
+    if as_json:
+        show_json(report.document())
+    else:
+        _show(report, audited, out_dir)
+    if not (report.clean and audited.clean):
+        raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
+    """Start, run, audit, write, stop. The system stops however the run ends, unless it is to be kept."""
+    with _stopped_by_term():
+        try:
+            return await _started(asked)
+        except NotRehearsedError as fault:
+            fail(Exit.USAGE, str(fault))
+        except StartFailed as fault:
+            fail(Exit.UNREACHABLE, str(fault))
+        except UnexpectedAnswerError as fault:
+            fail(Exit.DIFFERENCE, f"{fault}")
+        except RestlessError as fault:
+            fail(Exit.TIMED_OUT, f"系统未静止 / the system did not come to rest: {fault}")
+
+
+async def _started(asked: Demo) -> tuple[Report, AuditReport]:
+    began = time.monotonic()
+    err.print("启动中 / starting …")
+    state = await control.up(asked.options)
+    try:
+        setup = time.monotonic() - began
+        report = await run_demo(asked.rehearsal)
+        audited = await _audit(asked, report)
+        report.seconds["setup"] = round(setup, 1)
+        await _measure(asked.options.data, report)
+        _write(asked.out, report, audited, state)
+    finally:
+        if not asked.keep:
+            err.print("停止中 / stopping …")
+            await control.down(asked.options.data)
+    if asked.own and not asked.keep:
+        await _forget(asked.options.data)
+    return report, audited
+
+
+async def _forget(data: Path) -> None:
+    """Remove a finished demo's own data, its databases included, so that the next one starts from empty."""
+    server = server_for(data)
+    if isinstance(server, PostgresServer):
+        await asyncio.to_thread(server.destroy)
+    else:
+        for name in (*SERVICES, BROKER):
+            await server.drop_database(name)
+    await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+
+
+async def _audit(asked: Demo, report: Report) -> AuditReport:
+    began = time.monotonic()
+    audited = await verify_running(
+        asked.options.data, asked.options.port_base, progress=lambda line: err.print(line, markup=False)
+    )
+    report.add_audit(
+        {
+            "invariants": [_invariant(each) for each in audited.invariants],
+            "difference_fen": audited.difference_fen,
+            "unaccounted_fen": audited.unaccounted_fen,
+            "records_compared": audited.records_compared,
+        },
+        audited.event_types,
+    )
+    report.seconds["verify"] = round(time.monotonic() - began, 1)
+    return audited
+
+
+def _invariant(found: Any) -> dict[str, Any]:
+    """A row of the report: what is empty is left out."""
+    row = {"id": found.id, "checked": found.checked, "violations": found.violations}
+    if found.not_applicable:
+        row["not_applicable"] = found.not_applicable
+    if found.details:
+        row["details"] = list(found.details)
+    return row
+
+
+async def _measure(data: Path, report: Report) -> None:
+    """Memory as the supervisor saw it, and what the data directory takes on disk."""
+    state, _ = await control.status(data)
+    if state is not None:
+        report.peak_mib = {name: round(each.peak_mib, 1) for name, each in state.programs.items()}
+    report.disk_mib = round(await asyncio.to_thread(_size, data) / MIB, 1)
+
+
+def _size(data: Path) -> int:
+    """Bytes of the data directory, and of the cluster where that lies elsewhere."""
+    folders = [data.resolve()]
+    server = server_for(data)
+    if isinstance(server, PostgresServer) and not server.cluster.is_relative_to(folders[0]):
+        folders.append(server.cluster)
+    total = 0
+    for folder in folders:
+        for root, _, names in os.walk(folder):
+            for name in names:
+                try:
+                    total += (Path(root) / name).lstat().st_size
+                except OSError:  # gone since it was listed
+                    continue
+    return total
+
+
+def _write(folder: Path, report: Report, audited: AuditReport, state: State) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "report.json": report.json(),
+        "report.html": html_page(report),
+        "villages.csv": villages_csv(report),
+        "audit.json": msgspec.json.format(msgspec.json.encode(audited), indent=1).decode() + "\n",
+        "environment.json": msgspec.json.format(msgspec.json.encode(_environment(state)), indent=1).decode()
+        + "\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _environment(state: State) -> dict[str, Any]:
+    """What the figures were measured on; no host name, no path."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB,
+        "broker": state.broker,
+        "postgres": "external" if os.environ.get("LIANGXIAN_POSTGRES_URL") else "embedded",
+    }
+
+
+@contextmanager
+def _stopped_by_term() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, so that it stops what it started."""
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _show(report: Report, audited: AuditReport, folder: Path) -> None:
+    show_audit(audited)
+    for each in report.injected:
+        mark = "✓" if each["outcome"] == each["expected"] else "✗"
+        out.print(f"{mark} {each['kind']}: {each['outcome']}", markup=False)
+    for name, fen in report.totals.items():
+        out.print(f"{name:<18}{format_yuan(Fen(fen)):>16} 元")
+    for name, address in report.endpoints.items():
+        out.print(f"{name:<24}{address}", markup=False)
+    out.print(f"报告 / report: {folder / 'report.html'}", markup=False)
