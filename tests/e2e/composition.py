@@ -78,9 +78,7 @@ async def composed(seed: int = 1, today: dt.date = BEFORE) -> AsyncIterator[Syst
     async with AsyncExitStack() as opened:
         services = {}
         for number, definition in enumerate((REGISTRATION, COLLECTION, SUBSIDY, NOTIFICATION)):
-            service = memory_service(
-                definition, seed=seed * 10 + number, today=today, clients=clients
-            )
+            service = memory_service(definition, seed=seed * 10 + number, today=today, clients=clients)
             services[definition.name] = await opened.enter_async_context(service)
         network = await connect([_member(services[name]) for name in SERVICES], seed=seed)
         books = Books.connect(None)
