@@ -27,6 +27,9 @@ def reconcile_command(
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
         seen: Snapshot = loaded.fact(snapshots, (campaign, date)) or Snapshot()
+        if date != today - dt.timedelta(days=1):
+            # Villages are matched over the whole campaign: once a day, with the day before.
+            seen = replace(seen, villages=())
         events = reconcile_day(loaded.state(stream), campaign, date, today, seen)
         body = {
             "campaign": campaign,

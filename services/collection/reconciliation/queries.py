@@ -40,7 +40,9 @@ async def positions(connection: Connection, campaign: str) -> Sequence[Row]:
     c = money_line.c
     keys = [c.village, c.insurance, c.date, c.channel, STATE.label("state")]
     return await connection.execute(
-        sa.select(*keys, sa.func.count().label("count"), sa.func.sum(c.fen).label("fen"))
+        sa.select(
+            *keys, sa.func.count().label("count"), sa.cast(sa.func.sum(c.fen), sa.BigInteger).label("fen")
+        )
         .where(c.campaign == campaign)
         .group_by(*keys[:4], STATE)
         .order_by(c.village, c.insurance, c.date, c.channel, STATE)

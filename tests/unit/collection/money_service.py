@@ -403,7 +403,15 @@ def declaration_body(**changes: Any) -> dict[str, Any]:
 async def to_treasury(money: MoneyService, voucher_no: str, fen: int, date: str = "2019-12-01") -> None:
     """Debit, remit and enter a voucher."""
     steps: list[tuple[str, dict[str, Any]]] = [
-        ("debited", {"method": "POS", "bank_ref": f"B-{voucher_no}", "amount_fen": fen, "at": f"{date}T09:00:00+08:00"}),
+        (
+            "debited",
+            {
+                "method": "POS",
+                "bank_ref": f"B-{voucher_no}",
+                "amount_fen": fen,
+                "at": f"{date}T09:00:00+08:00",
+            },
+        ),
         ("remitted", {"batch": "1", "at": f"{date}T10:00:00+08:00"}),
         ("in-treasury", {"treasury_date": date, "amount_fen": fen}),
     ]

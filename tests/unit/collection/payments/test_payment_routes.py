@@ -285,7 +285,9 @@ async def test_a_late_payment_needs_its_special_assessment() -> None:
 async def test_payments_are_imported_as_final_money() -> None:
     """POST /payments:import: one order a row, outcomes per row."""
     money = await opened("p1", "p2")
-    rows = b"\n".join(msgspec.json.encode(payment(f"O{n}", person)) for n, person in enumerate(["p1", "p2", "p1"]))
+    rows = b"\n".join(
+        msgspec.json.encode(payment(f"O{n}", person)) for n, person in enumerate(["p1", "p2", "p1"])
+    )
     async with money.service.client(["collection:payments:write"]) as client:
         response = await client.post(
             "/payments:import",

@@ -233,13 +233,9 @@ async def test_a_channel_day_gives_one_voucher_per_village_and_insurance() -> No
     """EVENTS §4: self-service has no declaration; lines EFFECTIVE only."""
     money = await opened("p1", "p2")
     await money.given(assessed("p3", village="370406101202"))
-    file = day_file(
-        "D1", ("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000), ("O4", "p1", 26000)
-    )
+    file = day_file("D1", ("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000), ("O4", "p1", 26000))
     await money.post("/channels/WECHAT/day-files", file)
-    numbers = [
-        (v["voucher_no"], v["fen"]) for v in (await money.get("/vouchers", source="CHANNEL"))["items"]
-    ]
+    numbers = [(v["voucher_no"], v["fen"]) for v in (await money.get("/vouchers", source="CHANNEL"))["items"]]
     assert numbers == [
         (f"V-{CAMPAIGN}-WECHAT-20191102-370406101201-medical", 52000),
         (f"V-{CAMPAIGN}-WECHAT-20191102-370406101202-medical", 26000),
@@ -325,7 +321,13 @@ async def test_a_government_line_that_never_fits_is_refused_after_its_patience()
 
 async def test_large_documents_are_cut_into_parts() -> None:
     """At most 500 lines and 64 KiB an event; the return's lines are numbered through."""
-    from services.collection.treasury.domain import Issue, Voucher, confirm_entry, evolve_voucher, issue_voucher
+    from services.collection.treasury.domain import (
+        Issue,
+        Voucher,
+        confirm_entry,
+        evolve_voucher,
+        issue_voucher,
+    )
 
     when = dt.datetime.fromisoformat("2019-11-02T10:00:00+08:00")
     lines = tuple(
@@ -344,7 +346,9 @@ async def test_large_documents_are_cut_into_parts() -> None:
     assert isinstance(entered, list)
     returned = [event for event in entered if isinstance(event, t.CollectionInfoReturned)]
     numbers = [
-        number for part in returned for number in range(part.first_line_no, part.first_line_no + len(part.lines))
+        number
+        for part in returned
+        for number in range(part.first_line_no, part.first_line_no + len(part.lines))
     ]
     assert numbers == list(range(1, 1204))
     assert all(len(part.lines) <= 500 and part.parts == len(returned) for part in returned)

@@ -1,0 +1,195 @@
+"""Positions, unaccounted money and reconciliations through their routes (I-20, I-24, I-29)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+
+from services.collection.reconciliation import events as r
+from services.collection.reconciliation.projection import money_line
+from shared.contracts.registration import BookkeepingPostedV1, CollectionInfoAcknowledgedV1
+from shared.kernel.insurance import Insurance
+from tests.unit.collection.money_service import (
+    CAMPAIGN,
+    VILLAGE,
+    MoneyService,
+    begin_day,
+    cash,
+    day_file,
+    declaration_body,
+    opened,
+    payment,
+    settled_village,
+    states,
+    to_treasury,
+)
+
+DECLARATION = f"D-{VILLAGE}-{CAMPAIGN}-1"
+VOUCHER = f"V-{DECLARATION}-medical"
+
+
+async def returned(*persons: str) -> MoneyService:
+    money = await settled_village(*persons)
+    await money.post("/declarations", declaration_body())
+    await money.post(f"/declarations/{DECLARATION}:verify", {"actor": "tax-03"})
+    await to_treasury(money, VOUCHER, 26000 * len(persons))
+    return money
+
+
+async def book(money: MoneyService, *persons: str, fen: int = 26000) -> None:
+    for person in persons:
+        await money.receive(
+            BookkeepingPostedV1(
+                person_id=person,
+                return_no=f"R-{VOUCHER}",
+                voucher_no=VOUCHER,
+                campaign=CAMPAIGN,
+                village=VILLAGE,
+                insurance=Insurance.MEDICAL,
+                year=2020,
+                payer="person",
+                fen=fen,
+                booked_on=dt.date(2019, 12, 1),
+            )
+        )
+
+
+async def acknowledge(money: MoneyService, lines: int, fen: int) -> None:
+    await money.receive(
+        CollectionInfoAcknowledgedV1(
+            voucher_no=VOUCHER, return_no=f"R-{VOUCHER}", booked_lines=lines, booked_fen=fen
+        )
+    )
+
+
+async def test_a_village_is_matched_three_ways_once_all_is_booked() -> None:
+    """收、录、钱一一对应: collected = entered = money; totals equal; said once (I-20, I-29)."""
+    money = await returned("p1", "p2")
+    await begin_day(money, "2019-12-02")
+    [totals] = await money.events(r.TotalsReconciled)
+    assert (totals.in_transit_fen, totals.equal) == (52000, True)
+    await book(money, "p1", "p2")
+    await acknowledge(money, 2, 52000)
+    assert await states(money) == {"BOOKED": 52000}
+    await begin_day(money, "2019-12-03")
+    await begin_day(money, "2019-12-04")
+    [match] = await money.events(r.ThreeWayMatchVerified)
+    assert (match.village, match.money_count, match.money_fen) == (VILLAGE, 2, 52000)
+    totals = (await money.events(r.TotalsReconciled))[-1]
+    assert totals.parties == {"tax": (2, 52000), "treasury": (2, 52000), "registration": (2, 52000)}
+    assert (totals.in_transit_fen, totals.equal) == (0, True)
+    assert len(await money.events(r.TotalsReconciled)) == 2
+
+
+async def test_a_skipped_booking_shows_as_exactly_its_fen_until_it_is_booked() -> None:
+    """A planted loss: one of two lines was acknowledged but not booked (I-24)."""
+    money = await returned("p1", "p2")
+    await book(money, "p1")
+    await acknowledge(money, 1, 26000)
+    await begin_day(money, "2019-12-02")
+    [found] = await money.events(r.ReconciliationDifferenceFound)
+    assert (found.kind, found.fen, found.owner) == ("AMOUNT", -26000, "registration")
+    assert not (await money.events(r.TotalsReconciled))[-1].equal
+    items = (await money.get("/reconciliations/differences", campaign=CAMPAIGN))["items"]
+    assert [item["fen"] for item in items] == [-26000]
+    await book(money, "p2")
+    await begin_day(money, "2019-12-03")
+    assert len(await money.events(r.ReconciliationDifferenceResolved)) == 1
+    assert not (await money.get("/reconciliations/differences", campaign=CAMPAIGN))["items"]
+
+
+async def test_a_return_nobody_answers_becomes_a_difference() -> None:
+    """In transit is aged: after three days it is MISSING_RETURN."""
+    money = await returned("p1")
+    for day in range(2, 6):
+        await begin_day(money, f"2019-12-{day:02d}")
+    [found] = await money.events(r.ReconciliationDifferenceFound)
+    assert (found.kind, found.fen) == ("MISSING_RETURN", 26000)
+    await book(money, "p1")
+    await acknowledge(money, 1, 26000)
+    await begin_day(money, "2019-12-06")
+    assert len(await money.events(r.ReconciliationDifferenceResolved)) == 1
+
+
+async def test_unidentified_money_is_a_difference_of_its_day() -> None:
+    """UNIDENTIFIED: no silent drop."""
+    money = await opened("p1")
+    await money.post("/payments", payment("O1", "nobody", captured=True))
+    await begin_day(money, "2019-11-03")
+    [found] = await money.events(r.ReconciliationDifferenceFound)
+    assert (found.kind, found.fen, found.date) == ("UNIDENTIFIED", 26000, dt.date(2019, 11, 2))
+
+
+async def test_a_day_is_reconciled_on_request() -> None:
+    """POST /reconciliations; nothing new to say says nothing."""
+    money = await returned("p1")
+    body = {"campaign": CAMPAIGN, "date": "2019-12-01"}
+    first = await money.post("/reconciliations", body)
+    assert first.json()["found"] == ["TotalsReconciled", "DetailsReconciled"]
+    assert (await money.post("/reconciliations", body)).json()["found"] == []
+
+
+async def test_a_month_is_reconciled_with_the_treasury_and_finance() -> None:
+    """Month-end, four parties, to the fen (I-29)."""
+    money = await returned("p1")
+    await book(money, "p1")
+    body = {
+        "party": "TREASURY",
+        "campaign": CAMPAIGN,
+        "month": "2019-12",
+        "rows": [{"insurance": "medical", "count": 1, "fen": 25999}],
+    }
+    first = await money.post("/statements", body)
+    assert [each["fen"] for each in first.json()["differences"]] == [-1]
+    body["rows"] = [{"insurance": "medical", "count": 1, "fen": 26000}]
+    again = await money.post("/statements", body)
+    assert again.json()["differences"] == []
+    assert len(await money.events(r.ReconciliationDifferenceResolved)) == 1
+    await money.post("/statements", body | {"party": "FINANCE"})
+    totals = [t for t in await money.events(r.TotalsReconciled) if t.insurance is Insurance.MEDICAL][-1]
+    assert totals.equal
+    assert set(totals.parties) == {
+        "tax",
+        "treasury",
+        "registration",
+        "treasury-statement",
+        "finance-statement",
+    }
+
+
+async def test_a_lost_payment_shows_as_exactly_its_fen() -> None:
+    """A planted loss: a line vanishes from our books; plus and minus never cancel."""
+    money = await opened("p1", "p2", "p3")
+    await money.post("/payments", payment("O1", "p1"))
+    await money.post("/channels/WECHAT/day-files", day_file("D1", ("O1", "p1", 26000), ("O2", "p2", 26000)))
+    await money.post("/channels/ALIPAY/day-files", day_file("A1", ("A1", "p3", 26000), channel="ALIPAY"))
+    told = await money.get("/money/unaccounted", campaign=CAMPAIGN)
+    assert (told["unaccounted_fen"], told["checked"]) == (0, 2)
+    c = money_line.c
+    async with money.service.parts.database.begin() as connection:
+        await connection.execute(sa.delete(money_line).where(c.line_id == "WECHAT-O2/1"))
+        await connection.execute(sa.update(money_line).where(c.line_id == "ALIPAY-A1/1").values(fen=26001))
+    told = await money.get("/money/unaccounted", campaign=CAMPAIGN)
+    assert told["unaccounted_fen"] == 26000 + 1
+    assert {row["unaccounted_fen"] for row in told["rows"]} == {26000, 1}
+
+
+async def test_cash_in_hand_is_a_state_and_no_loss() -> None:
+    """Cash taken after the day's deposit is still with the agent: RECEIVED."""
+    money = await settled_village("p1")
+    await money.assess("p2")
+    await money.post("/payments", cash("C2", "p2"))
+    assert await states(money) == {"SETTLED": 26000, "RECEIVED": 26000}
+    assert (await money.get("/money/unaccounted", campaign=CAMPAIGN))["unaccounted_fen"] == 0
+
+
+async def test_the_gauges_show_the_same_fen() -> None:
+    """_money_fen, _unaccounted_fen and the time of the check, before /metrics is rendered."""
+    money = await settled_village("p1")
+    async with money.service.anonymous() as client:
+        text = (await client.get("/metrics")).text
+    labels = f'campaign="{CAMPAIGN}",insurance="medical",service="collection"'
+    assert f"liangxian_unaccounted_fen{{{labels}}} 0.0" in text
+    assert f'liangxian_money_fen{{{labels},stage="settled"}} 26000.0' in text
+    assert "liangxian_unaccounted_checked_timestamp_seconds" in text
