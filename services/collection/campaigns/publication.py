@@ -20,7 +20,6 @@ class CampaignPublication:
         e.PolicyPackPublished,
         e.PolicyPackRevised,
         e.CampaignOpened,
-        e.CampaignPackReplaced,
         e.CampaignPhaseChanged,
         e.CampaignWindowExtended,
         e.CampaignClosed,

@@ -131,6 +131,7 @@ def router(households: VirtualHouseholds, database: Database) -> APIRouter:
     async def revoke(agent_id: str, request: Request, principal: Writer, body: RevokeBody) -> Response:
         key = required_key(request, principal, f"revoke_agent {agent_id}", body)
         command = d.RevokeAgent(agent_id=agent_id, campaign=body.campaign, reason=body.reason)
-        return answer(await households.revoke(command, metadata(request, principal, body.campaign), key))
+        about = metadata(request, principal, body.campaign)
+        return answer(await households.revoke(command, principal.divisions, about, key))
 
     return routes

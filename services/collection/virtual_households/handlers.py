@@ -82,12 +82,18 @@ class VirtualHouseholds:
             Command("authorize_agent", [stream, household], decide, metadata, key, facts)
         )
 
-    async def revoke(self, command: d.RevokeAgent, metadata: Metadata, key: IdempotencyKey) -> Outcome:
-        """Revoke an agent's authorisation."""
+    async def revoke(
+        self, command: d.RevokeAgent, divisions: tuple[str, ...], metadata: Metadata, key: IdempotencyKey
+    ) -> Outcome:
+        """Revoke an agent's authorisation. divisions: where the caller may act."""
         stream = agent_stream(command.agent_id, command.campaign)
 
         def decide(loaded: Loaded) -> Accepted | Refusal:
-            events = d.revoke_agent(loaded.state(stream), command)
+            state = loaded.state(stream)
+            village = state.authorized.village if state.authorized is not None else ""
+            if village and not any(village.startswith(scope) for scope in divisions):
+                return Refusal("DIVISION_FORBIDDEN", field="agent_id")
+            events = d.revoke_agent(state, command)
             if isinstance(events, Refusal):
                 return events
             response = {"agent_id": command.agent_id, "campaign": command.campaign, "status": "REVOKED"}

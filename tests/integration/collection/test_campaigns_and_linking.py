@@ -253,7 +253,13 @@ async def test_a_household_collects_for_everyone_in_its_scope(opened: World) -> 
     assert (refused["status"], refused["rule"]) == ("REFUSED", "PERSONAL_ACCOUNT")
     authorized = await world.post("/agents", {**agent, "account_type": "UNIT"}, 201)
     assert authorized["status"] == "AUTHORIZED"
-    await world.post("/agents/A-1:revoke", {"campaign": CAMPAIGN, "reason": "换届 / new committee"})
+    revoke = {"campaign": CAMPAIGN, "reason": "换届 / new committee"}
+    async with world.service.client(SCOPES, divisions=["370406102"]) as elsewhere:
+        answer = await elsewhere.post(
+            "/agents/A-1:revoke", json=revoke, headers={"Idempotency-Key": "elsewhere"}
+        )
+    assert (answer.status_code, answer.json()["code"]) == (403, "DIVISION_FORBIDDEN")
+    await world.post("/agents/A-1:revoke", revoke)
     agents = (await world.get("/virtual-households/VH-1"))["agents"]
     assert [(row["agent_id"], row["active"]) for row in agents] == [("A-1", False)]
 
@@ -302,3 +308,50 @@ async def _revise(world: World) -> None:
     assert owed["version"] == 2
     revised = [m for m in await world.messages() if type(m).__name__ == "ContributionAssessedV1"]
     assert [message.pack_version for message in revised] == [1, 2]  # type: ignore[attr-defined]
+
+
+async def test_what_may_not_be_seen_or_done_elsewhere_is_forbidden(opened: World) -> None:
+    """BLUEPRINT 6: scopes per organisation and division, on reads and writes alike."""
+    world = opened
+    await world.receive(registration("p1", MEDICAL), registration("p1", PENSION))
+    paths = [
+        f"/obligations?campaign={CAMPAIGN}",
+        f"/obligations?campaign={CAMPAIGN}&village={VILLAGE}",
+        "/taxpayers/p1",
+        f"/rosters/{CAMPAIGN}.{VILLAGE}",
+        f"/rosters/{CAMPAIGN}.{VILLAGE}/lines",
+        f"/rosters/{CAMPAIGN}.{VILLAGE}/export.csv",
+        f"/rosters?campaign={CAMPAIGN}",
+    ]
+    tier = {"person_id": "p1", "year": 2020, "campaign": CAMPAIGN, "tier_yuan": 300}
+    posts = [
+        ("/tiers", tier),
+        ("/rosters", {"campaign": CAMPAIGN, "village": VILLAGE}),
+        (f"/campaigns/{CAMPAIGN}:extend", {"new_end": "2019-12-31", "reason": "r", "authority": "a"}),
+    ]
+    async with world.service.client(SCOPES, divisions=["370406102"]) as elsewhere:
+        for path in paths:
+            answer = await elsewhere.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (403, "DIVISION_FORBIDDEN"), path
+        for path, body in posts:
+            answer = await elsewhere.post(path, json=body, headers={"Idempotency-Key": f"else {path}"})
+            assert (answer.status_code, answer.json()["code"]) == (403, "DIVISION_FORBIDDEN"), path
+    async with world.service.client([]) as nobody:
+        assert (await nobody.get(paths[0])).json()["code"] == "INSUFFICIENT_SCOPE"
+
+
+async def test_repeated_requests_are_answered_once(opened: World) -> None:
+    """BLUEPRINT 3: same key and body replays the answer; same key and other body is refused; no key is 400."""
+    world = opened
+    await world.receive(registration("p1", PENSION))
+    body = {"person_id": "p1", "year": 2020, "campaign": CAMPAIGN, "tier_yuan": 300}
+    async with world.service.client(SCOPES) as client:
+        first = await client.post("/tiers", json=body, headers={"Idempotency-Key": "k"})
+        again = await client.post("/tiers", json=body, headers={"Idempotency-Key": "k"})
+        other = await client.post("/tiers", json={**body, "tier_yuan": 500}, headers={"Idempotency-Key": "k"})
+        missing = await client.post("/tiers", json=body)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.content == first.content
+    assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert (missing.status_code, missing.json()["code"]) == (400, "IDEMPOTENCY_KEY_MISSING")
