@@ -86,10 +86,10 @@ async def verify(system: Running, since: int = 0, progress: Progress = lambda _:
     return audit(evidence, replays, gauges=gauges, faults=(*faults, *missing))
 
 
-async def at_rest(services: Services, seconds: float = REST_SECONDS) -> bool:
+async def at_rest(services: Services) -> bool:
     """True once nothing moved between two looks at ``/ops/lag`` of all four; False when time is over."""
     before: tuple[int, ...] | None = None
-    deadline = asyncio.get_running_loop().time() + seconds
+    deadline = asyncio.get_running_loop().time() + REST_SECONDS
     while asyncio.get_running_loop().time() < deadline:
         reports = [await services.get(OPERATOR, name, "/ops/lag") for name in SERVICES]
         positions = tuple(int(report["log_position"]) for report in reports)

@@ -30,7 +30,7 @@ from deploy.local.programs import organisations_file
 from deploy.local.provisioning import BROKER
 from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
-from deploy.rehearsal.driver import RestlessError
+from deploy.rehearsal.driver import NotYetError, RestlessError
 from deploy.rehearsal.pages import html_page, villages_csv
 from deploy.rehearsal.report import Report
 from shared.kernel.money import Fen, format_yuan
@@ -103,8 +103,10 @@ async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
             fail(Exit.USAGE, str(fault))
         except StartFailed as fault:
             fail(Exit.UNREACHABLE, str(fault))
+        except NotYetError as fault:
+            fail(Exit.UNREACHABLE, f"外部世界无应答 / the outside world does not answer: {fault}")
         except UnexpectedAnswerError as fault:
-            fail(Exit.DIFFERENCE, f"{fault}")
+            fail(Exit.DIFFERENCE if fault.status else Exit.UNREACHABLE, str(fault))
         except RestlessError as fault:
             fail(Exit.TIMED_OUT, f"系统未静止 / the system did not come to rest: {fault}")
 

@@ -28,6 +28,7 @@ relay_app = typer.Typer(no_args_is_help=True, help="消息转发 / the relay")
 clock_app = typer.Typer(no_args_is_help=True, help="模拟时钟（开发）/ the simulated clock (development)")
 
 OPERATOR = "ops"
+PATIENCE_SECONDS = 3.0
 TRACE_PAGE = 1000
 
 
@@ -54,7 +55,9 @@ def port_base_of(data: Path, given: int) -> int:
 async def services_at(data: Path, port_base: int) -> AsyncIterator[Services]:
     """The services of this machine, asked once: an operator's tool does not wait for a restart."""
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        yield Services.on(port_base_of(data, port_base), organisations_file(), http, patience_seconds=3.0)
+        yield Services.on(
+            port_base_of(data, port_base), organisations_file(), http, patience_seconds=PATIENCE_SECONDS
+        )
 
 
 def _refused(fault: UnexpectedAnswerError) -> None:

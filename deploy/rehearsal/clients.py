@@ -146,29 +146,33 @@ class Services:
     ) -> Reply:
         """One request, sent until it is answered. Raises UnexpectedAnswerError when patience ends."""
         last = 0
-        async for attempt in stamina.retry_context(
-            on=_NotYetError, attempts=None, timeout=self._patience, wait_initial=0.05, wait_max=2.0
-        ):
-            with attempt:
-                try:
-                    token = await self._token(organisation, service)
-                    response = await self._http.request(
-                        method,
-                        self._addresses[service] + path,
-                        params=dict(query) if query else None,
-                        json=json,
-                        content=content,
-                        headers={**(headers or {}), "Authorization": f"Bearer {token}"},
-                    )
-                except (httpx.TransportError, httpx.InvalidURL) as fault:
-                    raise _NotYetError(type(fault).__name__) from None
-                last = response.status_code
-                if last == 401:
-                    self._tokens.pop((organisation, service), None)
-                    raise _NotYetError("401")
-                if last in AGAIN or (last == 409 and _code(response) in AGAIN_CODES):
-                    raise _NotYetError(str(last))
-                return _reply(response)
+        try:
+            async for attempt in stamina.retry_context(
+                on=_NotYetError, attempts=None, timeout=self._patience, wait_initial=0.05, wait_max=2.0
+            ):
+                with attempt:
+                    last = 0
+                    try:
+                        token = await self._token(organisation, service)
+                        response = await self._http.request(
+                            method,
+                            self._addresses[service] + path,
+                            params=dict(query) if query else None,
+                            json=json,
+                            content=content,
+                            headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+                        )
+                    except (httpx.TransportError, httpx.InvalidURL) as fault:
+                        raise _NotYetError(type(fault).__name__) from None
+                    last = response.status_code
+                    if last == 401:
+                        self._tokens.pop((organisation, service), None)
+                        raise _NotYetError("401")
+                    if last in AGAIN or (last == 409 and _code(response) in AGAIN_CODES):
+                        raise _NotYetError(str(last))
+                    return _reply(response)
+        except _NotYetError:  # patience ended
+            pass
         raise UnexpectedAnswerError(method, path, last, "NO_ANSWER")
 
     async def close(self) -> None:

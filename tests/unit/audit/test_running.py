@@ -1,0 +1,156 @@
+"""Auditing a system by its doors: rest, books, replays and the gauge; what cannot be compared is a fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from deploy.audit import running
+from deploy.audit.evidence import BankDeposit, Row, Takings, TreasuryEntry
+from deploy.audit.running import NotRunningError, Running, auditor_addresses, books_of, gauges_of, verify
+from deploy.rehearsal.clients import SERVICES, Services
+from tests.unit.audit.village import CAMPAIGN, Village, sound_village
+
+METRICS = f"""# TYPE liangxian_unaccounted_fen gauge
+liangxian_unaccounted_fen{{campaign="{CAMPAIGN}",insurance="medical",service="collection"}} 0.0
+liangxian_unaccounted_fen{{campaign="{CAMPAIGN}",insurance="pension",service="collection"}} 0.0
+liangxian_unaccounted_checked_timestamp_seconds{{service="collection"}} 1.57e+09
+"""
+
+
+class System:
+    """The doors of four services and the outside world over a village's rows."""
+
+    def __init__(self, village: Village) -> None:
+        self.village = village
+        self.metrics = METRICS
+        self.differences = 0
+        self.drained = True
+        self.replayed: list[str] = []
+        self.statement = {
+            "rows": [msgspec.to_builtins(row) for row in village.books.rows],
+            "deposits": [msgspec.to_builtins(row) for row in village.books.deposits],
+            "treasury": [
+                {**msgspec.to_builtins(row), "result": "CONFIRMED"} for row in village.books.treasury
+            ],
+        }
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "t"})
+        if path == "/ops/lag":
+            return httpx.Response(200, json={"log_position": 1, "drained": self.drained})
+        if path == "/ops/projections":
+            return httpx.Response(200, json={"items": ["one", "two"]})
+        if path.endswith(":replay"):
+            assert json.loads(request.content) == {"swap": False}
+            self.replayed.append(f"{request.url.host} {path}")
+            return httpx.Response(200, json={"differences": self.differences})
+        if path == "/books":
+            assert request.url.params["campaign"] == CAMPAIGN
+            return httpx.Response(200, json=self.statement)
+        if path == "/metrics":
+            return httpx.Response(200, text=self.metrics)
+        return httpx.Response(404, json={"code": "NOT_FOUND"})
+
+    async def audit(self, monkeypatch: pytest.MonkeyPatch) -> running.AuditReport:
+        async def read_log(address: str) -> Sequence[Row]:
+            return tuple(self.village.logs[address])
+
+        monkeypatch.setattr(running, "read_log", read_log)
+        monkeypatch.setattr(running, "REST_SECONDS", 0.5)
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
+        services = Services({name: f"http://{name}" for name in SERVICES}, {"ops": "s"}, http, 1.0)
+        async with http:
+            return await verify(Running({name: name for name in SERVICES}, services, http, "http://world"))
+
+
+async def test_a_sound_system_is_clean_and_every_read_model_is_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system = System(sound_village())
+    report = await system.audit(monkeypatch)
+    assert report.clean
+    assert len(system.replayed) == len(report.projections) == 2 * len(SERVICES)
+    assert report.gauges == {f"{CAMPAIGN} medical": 0, f"{CAMPAIGN} pension": 0}
+
+
+async def test_a_missing_gauge_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLUEPRINT §5: a missing gauge fails the audit."""
+    system = System(sound_village())
+    system.metrics = "liangxian_unaccounted_checked_timestamp_seconds 1\n"
+    report = await system.audit(monkeypatch)
+    assert report.faults == (f"GAUGE_MISSING {CAMPAIGN}",)
+    assert not report.clean
+
+
+async def test_a_gauge_that_shows_money_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = System(sound_village())
+    system.metrics = METRICS.replace("0.0", "100.0", 1)
+    report = await system.audit(monkeypatch)
+    assert report.faults == (f"GAUGE_DIFFERS {CAMPAIGN} medical",)
+
+
+async def test_a_replay_that_differs_fails_i30(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = System(sound_village())
+    system.differences = 3
+    report = await system.audit(monkeypatch)
+    assert [each.id for each in report.invariants if each.violations] == ["I-30"]
+
+
+async def test_a_system_that_does_not_rest_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = System(sound_village())
+    system.drained = False
+    assert (await system.audit(monkeypatch)).faults == ("NOT_AT_REST",)
+
+
+async def test_nothing_compared_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLUEPRINT §5: none compared is a failure, not a zero."""
+    system = System(Village())
+    report = await system.audit(monkeypatch)
+    assert "NOTHING_COMPARED" in report.faults
+    assert (report.unaccounted_fen, report.clean) == (0, False)
+
+
+def test_what_the_treasury_sent_back_was_never_entered() -> None:
+    """Scenario 10: only confirmed entries are in the treasury's book."""
+    entry = {"voucher_no": "V-1", "cycle": 1, "fen": 5, "result": "REJECTED", "reason": "X"}
+    row = {
+        "village": "370406101201", "insurance": "medical", "date": "2019-11-02", "channel": "WECHAT",
+        "count": 1, "fen": 26_000, "refunded_fen": 0, "kind": "CHANNEL",
+    }  # fmt: skip
+    slip = {"slip_no": "S1", "fen": 5, "kind": "DEPOSIT", "bank": "b"}
+    statement: dict[str, Any] = {
+        "rows": [row],
+        "deposits": [slip],
+        "treasury": [entry, {**entry, "cycle": 2, "result": "CONFIRMED", "reason": ""}],
+    }
+    books = books_of([statement])
+    assert books.treasury == (TreasuryEntry("V-1", 5),)
+    assert books.deposits == (BankDeposit("S1", 5),)
+    assert books.rows[0] == msgspec.convert({**row, "refunded_fen": 0}, Takings)
+
+
+def test_a_gauge_never_reckoned_is_missing() -> None:
+    """A stale 0 must show: without the time of reckoning the 0 means nothing."""
+    _, missing = gauges_of(METRICS.replace("1.57e+09", "0.0"), [CAMPAIGN])
+    assert missing == ["GAUGE_NEVER_RECKONED"]
+
+
+def test_without_a_system_there_is_nothing_to_verify(tmp_path: Path) -> None:
+    with pytest.raises(NotRunningError):
+        auditor_addresses(tmp_path)
+
+
+def test_only_the_auditors_addresses_are_used(tmp_path: Path) -> None:
+    """The read-only role, never the service's own (BLUEPRINT §5)."""
+    stored = {name: {"service": "s", "migrate": "m", "auditor": f"a-{name}"} for name in SERVICES}
+    (tmp_path / "databases.json").write_text(json.dumps(stored), encoding="utf-8")
+    assert auditor_addresses(tmp_path) == {name: f"a-{name}" for name in SERVICES}
