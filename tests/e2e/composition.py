@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import msgspec
 
 from deploy.rehearsal.books import Books
 from deploy.rehearsal.clients import SERVICES, Services, secrets_of
@@ -63,6 +64,15 @@ class System:
         """Step until nothing moves; a failed projection or an open dead letter fails the test."""
         await settle(self.steps)
         await self.network.settle_all()
+
+    async def log_of(self, service: str) -> list[tuple[str, int, str, str, bytes]]:
+        """Every row of a service's log: service, position, stream, type, data."""
+        log = self.services[service].parts.log
+        page = await log.read_page(0, 1_000_000, None, await log.head())
+        return [
+            (service, row.position, row.stream, type(row.event).__name__, msgspec.json.encode(row.event))
+            for row in page.events
+        ]
 
     def driver(self, plan: Plan, journal: Journal | None = None) -> Driver:
         """A driver whose orders are placed one after the other: one history per seed."""
