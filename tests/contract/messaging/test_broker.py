@@ -44,7 +44,7 @@ def out(topic: str, key: str, value: bytes, partitions: int = 3) -> Outgoing:
 async def drain(subscription: Subscription, count: int) -> dict[Partition, list[Record]]:
     """Poll until ``count`` records have come."""
     got: dict[Partition, list[Record]] = {}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while sum(map(len, got.values())) < count:
             for batch in await subscription.poll(100, 0.2):
                 got.setdefault(batch.partition, []).extend(batch.records)
@@ -130,7 +130,7 @@ async def test_polling_answers_no_more_than_asked_and_one_batch_per_partition(cl
     await broker.publish([out(topic.name, f"k{i}", b"v") for i in range(60)])
     subscription = await broker.subscribe("g", [topic.name], "w1", Recorder())
     seen = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while seen < 60:
             batches: list[Batch] = await subscription.poll(7, 0.2)
             assert sum(len(batch.records) for batch in batches) <= 7
@@ -150,7 +150,7 @@ async def test_a_group_shares_partitions_and_gets_them_back(cluster: Cluster) ->
         await one.poll(10)
         return one.assignment() == every
 
-    assert await until(one_has_all, seconds=30)
+    assert await until(one_has_all, seconds=90)
     two = await cluster.connect().subscribe("g", [topic.name], "w2", second)
 
     async def shared() -> bool:
@@ -158,10 +158,10 @@ async def test_a_group_shares_partitions_and_gets_them_back(cluster: Cluster) ->
         await two.poll(10)
         return len(one.assignment()) == 2 and one.assignment() | two.assignment() == every
 
-    assert await until(shared, seconds=30)
+    assert await until(shared, seconds=90)
     assert set(first.revoked[-1]) == every
     await two.close()
-    assert await until(one_has_all, seconds=30)
+    assert await until(one_has_all, seconds=90)
     await one.close()
 
 
@@ -211,7 +211,7 @@ async def test_committed_offsets_are_no_starting_point(cluster: Cluster) -> None
         await again.poll(10)
         return at in again.assignment()
 
-    assert await until(assigned, seconds=30)
+    assert await until(assigned, seconds=90)
     await again.seek(at, 2)
     got = await drain(again, 3)
     await again.close()

@@ -125,7 +125,7 @@ class Theatre:
 
     async def wait(self, condition: Callable[[], Awaitable[bool]] | Callable[[], bool], what: str) -> None:
         """Until a condition holds; says what the processes said when it does not."""
-        if not await until(condition, seconds=45, every=0.05):
+        if not await until(condition, seconds=90, every=0.05):
             said = "\n".join(f"{child.log.name}:\n{tail_of(child.log, 12)}" for child in self.children)
             raise AssertionError(f"{what} did not come about\n{said}")
 

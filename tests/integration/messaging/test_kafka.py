@@ -129,7 +129,7 @@ async def test_a_broker_killed_and_back_loses_nothing(own_kafka: KafkaServer) ->
             async def there() -> bool:
                 return len(await received(right)) >= count
 
-            assert await until(there, seconds=60)
+            assert await until(there, seconds=120)
             assert await booked(right) == list(range(1, count + 1))
 
         await note(left, *[EmploymentNoted(person_id=f"p{i % 7}") for i in range(100)])
