@@ -15,6 +15,7 @@ OUT ?= out/demo
 BROKER ?= embedded
 DATA ?= .liangxian
 PORT_BASE ?= 8101
+DEMO_OPTIONS ?=
 TESTS ?= tests
 PYTEST_OPTIONS ?=
 
@@ -33,8 +34,8 @@ $(READY): requirements-dev.lock
 install: $(READY) ## the virtual environment, from the lock
 
 .PHONY: demo
-demo: $(READY) ## one village's campaign from empty to reconciled (PACK, OUT, BROKER)
-	$(BIN)/liangxian demo --pack $(PACK) --broker $(BROKER) --out $(OUT)
+demo: $(READY) ## one village's campaign from empty to reconciled (PACK, OUT, BROKER, DEMO_OPTIONS=--keep)
+	$(BIN)/liangxian demo --pack $(PACK) --broker $(BROKER) --out $(OUT) --port-base $(PORT_BASE) $(DEMO_OPTIONS)
 
 .PHONY: up
 up: $(READY) ## the whole system on this machine (BROKER, DATA, PORT_BASE)
@@ -49,12 +50,13 @@ test: $(READY) ## every test (TESTS=tests/unit, PYTEST_OPTIONS=-x)
 	$(BIN)/python -m pytest $(TESTS) -p no:cacheprovider $(PYTEST_OPTIONS)
 
 .PHONY: check
-check: $(READY) ## format, lint, types, import fences, determinism, packages
+check: $(READY) ## format, lint, types, import fences, determinism, traceability
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.arch.determinism services shared deploy
+	$(BIN)/python -m tests.arch.traceability
 
 .PHONY: format
 format: $(READY) ## rewrite the sources in the agreed format
@@ -63,7 +65,7 @@ format: $(READY) ## rewrite the sources in the agreed format
 
 .PHONY: bench
 bench: $(READY) ## measure: what a payment costs, stage by stage
-	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -q -s --timeout 900 $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -p no:cacheprovider -q -s --timeout 900 $(PYTEST_OPTIONS)
 
 .PHONY: kafka-deps
 kafka-deps: ## Java 17 and Maven, for a Kafka without containers (installs as root, else says how)
