@@ -110,7 +110,7 @@ def orders_of(driver: Driver, planned: PlannedHousehold, day: dt.date, owed: Owe
 
 def lines_of(driver: Driver, member: Resident, owed: Owed) -> list[dict[str, Any]]:
     """What a member owes, as lines of an order."""
-    person = driver.persons.get(member.ordinal) or driver.person(member)
+    person = driver.person(member)
     rows = sorted(owed.get(person, ()), key=lambda row: row["insurance"])
     return [
         {

@@ -108,9 +108,13 @@ class Driver:
 
     def person(self, resident: Resident) -> str:
         """Who a resident is to the services. Raises KeyError before registration."""
-        if resident.ordinal not in self.persons:
+        return self.person_of(resident.ordinal)
+
+    def person_of(self, ordinal: int) -> str:
+        """As ``person``, by ordinal."""
+        if ordinal not in self.persons:
             self.persons = self.journal.persons()
-        return self.persons[resident.ordinal]
+        return self.persons[ordinal]
 
     async def step(self, name: str, act: Act) -> Any:
         """Do a step unless it is behind us; what it caused comes to rest before it is written down."""

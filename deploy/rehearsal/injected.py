@@ -53,7 +53,7 @@ async def injected_events(driver: Driver, items: Items) -> list[Injected]:
 
 
 async def _two_lists(driver: Driver, items: Items) -> Injected:
-    persons = [driver.persons[ordinal] for ordinal in driver.plan.two_lists]
+    persons = [driver.person_of(ordinal) for ordinal in driver.plan.two_lists]
     entitled = [
         row["person_id"]
         async for row in driver.services.pages(
