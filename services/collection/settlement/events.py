@@ -67,7 +67,10 @@ class DailySettlementDeposited(Event, frozen=True, kw_only=True):
 
 
 class DepositFileReceived(Event, frozen=True, kw_only=True):
-    """银行解缴文件: all lines of a file; what fits no agent is listed, not dropped."""
+    """银行解缴文件: all lines of a file; what fits no agent is listed, not dropped.
+
+    unmatched: the first part of the list; further parts follow as UnmatchedDepositsListed.
+    """
 
     file_no: str
     bank: str
@@ -75,6 +78,15 @@ class DepositFileReceived(Event, frozen=True, kw_only=True):
     count: int
     fen: int
     matched_fen: int
+    unmatched: tuple[UnmatchedDeposit, ...]
+
+
+class UnmatchedDepositsListed(Event, frozen=True, kw_only=True):
+    """解缴文件未匹配明细: what the file's own event has no room for; at most 500 lines each."""
+
+    file_no: str
+    bank: str
+    part: int
     unmatched: tuple[UnmatchedDeposit, ...]
 
 

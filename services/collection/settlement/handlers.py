@@ -12,6 +12,7 @@ import msgspec
 
 from services.collection.obligations.facts import AgentFact
 from services.collection.obligations.filing import FiledOrderLine, OrdersPlaced
+from services.collection.parts import in_parts
 from services.collection.settlement import events as s
 from services.collection.settlement.dayfile import (
     FILE_NO_TAKEN,
@@ -361,15 +362,20 @@ def _file_command(
         known = loaded.state(stream)
         if known:
             return Accepted(response=body, status=200) if known == digest else FILE_NO_TAKEN
-        event = s.DepositFileReceived(
+        parts = in_parts(unmatched)
+        header = s.DepositFileReceived(
             file_no=file_no,
             bank=bank,
             digest=digest,
             count=len(lines),
             fen=total,
             matched_fen=total - lost,
-            unmatched=tuple(unmatched),
+            unmatched=parts[0] if parts else (),
         )
-        return Accepted([Append(stream, [event])], response=body)
+        more = [
+            s.UnmatchedDepositsListed(file_no=file_no, bank=bank, part=number, unmatched=part)
+            for number, part in enumerate(parts[1:], 2)
+        ]
+        return Accepted([Append(stream, [header, *more])], response=body)
 
     return Command("receive_deposit_file", [stream], decide, metadata)

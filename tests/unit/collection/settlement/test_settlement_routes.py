@@ -158,6 +158,20 @@ async def test_a_deposit_of_an_unknown_agent_is_listed() -> None:
     assert (file.fen, file.matched_fen, len(file.unmatched)) == (26000, 0, 1)
 
 
+async def test_a_file_nobody_fits_is_listed_whole() -> None:
+    """However many lines fit no agent: parts of at most 500, none dropped."""
+    money = await opened("p1")
+    file = deposit(1, agent_id="nobody")
+    file["lines"] = [file["lines"][0] | {"slip_no": f"S{n}"} for n in range(1100)]
+    response = await money.post("/deposits:import", file)
+    assert response.status_code == 201, response.text
+    [header] = await money.events(s.DepositFileReceived)
+    more = await money.events(s.UnmatchedDepositsListed)
+    listed = [*header.unmatched, *(line for part in more for line in part.unmatched)]
+    assert [line.slip_no for line in listed] == [f"S{n}" for n in range(1100)]
+    assert (header.count, header.matched_fen) == (1100, 0)
+
+
 async def test_cash_recorded_after_the_confirmation_is_confirmed_with_its_own_deposit() -> None:
     """A second batch of the day holds the new lines only."""
     money = await settled_village("p1")
