@@ -13,6 +13,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from shared.contracts.topics import TOPICS
 from shared.eventstore import dead_letters
 from shared.eventstore.log import Log
 from shared.eventstore.tailing import Recorded
@@ -41,6 +42,10 @@ ATTEMPTS = 3
 LAG_SECONDS = 1.0
 IDLE_SECONDS = (0.01, 0.1)
 RETRY_SECONDS = (0.1, 5.0)
+
+
+class NotLeadingError(Exception):
+    """Another process relays this log: ask that one."""
 
 
 class Relay:
@@ -73,6 +78,7 @@ class Relay:
         self._blocked: set[relay_letters.Key] = set()
         self._rejections = 0
         self._lag_asked_at = runtime.monotonic()
+        self._publishing = asyncio.Lock()
         self._woken = asyncio.Event()
         self._idle = IDLE_SECONDS[0]
 
@@ -85,6 +91,10 @@ class Relay:
 
         Raises BrokerError (the page comes again) and CursorLostError (we no longer lead).
         """
+        async with self._publishing:
+            return await self._step()
+
+    async def _step(self) -> int:
         if not await self._leadership.hold():
             self._cursor = None
             return 0
@@ -200,23 +210,37 @@ class Relay:
                 await relay_letters.store(connection, again, self._clock, self._runtime)
 
     async def resend(self, from_position: int, to_position: int | None = None) -> int:
-        """Publish again what lies in [from, to]: a broker that lost data gets it back. The cursor stays.
+        """Publish again what lies in [from, to], at most up to the cursor: a broker that lost data gets it back.
 
-        Consumers skip what they had. Answers the number of records. Raises BrokerError.
+        Nothing else is published meanwhile: a consumer set to where the resend begins (logged per partition)
+        sees the whole log in order. Consumers skip what they had. Answers the number of records.
+        Raises NotLeadingError (another process relays) and BrokerError (begin again).
         """
-        until = await self._log.head() if to_position is None else to_position
-        after, sent = from_position - 1, 0
-        async with self._database.begin() as connection:
-            blocked = await letters.blocked_keys(connection, relay_letters.KIND)
-        while after < until:
-            page = await self._log.read_page(after, self._page_size, self._names, until)
-            if page.scanned == after:
-                break
-            outbound = await self._publications.outgoing(page.events, self._database)
-            screened = relay_letters.screen(outbound, page.events, set(blocked))
-            await self._publish(screened, set(blocked))
-            sent, after = sent + len(screened.records), page.scanned
-        return sent
+        async with self._publishing:
+            if not await self._leadership.hold():
+                raise NotLeadingError
+            if self._cursor is None:
+                await self._load()
+            cursor = self._cursor or 0
+            until = cursor if to_position is None else min(to_position, cursor)
+            after, sent, begun = from_position - 1, 0, False
+            while after < until:
+                page = await self._log.read_page(after, self._page_size, self._names, until)
+                if page.scanned == after:
+                    break
+                outbound = await self._publications.outgoing(page.events, self._database)
+                screened = relay_letters.screen(outbound, page.events, set(self._blocked))
+                if screened.records and not begun:
+                    begun = True
+                    await self._log_starts()
+                await self._publish(screened, set(self._blocked))
+                sent, after = sent + len(screened.records), page.scanned
+            return sent
+
+    async def _log_starts(self) -> None:
+        topics = [topic.name for topic in TOPICS if topic.service == self._publications.identity.service]
+        for partition, (_, end) in (await self._broker.bounds(topics)).items():
+            logger.warning("relay: the resend to %s[%d] begins at offset %d", *partition, end)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until ``stop``. Survives brokers and databases that come and go."""

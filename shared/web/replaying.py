@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from shared.eventstore.rebuild import ShadowedDatabase, rebuild
 from shared.kernel.errors import ProblemError, Refusal
+from shared.messaging.relay import NotLeadingError
 from shared.security.principal import Principal
 from shared.web.auth import authorised
 from shared.web.machinery import Machinery
@@ -61,6 +62,11 @@ def replaying_router(ports: Ports, description: ServiceDescription, machinery: M
             raise ProblemError(
                 Refusal("NO_RELAY", rule="ROLE", message="本进程不转发 / no relay runs here"), 409
             )
-        return json_response({"records": await machinery.resend(body.start)})
+        try:
+            return json_response({"records": await machinery.resend(body.start)})
+        except NotLeadingError:
+            raise ProblemError(
+                Refusal("NO_RELAY", rule="LEADER", message="由另一进程转发 / another process relays"), 409
+            ) from None
 
     return router

@@ -12,7 +12,7 @@ from shared.eventstore.tables import checkpoints, parked
 from shared.messaging.broker import BrokerUnavailableError, Outgoing, PublishRejectedError
 from shared.messaging.cursor import CursorLostError
 from shared.messaging.memory import MemoryBroker
-from shared.messaging.relay import Relay
+from shared.messaging.relay import NotLeadingError, Relay
 from shared.testing.messaging import Connected, connect
 from shared.testing.store import MemoryParts
 from tests.unit.messaging.samples import (
@@ -221,6 +221,53 @@ async def test_two_refused_keys_leave_earlier_records_of_the_first_alone() -> No
             await service.letters.replay(letter.id, by="op")
         await network.settle_all()
         assert sorted(await persons(right)) == ["a", "b"]
+
+
+class Gated(MemoryBroker):
+    """Every publish waits for a turn of the loop, as a network does."""
+
+    async def publish(self, batch: Sequence[Outgoing]) -> None:
+        for _ in range(5):
+            await self._runtime.sleep(0)
+        await super().publish(batch)
+
+
+async def test_a_resend_is_not_interleaved_with_new_facts() -> None:
+    """Given a broker that lost everything, when facts are sent again while new ones arrive, then a consumer set
+    to where the resend begins sees the whole log in order (a new fact in between would hide older ones)."""
+    async with source_parts() as left, sink_parts() as right:
+        broker = Gated(left.runtime)
+        network = await connect([source(left)], broker)
+        relay = network.services["registration"].relay
+        relay._page_size = 5
+        await note(left, *[EmploymentNoted(person_id="p1") for _ in range(30)])
+        await network.settle_all()
+        at = next(partition for partition, log in broker.records.items() if log)
+        broker.records[at].clear()
+        await note(left, *[EmploymentNoted(person_id="p1") for _ in range(10)])
+        resending = left.runtime.start(relay.resend(1), "resend")
+        await left.runtime.sleep(0)
+        await network.settle_all()
+        assert await resending == 30
+        receiver = await connect([sink(right)], broker)
+        await receiver.settle_all()
+        sequence = [int(fact.metadata.extra["sequence"]) for fact in await received(right)]
+        assert sequence == list(range(1, 41))
+
+
+async def test_only_the_leader_sends_again() -> None:
+    class Follower:
+        async def hold(self) -> bool:
+            return False
+
+        async def release(self) -> None: ...
+
+    async with source_parts() as left:
+        network = await connect([source(left)])
+        relay = network.services["registration"].relay
+        relay._leadership = Follower()
+        with pytest.raises(NotLeadingError):
+            await relay.resend(1)
 
 
 async def test_run_survives_a_broker_that_goes_and_comes() -> None:
