@@ -48,7 +48,6 @@ DECEASED = sa.Table(
     "deceased",
     metadata,
     sa.Column("person_id", sa.Text, primary_key=True),
-    sa.Column("source", sa.Text, primary_key=True),
     sa.Column("died_on", sa.Date, nullable=False),
 )
 
@@ -174,14 +173,11 @@ class _Page:
         )
 
     async def _died(self, event: DeathReportedV1 | DeathReportCorrectedV1) -> None:
+        """Registration says which date counts, whoever reported it (I-31); None: the person lives."""
         if event.date is None:
-            await self._connection.execute(
-                sa.delete(DECEASED).where(
-                    DECEASED.c.person_id == event.person_id, DECEASED.c.source == event.source
-                )
-            )
+            await self._connection.execute(sa.delete(DECEASED).where(DECEASED.c.person_id == event.person_id))
             return
-        row = {"person_id": event.person_id, "source": event.source, "died_on": event.date}
+        row = {"person_id": event.person_id, "died_on": event.date}
         await self._connection.upsert(DECEASED, [row])
 
 

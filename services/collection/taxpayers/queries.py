@@ -62,19 +62,13 @@ def _fact(rows: Sequence[Row]) -> TaxpayerFact:
 
 
 class DeathFacts:
-    """Date of death per person_id; absent for the living.
-
-    While two departments report different dates (scenario 4e) the later one counts: nobody is refused, and
-    no payment undone, on a date that one of them denies.
-    """
+    """Date of death per person_id, as registration says it counts; absent for the living."""
 
     name = "death"
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, dt.date]:
         rows = await connection.execute(
-            sa.select(DECEASED.c.person_id, sa.func.max(DECEASED.c.died_on).label("died_on"))
-            .where(DECEASED.c.person_id.in_(keys))
-            .group_by(DECEASED.c.person_id)
+            sa.select(DECEASED.c.person_id, DECEASED.c.died_on).where(DECEASED.c.person_id.in_(keys))
         )
         return {row.person_id: row.died_on for row in rows}
 

@@ -64,9 +64,8 @@ def upgrade() -> None:
     op.create_table(
         "deceased",
         sa.Column("person_id", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
         sa.Column("died_on", sa.Date(), nullable=False),
-        sa.PrimaryKeyConstraint("person_id", "source"),
+        sa.PrimaryKeyConstraint("person_id"),
     )
     op.create_table(
         "declaration",
