@@ -144,6 +144,7 @@ def place_order(
     if any(before) and not order.filed:
         return _repeat(order, before)
     placed: list[PlacedLine] = []
+    again = len(states) < len(order.lines)  # an obligation is named twice: later lines see the earlier ones
     for number, line in enumerate(order.lines, 1):
         found = before[number - 1]
         if found is not None:
@@ -154,7 +155,7 @@ def place_order(
         outcome = _place_line(order, line, line_id, number - 1, states[line.key], known, strange=any(before))
         if isinstance(outcome, Refusal):
             return outcome
-        if outcome.key is not None:
+        if again and outcome.key is not None:
             for event in outcome.events:
                 states[line.key] = evolve_obligation(states[line.key], event)
         placed.append(outcome)

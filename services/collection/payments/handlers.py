@@ -130,10 +130,24 @@ def payment_command(
         operation=operation,
         streams=touched,
         decide=decide,
-        metadata=replace(metadata, campaign=metadata.campaign or campaign),
+        metadata=metadata if metadata.campaign or not campaign else _in_campaign(metadata, campaign),
         key=key,
         facts=sources,
         occurred_at=order.paid_at,
+    )
+
+
+def _in_campaign(told: Metadata, campaign: str) -> Metadata:
+    """As ``replace``, at a third of its cost: this is the hot path."""
+    return Metadata(
+        told.correlation,
+        told.causation,
+        told.actor,
+        told.organisation,
+        campaign,
+        told.pack,
+        told.pack_digest,
+        told.extra,
     )
 
 
@@ -142,15 +156,20 @@ def _campaign_known(state: Obligation, campaigns: Sequence[str]) -> bool:
 
 
 def _knowledge(order: Order, loaded: Loaded, facts: PaymentFacts, campaigns: Sequence[str]) -> Knowledge:
-    known: dict[str, Any] = {campaign: loaded.fact(facts.campaigns, campaign) for campaign in campaigns}
-    deaths = {line.person_id: loaded.fact(facts.deaths, line.person_id) for line in order.lines}
-    agents: dict[str, Any] = {}
-    rosters: dict[tuple[str, Insurance, str], Any] = {}
-    if order.agent_id:
-        agents = {c: loaded.fact(facts.agents, (order.agent_id, c)) for c in campaigns}
-        keys = [(c, line.insurance, line.person_id) for c in campaigns for line in order.lines]
-        rosters = {key: loaded.fact(facts.rosters, key) for key in keys}
-    return Knowledge(_present(known), _present(deaths), _present(rosters), _present(agents))
+    fact = loaded.fact
+    known = {c: found for c in campaigns if (found := fact(facts.campaigns, c)) is not None}
+    deaths = {
+        line.person_id: died
+        for line in order.lines
+        if (died := fact(facts.deaths, line.person_id)) is not None
+    }
+    if not order.agent_id:
+        return Knowledge(known, deaths)
+    agents = {c: fact(facts.agents, (order.agent_id, c)) for c in campaigns}
+    keys = [(c, line.insurance, line.person_id) for c in campaigns for line in order.lines]
+    return Knowledge(
+        known, deaths, _present({key: fact(facts.rosters, key) for key in keys}), _present(agents)
+    )
 
 
 def _present(found: Mapping[Any, Any]) -> dict[Any, Any]:
