@@ -168,7 +168,7 @@ async def _compare(connection: Connection, table: sa.Table) -> TableComparison:
     shadow = table.to_metadata(sa.MetaData(), schema=SHADOW)
     live_rows, shadow_rows = sa.select(*_columns(table)), sa.select(*_columns(shadow))
     return TableComparison(
-        table=table.name,
+        table=str(table.name),
         live=await _count(connection, sa.select(*table.primary_key.columns)),
         replayed=await _count(connection, sa.select(*shadow.primary_key.columns)),
         only_live=await _count(connection, sa.except_(live_rows, shadow_rows)),
