@@ -16,6 +16,9 @@ from shared.kernel.identity import Sex, check_character, full_years
 
 T = TypeVar("T")
 
+UNBORN = dt.timedelta(days=120)
+"""Nobody is born in the last days before ages are counted: registration is over by then."""
+
 PYRAMID = (
     (0, 55), (5, 65), (10, 55), (15, 45), (20, 40), (25, 60), (30, 80), (35, 65), (40, 65),
     (45, 85), (50, 90), (55, 70), (60, 65), (65, 65), (70, 45), (75, 28), (80, 16), (85, 11),
@@ -161,7 +164,8 @@ def _resident(
 
 def _birth(source: random.Random, age: int, age_on: dt.date) -> dt.date:
     newest = age_on.replace(year=age_on.year - age)
-    return newest - dt.timedelta(days=source.randrange(365))
+    born = newest - dt.timedelta(days=source.randrange(365))
+    return min(born, age_on - UNBORN)
 
 
 def _number(county: str, birth: dt.date, sex: Sex, serials: dict[tuple[dt.date, Sex], int]) -> str:
