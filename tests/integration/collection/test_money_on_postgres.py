@@ -125,9 +125,7 @@ async def through_treasury(site: Site, voucher: dict[str, Any]) -> None:
     }
     await site.post(f"/vouchers/{number}:debited", debit)
     await site.post(f"/vouchers/{number}:remitted", {"batch": "1", "at": "2019-11-26T10:00:00+08:00"})
-    await site.post(
-        f"/vouchers/{number}:in-treasury", {"treasury_date": "2019-11-26", "amount_fen": fen}
-    )
+    await site.post(f"/vouchers/{number}:in-treasury", {"treasury_date": "2019-11-26", "amount_fen": fen})
 
 
 async def book(site: Site, voucher: dict[str, Any], persons: tuple[str, ...]) -> None:
@@ -166,7 +164,7 @@ async def by_state(site: Site) -> dict[str, int]:
 
 
 async def test_money_goes_from_hand_to_book_and_every_read_model_replays(
-    settings: CollectionSettings,  # noqa: F811 - the fixture
+    settings: CollectionSettings,
 ) -> None:
     """Scenarios 1, 4, 5 and 12 on the production adapters, to the fen."""
     app = production_app(SERVICE, settings)
