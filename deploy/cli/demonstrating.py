@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import shutil
 import signal
 import time
@@ -23,7 +22,7 @@ from deploy.cli.auditing import show_audit
 from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
 from deploy.cli.system import BrokerOption, PortBase
 from deploy.local import control
-from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options, State
+from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options
 from deploy.local.postgres import PostgresServer, server_for
 from deploy.local.processes import StartFailed
 from deploy.local.programs import organisations_file
@@ -31,7 +30,7 @@ from deploy.local.provisioning import BROKER
 from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
 from deploy.rehearsal.driver import NotYetError, RestlessError
-from deploy.rehearsal.pages import html_page, villages_csv
+from deploy.rehearsal.rendering import write_files
 from deploy.rehearsal.report import Report
 from shared.kernel.money import Fen, format_yuan
 
@@ -114,14 +113,14 @@ async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
 async def _started(asked: Demo) -> tuple[Report, AuditReport]:
     began = time.monotonic()
     err.print("启动中 / starting …")
-    state = await control.up(asked.options)
+    await control.up(asked.options)
     try:
         setup = time.monotonic() - began
         report = await run_demo(asked.rehearsal)
         audited = await _audit(asked, report)
         report.seconds["setup"] = round(setup, 1)
         await _measure(asked.options.data, report)
-        _write(asked.out, report, audited, state)
+        write_files(report, asked.out, msgspec.to_builtins(audited))
     finally:
         if not asked.keep:
             err.print("停止中 / stopping …")
@@ -193,34 +192,6 @@ def _size(data: Path) -> int:
                 except OSError:  # gone since it was listed
                     continue
     return total
-
-
-def _write(folder: Path, report: Report, audited: AuditReport, state: State) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "report.json": report.json(),
-        "report.html": html_page(report),
-        "villages.csv": villages_csv(report),
-        "audit.json": msgspec.json.format(msgspec.json.encode(audited), indent=1).decode() + "\n",
-        "environment.json": msgspec.json.format(msgspec.json.encode(_environment(state)), indent=1).decode()
-        + "\n",
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def _environment(state: State) -> dict[str, Any]:
-    """What the figures were measured on; no host name, no path."""
-    return {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "release": platform.release(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB,
-        "broker": state.broker,
-        "postgres": "external" if os.environ.get("LIANGXIAN_POSTGRES_URL") else "embedded",
-    }
 
 
 @contextmanager
