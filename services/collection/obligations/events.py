@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from services.collection.obligations.lines import PaymentLine
 from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance, Leg
 
@@ -109,29 +110,16 @@ class BirthdayHoldFound(Event, frozen=True, kw_only=True):
     birthday: dt.date
 
 
-class PaymentReceived(Event, frozen=True, kw_only=True):
+class PaymentReceived(PaymentLine, frozen=True, kw_only=True):
     """缴费成功（收款）: one line of an order became the effective payment of the person's leg (I-14..I-17).
 
     line_id: ``{payment_id}/{n}``. receipt_serial: set for CASH_AGENT only (I-19). standard_fen, tier and
     special assessment are the assessment's, so that a line can be vouchered and returned by itself.
     """
 
-    payment_id: str
-    line_id: str
-    order_no: str
-    channel: str
-    person_id: str
-    insurance: Insurance
-    year: int
-    campaign: str
-    village: str
-    fen: int
     assessment_id: str
     assessment_version: int
-    paid_at: dt.datetime
-    agent_id: str = ""
     virtual_household_id: str = ""
-    receipt_serial: str = ""
     late: bool = False
     out_of_window: bool = False
     standard_fen: int = 0
@@ -139,46 +127,20 @@ class PaymentReceived(Event, frozen=True, kw_only=True):
     special_assessment_no: str = ""
 
 
-class DuplicatePaymentDetected(Event, frozen=True, kw_only=True):
+class DuplicatePaymentDetected(PaymentLine, frozen=True, kw_only=True):
     """重复缴费: final money that cannot be effective, as the leg is paid already (I-17). A refund follows."""
 
-    payment_id: str
-    line_id: str
-    order_no: str
-    channel: str
-    person_id: str
-    insurance: Insurance
-    year: int
-    campaign: str
-    village: str
-    fen: int
-    paid_at: dt.datetime
     effective_line_id: str
-    agent_id: str = ""
-    receipt_serial: str = ""
 
 
-class PostDeathPaymentDetected(Event, frozen=True, kw_only=True):
+class PostDeathPaymentDetected(PaymentLine, frozen=True, kw_only=True):
     """死亡后缴费: paid after the date of death, whenever learned (I-16). A refund follows.
 
     was_effective: True when the payment had been recorded as effective before the death was known.
     """
 
-    payment_id: str
-    line_id: str
-    order_no: str
-    channel: str
-    person_id: str
-    insurance: Insurance
-    year: int
-    campaign: str
-    village: str
-    fen: int
-    paid_at: dt.datetime
     died_on: dt.date
     was_effective: bool
-    agent_id: str = ""
-    receipt_serial: str = ""
 
 
 class PayerDeathNoted(Event, frozen=True, kw_only=True):
@@ -200,26 +162,13 @@ class PostDeathFindingWithdrawn(Event, frozen=True, kw_only=True):
     person_id: str
 
 
-class MisfitPaymentDetected(Event, frozen=True, kw_only=True):
+class MisfitPaymentDetected(PaymentLine, frozen=True, kw_only=True):
     """Final money of a known person that cannot be effective. kind: OUT_OF_WINDOW or WRONG_AMOUNT.
 
     A task and a refund follow; counted in refund_due_fen.
     """
 
     kind: str
-    payment_id: str
-    line_id: str
-    order_no: str
-    channel: str
-    person_id: str
-    insurance: Insurance
-    year: int
-    campaign: str
-    village: str
-    fen: int
-    paid_at: dt.datetime
-    agent_id: str = ""
-    receipt_serial: str = ""
 
 
 class GovernmentLegVouchered(Event, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.collection.obligations import events as e
 from services.collection.obligations.domain import Obligation, PaidLine, evolve
 from shared.kernel.clock import SHANGHAI
@@ -31,21 +33,9 @@ def _recheck(state: Obligation, line: PaidLine, noted: e.PayerDeathNoted) -> lis
     if line.standing == "EFFECTIVE" and late and died_on is not None:
         return [
             e.PostDeathPaymentDetected(
-                payment_id=line.line_id.rpartition("/")[0],
-                line_id=line.line_id,
-                order_no=line.order_no,
-                channel=line.channel,
-                person_id=noted.person_id,
-                insurance=noted.insurance,
-                year=noted.year,
-                campaign=line.campaign,
-                village=line.village,
-                fen=line.fen,
-                paid_at=line.paid_at,
+                **_taken(line, noted),
                 died_on=died_on,
                 was_effective=True,
-                agent_id=line.agent_id,
-                receipt_serial=line.receipt_serial,
             )
         ]
     if line.standing == "AFTER_DEATH" and not late:
@@ -58,24 +48,11 @@ def _judged_anew(state: Obligation, line: PaidLine, noted: e.PayerDeathNoted) ->
     """Money taken when the person was thought dead was never effective: say what it is now."""
     effective = state.effective
     due = state.assessment
-    payment_id = line.line_id.rpartition("/")[0]
     if effective is not None:
         return [
             e.DuplicatePaymentDetected(
-                payment_id=payment_id,
-                line_id=line.line_id,
-                order_no=line.order_no,
-                channel=line.channel,
-                person_id=noted.person_id,
-                insurance=noted.insurance,
-                year=noted.year,
-                campaign=line.campaign,
-                village=line.village,
-                fen=line.fen,
-                paid_at=line.paid_at,
+                **_taken(line, noted),
                 effective_line_id=effective.line_id,
-                agent_id=line.agent_id,
-                receipt_serial=line.receipt_serial,
             )
         ]
     if line.was_effective:
@@ -84,40 +61,34 @@ def _judged_anew(state: Obligation, line: PaidLine, noted: e.PayerDeathNoted) ->
         return [
             e.MisfitPaymentDetected(
                 kind="WRONG_AMOUNT",
-                payment_id=payment_id,
-                line_id=line.line_id,
-                order_no=line.order_no,
-                channel=line.channel,
-                person_id=noted.person_id,
-                insurance=noted.insurance,
-                year=noted.year,
-                campaign=line.campaign,
-                village=line.village,
-                fen=line.fen,
-                paid_at=line.paid_at,
-                agent_id=line.agent_id,
-                receipt_serial=line.receipt_serial,
+                **_taken(line, noted),
             )
         ]
     return [
         e.PaymentReceived(
-            payment_id=payment_id,
-            line_id=line.line_id,
-            order_no=line.order_no,
-            channel=line.channel,
-            person_id=noted.person_id,
-            insurance=noted.insurance,
-            year=noted.year,
-            campaign=line.campaign,
-            village=line.village,
-            fen=line.fen,
+            **_taken(line, noted),
             assessment_id=due.assessment_id,
             assessment_version=due.version,
-            paid_at=line.paid_at,
-            agent_id=line.agent_id,
-            receipt_serial=line.receipt_serial,
             standard_fen=due.standard_fen,
             tier_yuan=due.tier_yuan,
             special_assessment_no=due.special_assessment_no,
         )
     ]
+
+
+def _taken(line: PaidLine, noted: e.PayerDeathNoted) -> dict[str, Any]:
+    return {
+        "payment_id": line.line_id.rpartition("/")[0],
+        "line_id": line.line_id,
+        "order_no": line.order_no,
+        "channel": line.channel,
+        "person_id": noted.person_id,
+        "insurance": noted.insurance,
+        "year": noted.year,
+        "campaign": line.campaign,
+        "village": line.village,
+        "fen": line.fen,
+        "paid_at": line.paid_at,
+        "agent_id": line.agent_id,
+        "receipt_serial": line.receipt_serial,
+    }
