@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -121,9 +122,10 @@ class Driver:
         if self.journal.done(name):
             return self.journal.answer(name)
         self.watcher.step(name)
+        began = time.monotonic()
         answer = await act()
         await self.drain()
-        self.journal.finish(name, answer)
+        self.journal.finish(name, answer, time.monotonic() - began)
         return answer
 
     async def begin_day(self, day: dt.date) -> None:

@@ -26,7 +26,7 @@ class Journal:
         self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.executescript(
-            "CREATE TABLE IF NOT EXISTS step (name TEXT PRIMARY KEY, answer TEXT NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS step (name TEXT PRIMARY KEY, answer TEXT NOT NULL, seconds REAL NOT NULL);"
             "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
             "CREATE TABLE IF NOT EXISTS person (ordinal INTEGER PRIMARY KEY, person_id TEXT NOT NULL);"
         )
@@ -54,9 +54,14 @@ class Journal:
         row = self._db.execute("SELECT answer FROM step WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def finish(self, name: str, answer: Any) -> None:
-        """The step is done and everything it caused is at rest."""
-        self._db.execute("INSERT OR IGNORE INTO step VALUES (?, ?)", (name, json.dumps(answer)))
+    def finish(self, name: str, answer: Any, seconds: float = 0.0) -> None:
+        """The step is done and everything it caused is at rest; seconds: how long that took."""
+        row = (name, json.dumps(answer), round(seconds, 3))
+        self._db.execute("INSERT OR IGNORE INTO step VALUES (?, ?, ?)", row)
+
+    def seconds(self) -> float:
+        """Seconds of all steps, of this driver and of those that were killed before it."""
+        return float(self._db.execute("SELECT COALESCE(SUM(seconds), 0) FROM step").fetchone()[0])
 
     def note(self, name: str) -> Any:
         """A note, or None."""
