@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from deploy.audit.evidence import Evidence, rows_of
 from deploy.audit.running import books_of
 from deploy.audit.verify import AuditReport, ReplayedProjection, audit
@@ -76,6 +78,26 @@ class Scene:
         reply = await self.ask(who, service, path, body)
         assert reply.status < 400, f"{path}: {reply.status} {reply.body}"
         return reply.body
+
+    async def upload(
+        self, who: str, service: str, path: str, rows: Sequence[Mapping[str, Any]]
+    ) -> dict[str, int]:
+        """Hand in a file; counts of its rows once it is worked off."""
+        self._asked += 1
+        content = b"\n".join(msgspec.json.encode(row) for row in rows)
+        reply = await self.system.clients.upload(who, service, path, content, f"scene-{self._asked}")
+        await self.system.drain()
+        status = await self.system.clients.get(who, service, f"/imports/{reply.body['import_id']}")
+        assert status["state"] == "DONE"
+        return {name: status[name] for name in ("rows", "accepted", "refused")}
+
+    async def resend(self, service: str) -> int:
+        """A service publishes its whole log once more (``POST /ops/relay:resend``); answers the records."""
+        relay = self.system.network.services[service].relay
+        self.system.services[service].machinery.resend = relay.resend
+        reply = await self.ask("ops", service, "/ops/relay:resend", {"from": 1})
+        assert reply.status == 200, reply.body
+        return int(reply.body["records"])
 
     async def get(self, service: str, path: str, **query: str | int) -> Any:
         """A read by the auditor."""
