@@ -14,6 +14,9 @@ import httpx
 import stamina
 import yaml
 
+stamina.instrumentation.set_on_retry_hooks(())
+"""Its own hooks would write to stdout, which belongs to whoever calls."""
+
 SERVICES = ("registration", "collection", "subsidy", "notification")
 PATIENCE_SECONDS = 180.0
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
