@@ -163,7 +163,10 @@ class SpecialPaymentAssessedV1(Message, frozen=True, kw_only=True):
 
 
 class DeathReportedV1(Message, frozen=True, kw_only=True):
-    """死亡信息通报. source: CIVIL_AFFAIRS (民政) or POLICE (公安)."""
+    """死亡信息通报. source: CIVIL_AFFAIRS (民政) or POLICE (公安).
+
+    date: the one that counts, the earliest reported; disputed: sources give different ones (scenario 4e).
+    """
 
     topic: ClassVar = topics.VITAL
 
@@ -175,13 +178,14 @@ class DeathReportedV1(Message, frozen=True, kw_only=True):
 
 
 class DeathReportCorrectedV1(Message, frozen=True, kw_only=True):
-    """死亡信息更正: ``date`` None withdraws the report."""
+    """死亡信息更正: ``date`` that counts now; None when nobody reports a death any more."""
 
     topic: ClassVar = topics.VITAL
 
     person_id: str
     date: dt.date | None = None
     source: str
+    disputed: bool = False
 
 
 class DeathReportOverdueV1(Message, frozen=True, kw_only=True):

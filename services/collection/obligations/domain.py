@@ -64,6 +64,7 @@ class Obligation:
     vouchered_legs: frozenset[str] = frozenset()
     returned: frozenset[tuple[str, str]] = frozenset()
     died_on: dt.date | None = None
+    death_disputed: bool = False
     assessed_version: int = 0
     entitlement: e.EntitlementNoted | None = None
     special: e.SpecialAssessmentNoted | None = None
@@ -96,7 +97,7 @@ def _evolve_terms(state: Obligation, event: Event) -> Obligation:
         case e.BirthdayHoldFound():
             return replace(state, hold_until=event.birthday)
         case e.PayerDeathNoted():
-            return replace(state, died_on=event.died_on)
+            return replace(state, died_on=event.died_on, death_disputed=event.disputed)
         case _:
             return state
 

@@ -146,13 +146,14 @@ class PostDeathPaymentDetected(PaymentLine, frozen=True, kw_only=True):
 class PayerDeathNoted(Event, frozen=True, kw_only=True):
     """死亡信息收悉 (I-16): kept on the obligation, so that a payment and a report that cross are put in order.
 
-    died_on None: the report was withdrawn.
+    died_on None: the report was withdrawn; disputed: sources give different dates (scenario 4e).
     """
 
     person_id: str
     insurance: Insurance
     year: int
     died_on: dt.date | None
+    disputed: bool = False
 
 
 class PostDeathFindingWithdrawn(Event, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ class DeathsNoted:
                 years,
                 Metadata(recorded.metadata.correlation, recorded.event_id),
                 derived_key(recorded, "note_death"),
-                disputed=isinstance(event, DeathReportedV1) and event.disputed,
+                disputed=event.disputed,
             )
         ]
 

@@ -17,7 +17,7 @@ def apply_death(state: Obligation, noted: e.PayerDeathNoted) -> list[Event]:
     corrected report was paid in time, is withdrawn; unless it was effective before it is judged anew.
     """
     events: list[Event] = []
-    if noted.died_on != state.died_on:
+    if (noted.died_on, noted.disputed) != (state.died_on, state.death_disputed):
         events.append(noted)
     for line in list(state.lines.values()):
         found = _recheck(state, line, noted)

@@ -431,6 +431,8 @@ def note_death_command(
 ) -> Command:
     """Tell a person's obligations of a death, or of its withdrawal (I-16, scenario 4).
 
+    disputed: sources disagree; the date counts, but no refund resting on it is paid until they agree.
+
     All obligations of the years are loaded themselves, so no lagging read model can hide a payment.
     """
     streams = {(y, i): obligation(y, i, person_id) for y in years for i in Insurance}
@@ -441,10 +443,8 @@ def note_death_command(
             if not loaded.version(stream):
                 continue
             state = loaded.state(stream)
-            if disputed and state.died_on is not None:
-                continue
             events = apply_death(state, e.PayerDeathNoted(
-                person_id=person_id, insurance=insurance, year=year, died_on=died_on
+                person_id=person_id, insurance=insurance, year=year, died_on=died_on, disputed=disputed
             ))  # fmt: skip
             if events:
                 appends.append(Append(stream, events))

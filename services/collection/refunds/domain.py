@@ -21,6 +21,8 @@ STANDINGS = {
 """Standing of a line -> reason of its refund."""
 
 DIED_BEFORE_PERIOD = "DIED_BEFORE_PERIOD"
+BY_DEATH = frozenset({DIED_BEFORE_PERIOD, "PAID_AFTER_DEATH"})
+"""Reasons that rest on the date of death: not paid while sources disagree on it (scenario 4e)."""
 OPEN = frozenset({"ACCEPTED", "VERIFIED", "APPROVED"})
 IN_FLIGHT = frozenset({"DECLARED", "ISSUED", "DEBITED", "REMITTED", "REJECTED"})
 """Where a line's money can not be reached: the refund is paid before declaration or after treasury entry."""
@@ -219,6 +221,8 @@ def pay_refund(
     line = obligation.lines.get(owed.line_id)
     if line is None or _not_due(obligation, owed, line, state.reason) is not None:
         return Refusal("INVALID_STATE", rule="REFUND_WITHDRAWN", clause="I-28")
+    if obligation.death_disputed and state.reason in BY_DEATH:
+        return Refusal("INVALID_STATE", rule="DEATH_DATE_DISPUTED", clause="I-16")
     if payout.stage in IN_FLIGHT:
         return Refusal("INVALID_STATE", rule="MONEY_IN_FLIGHT", clause="I-23")
     remains = _effective_remains(obligation, owed.line_id)

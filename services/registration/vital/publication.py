@@ -33,6 +33,11 @@ class VitalPublication:
             ]
         if isinstance(event, e.DeathReportCorrected):
             return [
-                DeathReportCorrectedV1(person_id=event.person_id, date=event.effective, source=event.source)
+                DeathReportCorrectedV1(
+                    person_id=event.person_id,
+                    date=event.effective,
+                    source=event.source,
+                    disputed=event.disputed,
+                )
             ]
         return [DeathReportOverdueV1(source=event.source, month=event.month)]

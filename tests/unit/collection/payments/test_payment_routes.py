@@ -252,8 +252,8 @@ async def test_a_death_learned_later_is_found_and_a_withdrawal_undoes_it() -> No
     assert (await money.post("/payments", payment("O2", "p1"))).json()["code"] == "ALREADY_PAID"
 
 
-async def test_a_disputed_second_report_changes_nothing() -> None:
-    """Scenario 4 (e): sources that disagree open a task, they move no money."""
+async def test_a_disputed_earlier_date_is_found_but_moves_no_money() -> None:
+    """Scenario 4 (e), I-16: the earliest date counts; the refund waits until the sources agree."""
     money = await opened("p1")
     await money.post("/payments", payment("O1", "p1"))
     for date, disputed in ((dt.date(2019, 11, 10), False), (dt.date(2019, 10, 30), True)):
@@ -262,7 +262,10 @@ async def test_a_disputed_second_report_changes_nothing() -> None:
                 person_id="p1", date=date, source="POLICE", batch_month="2019-11", disputed=disputed
             )
         )
-    assert not await money.events(e.PostDeathPaymentDetected)
+    [found] = await money.events(e.PostDeathPaymentDetected)
+    assert found.died_on == dt.date(2019, 10, 30)
+    noted = [(each.died_on.day, each.disputed) for each in await money.events(e.PayerDeathNoted)]
+    assert noted == [(10, False), (30, True)]
 
 
 async def test_a_late_payment_needs_its_special_assessment() -> None:

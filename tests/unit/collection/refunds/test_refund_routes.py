@@ -149,6 +149,24 @@ async def test_a_withdrawn_death_cancels_the_refund() -> None:
     assert await state_of(money, number) == "ACCEPTED"
 
 
+async def test_a_refund_by_death_is_held_while_sources_disagree() -> None:
+    """Scenario 4 (e): found and approved, but paid only when the sources agree."""
+    money = await opened("p1")
+    await money.post("/payments", payment("O1", "p1"))
+    await money.receive(died("2019-10-30"))
+    [request] = await money.events(r.RefundVerificationRequested)
+    number = request.refund_no
+    await verdicts(money, number)
+    other = dt.date(2019, 10, 30)
+    await money.receive(
+        DeathReportedV1(person_id="p1", date=other, source="POLICE", batch_month="2019-11", disputed=True)
+    )
+    held = await money.post(f"/refunds/{number}:paid", paid())
+    assert (held.status_code, held.json()["rule"]) == (409, "DEATH_DATE_DISPUTED")
+    await money.receive(DeathReportCorrectedV1(person_id="p1", date=other, source="POLICE"))
+    assert (await money.post(f"/refunds/{number}:paid", paid())).status_code == 200
+
+
 async def test_died_before_the_year_is_refunded_on_request_medical_only() -> None:
     """Scenario 4 (a), (b): before 1 January yes; after it no; a pension payment is inherited."""
     money = await opened("p1")
