@@ -90,19 +90,22 @@ class FollowDeaths:
         self._packs = packs
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """Every entitlement of the person; a death inside the insured year leaves that year's cover."""
+        """Every entitlement of the person; a death inside the insured year leaves that year's cover.
+
+        So does a date corrected into it: what a wrong one had revoked is resolved again (scenario 4d).
+        """
         message = recorded.event
         commands: list[Command] = []
         for row in await queries.of_person(connection, message.person_id):
             insurance = Insurance(row.insurance)
             caused = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=row.campaign)
-            if message.date is None:
+            if message.date is None or message.date.year >= row.year:
                 pack = pack_of(self._packs, row.campaign)
                 if pack is not None:
                     commands.append(
                         self._entitlements.restore(message.person_id, insurance, row.year, pack.id, caused)
                     )
-            elif message.date.year < row.year:
+            else:
                 commands.append(
                     self._entitlements.revoke(
                         message.person_id, insurance, row.year, "DEATH", message.date, caused
