@@ -33,7 +33,7 @@ Owed = Mapping[str, Sequence[Mapping[str, Any]]]
 async def take_payments(driver: Driver, day: dt.date) -> dict[str, Any]:
     """Everybody who pays today: decided once, then placed; agents one door after the other."""
     if not driver.plan.paying_on(day):
-        return {"orders": 0}
+        return {"moved": 0, "orders": 0}
 
     async def decide() -> list[dict[str, Any]]:
         owed = await unpaid(driver)
@@ -52,6 +52,7 @@ async def take_payments(driver: Driver, day: dt.date) -> dict[str, Any]:
     placed = [answer for some in answers for answer in some]
     driver.watcher.payments(len(placed))
     return {
+        "moved": len(placed),
         "orders": len(placed),
         "refused": sorted(
             [answer["order_no"], answer["code"]] for answer in placed if answer["state"] == "REFUSED"
@@ -175,7 +176,8 @@ async def close_day(driver: Driver, day: dt.date) -> dict[str, Any]:
     filed = 0
     for channel in SELF_SERVICE:
         filed += (await driver.outside.post(f"/channels/{channel}/day-files/{day}", campaign))["lines"]
-    return {"slips": slips, "deposits": deposits["lines"], "channel_lines": filed}
+    moved = slips + deposits["lines"] + filed
+    return {"moved": moved, "slips": slips, "deposits": deposits["lines"], "channel_lines": filed}
 
 
 async def debit_vouchers(driver: Driver, day: dt.date) -> dict[str, Any]:

@@ -226,7 +226,7 @@ class World:
         )
         for debit in told:
             await self._tell_debit(debit)
-        return {"debited": len(told), "short": short}
+        return {"moved": len(told), "debited": len(told), "short": short}
 
     def _known(self, voucher: Mapping[str, Any]) -> bool:
         return bool(
@@ -284,7 +284,8 @@ class World:
         )
         for entry in untold:
             await self._tell_entry(entry)
-        return {"entered": sum(1 for entry in untold if entry["result"] == "CONFIRMED"), "told": len(untold)}
+        entered = sum(1 for entry in untold if entry["result"] == "CONFIRMED")
+        return {"moved": len(untold), "entered": entered}
 
     async def _tell_entry(self, entry: Mapping[str, Any]) -> None:
         number, cycle = entry["voucher_no"], entry["cycle"]
@@ -321,7 +322,7 @@ class World:
                 waiting += 1
             else:
                 raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
-        return {"paid": paid, "waiting": waiting}
+        return {"moved": paid, "paid": paid, "waiting": waiting}
 
     async def approve_refunds(self, campaign: str) -> dict[str, int]:
         """财政审核退费: finance approves what 人社 and 医保 verified."""
@@ -338,7 +339,7 @@ class World:
                     key=f"approve-{number}",
                 )
                 approved += 1
-        return {"approved": approved}
+        return {"moved": approved, "approved": approved}
 
     async def appropriate(self, department: str, campaign: str, day: dt.date, fen: int) -> Reply:
         """财政拨付: money moves to the fund account, and subsidy is told."""

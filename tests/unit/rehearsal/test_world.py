@@ -206,10 +206,10 @@ VOUCHER = {
 async def test_the_bank_debits_once_and_only_what_is_on_the_account(service: Service) -> None:
     world = world_on(service)
     service.answers["/vouchers"] = _page(VOUCHER)
-    assert await world.debit_vouchers(CAMPAIGN, DAY) == {"debited": 0, "short": 1}
+    assert await world.debit_vouchers(CAMPAIGN, DAY) == {"moved": 0, "debited": 0, "short": 1}
     await world.pay("WECHAT", "o1", CAMPAIGN, AT, [line()])
-    assert await world.debit_vouchers(CAMPAIGN, DAY) == {"debited": 1, "short": 0}
-    assert await world.debit_vouchers(CAMPAIGN, DAY) == {"debited": 0, "short": 0}
+    assert await world.debit_vouchers(CAMPAIGN, DAY) == {"moved": 1, "debited": 1, "short": 0}
+    assert await world.debit_vouchers(CAMPAIGN, DAY) == {"moved": 0, "debited": 0, "short": 0}
     assert world.books.balance("CHANNEL", CAMPAIGN) == 0
     assert len(service.bodies("/vouchers/V-1:debited")) == 1
     assert len(service.bodies("/vouchers/V-1:remitted")) == 1
@@ -222,8 +222,8 @@ async def test_the_treasury_sends_a_named_voucher_back_once(service: Service) ->
     service.answers["/vouchers"] = _page(VOUCHER)
     await world.debit_vouchers(CAMPAIGN, DAY)
     later = DAY + dt.timedelta(days=1)
-    assert (await world.enter(CAMPAIGN, DAY, ["V-1"]))["told"] == 0
-    assert await world.enter(CAMPAIGN, later, ["V-1"]) == {"entered": 0, "told": 1}
+    assert (await world.enter(CAMPAIGN, DAY, ["V-1"]))["moved"] == 0
+    assert await world.enter(CAMPAIGN, later, ["V-1"]) == {"moved": 1, "entered": 0}
     assert world.books.balance("CHANNEL", CAMPAIGN) == 26000
     service.answers["/vouchers"] = _page({**VOUCHER, "cycle": 2})
     await world.debit_vouchers(CAMPAIGN, later)
@@ -242,12 +242,12 @@ async def test_a_refund_waits_while_its_money_is_on_the_way(service: Service) ->
     }  # fmt: skip
     service.answers["/refunds"] = _page(refund)
     service.answers["/refunds/F-1:paid"] = _refused("INVALID_STATE")
-    assert await world.pay_refunds(CAMPAIGN, DAY) == {"paid": 0, "waiting": 1}
+    assert await world.pay_refunds(CAMPAIGN, DAY) == {"moved": 0, "paid": 0, "waiting": 1}
     assert cell(world)[0][-1] == 0
     service.answers["/refunds/F-1:paid"] = _received
     later = DAY + dt.timedelta(days=7)
     for _ in range(2):
-        assert await world.pay_refunds(CAMPAIGN, later) == {"paid": 1, "waiting": 0}
+        assert await world.pay_refunds(CAMPAIGN, later) == {"moved": 1, "paid": 1, "waiting": 0}
     assert cell(world) == [("medical", "2019-10-28", "WECHAT", 1, 26000, 26000)]
 
 
