@@ -19,6 +19,7 @@ from rich.table import Table
 
 from deploy.cli.output import Exit, Json, fail, out, run, show_json
 from deploy.cli.system import Data, PortBase
+from deploy.local import maintenance
 from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE, Layout, read_state
 from deploy.local.programs import organisations_file
 from deploy.rehearsal.clients import SERVICES, Reply, Services, UnexpectedAnswerError
@@ -230,6 +231,33 @@ def resend(
 ) -> None:
     """重新发布已发布的消息 / publish again from a position; consumers skip what they had."""
     show_json(run(lambda: _post(data, port_base, service.value, "/ops/relay:resend", {"from": start})).body)
+
+
+@relay_app.command("raise-epoch")
+def raise_epoch(service: ServiceOption, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """恢复备份后开始新纪元 / begin a new epoch after a restore, with the service stopped."""
+    epoch = run(lambda: maintenance.begin_epoch(data, service.value))
+    if as_json:
+        show_json({"service": service.value, "epoch": epoch})
+    else:
+        out.print(f"{service.value}: epoch {epoch}")
+
+
+@relay_app.command("reset-offset")
+def reset_offset(
+    service: ServiceOption,
+    topic: Annotated[str, typer.Option(help="主题 / topic")],
+    part: Annotated[int, typer.Option(min=0, help="分区 / partition")],
+    offset: Annotated[int, typer.Option(min=0, help="下一个偏移 / next offset to read")],
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """设定消费者继续的位置 / where a service's consumer goes on, after the broker lost data."""
+    run(lambda: maintenance.go_on_at(data, service.value, topic, part, offset))
+    if as_json:
+        show_json({"service": service.value, "topic": topic, "partition": part, "next_offset": offset})
+    else:
+        out.print(f"{service.value} {topic}/{part}: {offset}")
 
 
 def trace(
