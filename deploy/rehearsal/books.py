@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS refunds (
   refund_no TEXT PRIMARY KEY, line_id TEXT NOT NULL, campaign TEXT NOT NULL, insurance TEXT NOT NULL,
   fen INTEGER NOT NULL, paid_on TEXT NOT NULL, bank_ref TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS payouts (
+  refund_no TEXT PRIMARY KEY, line_id TEXT NOT NULL, campaign TEXT NOT NULL, insurance TEXT NOT NULL,
+  fen INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS appropriations (
   department TEXT NOT NULL, campaign TEXT NOT NULL, date TEXT NOT NULL, fen INTEGER NOT NULL,
   PRIMARY KEY (department, campaign, date));
@@ -244,6 +247,7 @@ class Books:
                 " WHERE channel || '-' || order_no || '/' || n = :line_id",
                 {"fen": row["fen"], "line_id": row["line_id"]},
             )
+            db.execute("UPDATE payouts SET told = 1 WHERE refund_no = ?", (row["refund_no"],))
         return True
 
     # -- balances -------------------------------------------------------------------------------------

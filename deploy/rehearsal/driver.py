@@ -63,6 +63,8 @@ class Outside:
         self._address = address
         self._http = http
         self._patience = patience_seconds
+        self.repeated = 0
+        """Requests sent again because no answer came: what the lost ones did is not in the answer."""
 
     async def post(self, path: str, body: Any) -> Any:
         """A request of the driver; repeating it is harmless. Raises UnexpectedAnswerError."""
@@ -80,8 +82,10 @@ class Outside:
                 try:
                     response = await self._http.request(method, self._address + path, json=body)
                 except httpx.TransportError as fault:
+                    self.repeated += 1
                     raise NotYetError(type(fault).__name__) from None
                 if response.status_code >= 500:
+                    self.repeated += 1
                     raise NotYetError(str(response.status_code))
                 if response.status_code >= 400:
                     detail = response.json().get("detail", "")
@@ -120,14 +124,16 @@ class Driver:
     async def step(self, name: str, act: Act) -> Any:
         """Do a step unless it is behind us; what it caused comes to rest before it is written down.
 
-        An answer whose ``moved`` is 0 says that nothing was told to anybody: there is nothing to wait for.
+        An answer whose ``moved`` is 0 says that nothing was told to anybody: there is nothing to wait for,
+        unless the outside world had to be asked again (one that was killed told, and forgot that it did).
         """
         if self.journal.done(name):
             return self.journal.answer(name)
         self.watcher.step(name)
-        began = time.monotonic()
+        began, repeated = time.monotonic(), self.outside.repeated
         answer = await act()
-        if not isinstance(answer, dict) or answer.get("moved") != 0:
+        told_nobody = isinstance(answer, dict) and answer.get("moved") == 0
+        if not told_nobody or self.outside.repeated != repeated:
             await self.drain()
         self.journal.finish(name, answer, time.monotonic() - began)
         return answer

@@ -299,30 +299,42 @@ class World:
             db.execute("UPDATE entries SET told = 1 WHERE voucher_no = ? AND cycle = ?", (number, cycle))
 
     async def pay_refunds(self, campaign: str, day: dt.date) -> dict[str, int]:
-        """退库、退付: what finance approved is paid back, whole."""
-        paid = waiting = 0
-        async for refund in self._services.pages("treasury", "collection", "/refunds", state="APPROVED"):
-            if refund["campaign"] != campaign:
-                continue
-            number = refund["refund_no"]
-            row = {
-                "refund_no": number, "line_id": refund["payment_line_id"], "campaign": campaign,
-                "insurance": refund["insurance"], "fen": refund["fen"], "paid_on": day.isoformat(),
-                "bank_ref": reference(number),
-            }  # fmt: skip
-            body = {"amount_fen": row["fen"], "paid_on": row["paid_on"], "bank_ref": row["bank_ref"]}
-            path = f"/refunds/{number}:paid"
-            reply = await self._services.ask(
-                "treasury", "collection", path, body, key=f"refund-paid-{number}-{day}"
-            )
-            if reply.status < 400:
-                self.books.pay_refund(row)
-                paid += 1
-            elif reply.code == "INVALID_STATE":  # its money is on the way to the treasury
-                waiting += 1
-            else:
-                raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
-        return {"moved": paid, "paid": paid, "waiting": waiting}
+        """退库、退付: what finance approved is paid back, whole; noted first, since once told it is not listed."""
+        approved = [
+            refund
+            async for refund in self._services.pages("treasury", "collection", "/refunds", state="APPROVED")
+            if refund["campaign"] == campaign
+        ]
+        for refund in approved:
+            payout = {"refund_no": refund["refund_no"], "line_id": refund["payment_line_id"]}
+            payout |= {name: refund[name] for name in ("campaign", "insurance", "fen")}
+            self.books.insert("payouts", payout)
+        due = self.books.rows(
+            "SELECT * FROM payouts WHERE told = 0 AND campaign = ? ORDER BY refund_no", (campaign,)
+        )
+        paid = 0
+        for payout in due:
+            paid += await self._pay_refund(payout, day)
+        return {"moved": paid, "paid": paid, "waiting": len(due) - paid}
+
+    async def _pay_refund(self, payout: Mapping[str, Any], day: dt.date) -> bool:
+        number = payout["refund_no"]
+        copied = ("refund_no", "line_id", "campaign", "insurance", "fen")
+        row = {name: payout[name] for name in copied} | {
+            "paid_on": day.isoformat(),
+            "bank_ref": reference(number),
+        }
+        body = {"amount_fen": row["fen"], "paid_on": row["paid_on"], "bank_ref": row["bank_ref"]}
+        path = f"/refunds/{number}:paid"
+        reply = await self._services.ask(
+            "treasury", "collection", path, body, key=f"refund-paid-{number}-{day}"
+        )
+        if reply.status < 400:
+            self.books.pay_refund(row)
+            return True
+        if reply.code == "INVALID_STATE":  # its money is on the way to the treasury
+            return False
+        raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
 
     async def approve_refunds(self, campaign: str) -> dict[str, int]:
         """财政审核退费: finance approves what 人社 and 医保 verified."""

@@ -85,6 +85,16 @@ async def test_a_step_that_told_nobody_waits_for_nobody() -> None:
     assert drain.calls == 1
 
 
+async def test_an_answer_after_a_lost_one_is_waited_for_all_the_same() -> None:
+    """Killed after it told the services, the world says it moved nothing: rest is awaited (issue 3 §4)."""
+    drain, answers = Counted(), [httpx.Response(503), httpx.Response(200, json={"moved": 0})]
+    driver = driver_with(Journal(None), drain)
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers.pop(0)))
+    driver.outside = Outside("http://world", http)
+    await driver.step("entries", lambda: driver.outside.post("/treasury/entries/2019-12-31", {}))
+    assert drain.calls == 1
+
+
 async def test_what_was_decided_stays_decided(tmp_path: Path) -> None:
     """A repeated day places the orders it decided on, not what it would decide now."""
     journal = Journal(tmp_path / "demo.sqlite")

@@ -54,6 +54,11 @@ class Service:
             self._kept[key] = answer
         return answer
 
+    def forget(self, path: str) -> None:
+        """The answers given for a path were never given."""
+        for key in [key for asked, key, _ in self.asked if asked == path]:
+            self._kept.pop(key, None)
+
     def bodies(self, path: str) -> list[Any]:
         return [body for asked, _, body in self.asked if asked == path]
 
@@ -246,9 +251,30 @@ async def test_a_refund_waits_while_its_money_is_on_the_way(service: Service) ->
     assert cell(world)[0][-1] == 0
     service.answers["/refunds/F-1:paid"] = _received
     later = DAY + dt.timedelta(days=7)
-    for _ in range(2):
-        assert await world.pay_refunds(CAMPAIGN, later) == {"moved": 1, "paid": 1, "waiting": 0}
+    assert await world.pay_refunds(CAMPAIGN, later) == {"moved": 1, "paid": 1, "waiting": 0}
+    assert await world.pay_refunds(CAMPAIGN, later) == {"moved": 0, "paid": 0, "waiting": 0}
     assert cell(world) == [("medical", "2019-10-28", "WECHAT", 1, 26000, 26000)]
+
+
+async def test_a_refund_whose_answer_was_lost_is_paid_though_nobody_lists_it_any_more(
+    service: Service, tmp_path: Path
+) -> None:
+    """Killed between collection's answer and the own book: the next process tells it again (BLUEPRINT §5)."""
+    world = world_on(service, tmp_path / "world.sqlite")
+    await world.pay("WECHAT", "o1", CAMPAIGN, AT, [line()])
+    refund = {
+        "refund_no": "F-1", "campaign": CAMPAIGN, "payment_line_id": "WECHAT-o1/1",
+        "insurance": "medical", "fen": 26000,
+    }  # fmt: skip
+    service.answers["/refunds"] = _page(refund)
+    service.answers["/refunds/F-1:paid"] = _refused("KILLED", 418)
+    with pytest.raises(UnexpectedAnswerError):
+        await world.pay_refunds(CAMPAIGN, DAY)
+    service.forget("/refunds/F-1:paid")
+    service.answers |= {"/refunds": _page(), "/refunds/F-1:paid": _received}
+    again = world_on(service, tmp_path / "world.sqlite")
+    assert await again.pay_refunds(CAMPAIGN, DAY) == {"moved": 1, "paid": 1, "waiting": 0}
+    assert cell(again) == [("medical", "2019-10-28", "WECHAT", 1, 26000, 26000)]
 
 
 async def test_an_answer_nobody_expects_is_an_error(service: Service) -> None:
