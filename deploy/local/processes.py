@@ -60,16 +60,23 @@ class Running:
         return self.process() is not None
 
     def resident_bytes(self) -> int:
-        """Memory resident now, children included; 0 once it is gone."""
+        """Memory resident now, children included; 0 once it is gone.
+
+        Pages that processes of one tree share (PostgreSQL's buffers) count once where the system tells them
+        apart, as the most that any of them has.
+        """
         found = self.process()
         if found is None:
             return 0
-        total = 0
+        own = shared = 0
         with contextlib.suppress(psutil.Error):
             for each in [found, *found.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
-                    total += each.memory_info().rss
-        return total
+                    memory = each.memory_info()
+                    together = int(getattr(memory, "shared", 0))
+                    own += memory.rss - together
+                    shared = max(shared, together)
+        return own + shared
 
     def signal(self, number: int) -> bool:
         """Send a signal; False when the process is gone."""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from deploy.local.processes import (
     Running,
     end,
@@ -24,6 +26,20 @@ import signal, sys
 from deploy.local.processes import leash
 leash(int(sys.argv[1]), signal.SIGTERM)
 print("held", flush=True)
+signal.pause()
+"""
+
+
+SHARING = """
+import mmap, os, signal
+memory = mmap.mmap(-1, 64 << 20)
+pages = range(0, len(memory), 4096)
+for page in pages: memory[page] = 1
+for _ in range(3):
+    if os.fork() == 0:
+        sum(memory[page] for page in pages)
+        print("shared", flush=True)
+        signal.pause()
 signal.pause()
 """
 
@@ -96,3 +112,17 @@ async def test_a_released_leash_ends_nothing(tmp_path: Path) -> None:
     assert child.poll() is None
     child.kill()
     child.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells shared pages apart")
+async def test_memory_that_a_tree_shares_counts_once(tmp_path: Path) -> None:
+    """peak_mib of PostgreSQL: its buffers are one memory, however many backends have touched them."""
+    child = start(tmp_path, SHARING)
+    try:
+        assert await until(lambda: (tmp_path / "log").read_text().count("shared") == 3, seconds=20)
+        running = identify(child.pid)
+        assert running is not None
+        assert 64 << 20 < running.resident_bytes() < 128 << 20
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
