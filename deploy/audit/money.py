@@ -65,28 +65,24 @@ class Line:
     mismatched: bool = False
 
     def state(self) -> str:
-        """The one named state, or "" when the chain has a hole."""
+        """The one named state, or "" when the chain has a hole, be the line refunded or not."""
         if not self.receipt:
             return ""
         if self.standing == "UNIDENTIFIED":
             return "UNIDENTIFIED"
-        if self.refunded:
-            return "REFUNDED"
-        if self.standing != "EFFECTIVE" and "VOUCHERED" not in self.stages:
-            return "REFUND_DUE"
         chain = [stage for stage in CHAIN if stage in self._needed()]
         reached = [stage in self.stages for stage in chain]
         count = reached.index(False) if False in reached else len(chain)
-        if any(reached[count:]):
-            return ""
         last = chain[count - 1] if count else "RECEIVED"
-        if last == "RETURNED" and self.mismatched:
-            return "MISMATCHED"
-        if last in ("IN_TREASURY", "RETURNED"):
+        waiting = last in ("IN_TREASURY", "RETURNED")
+        named = last == "RETURNED" and self.mismatched
+        if any(reached[count:]) or (waiting and not named):
             return ""
-        if self.standing != "EFFECTIVE":
-            return "REFUND_DUE"
-        return last
+        if self.refunded:
+            return "REFUNDED"
+        if named:
+            return "MISMATCHED"
+        return last if self.standing == "EFFECTIVE" else "REFUND_DUE"
 
     def _needed(self) -> frozenset[str]:
         stages = set(CHAIN)
@@ -225,14 +221,14 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
     states: dict[str, int] = defaultdict(int)
     broken: list[str] = []
     for line in ledger.lines.values():
+        if line.refunded:
+            refunded[line.cell] += line.fen
         state = line.state()
         if not state:
             broken.append(line.line_id)
             continue
         placed[line.cell] += line.fen
         states[state] += line.fen
-        if state == "REFUNDED":
-            refunded[line.cell] += line.fen
     differences = [
         *_compare("TAKEN", _outside(evidence, "fen"), placed),
         *_compare("REFUNDED", _outside(evidence, "refunded_fen"), refunded),

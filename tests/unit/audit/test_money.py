@@ -190,3 +190,15 @@ def test_a_duplicate_waits_for_its_refund_by_name() -> None:
     money = audit_money(story.evidence())
     assert money.unaccounted_fen == 0
     assert money.states["REFUND_DUE"] == 26_000
+
+
+def test_a_refund_does_not_hide_a_hole_in_the_chain() -> None:
+    """A line that was booked and refunded must have been returned in between."""
+    story = Story()
+    cash, wechat = story.books.rows
+    refunded = Takings(VILLAGE, "medical", DAY, "CASH_AGENT", 1, cash.fen, cash.fen)
+    story.books = Books((refunded, wechat), story.books.deposits, story.books.treasury)
+    story._collect("PaymentRefunded", line_id="C/1", fen=26_000)
+    assert audit_money(story.evidence()).unaccounted_fen == 0
+    story.drop("CollectionInfoReturned")
+    assert audit_money(story.evidence()).unaccounted_fen == 26_000
