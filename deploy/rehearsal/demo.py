@@ -68,7 +68,8 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Repo
     plan = plan_of(options)
     journal = Journal(options.data / "demo.sqlite")
     limits = httpx.Limits(max_connections=4 * options.concurrency)
-    http = httpx.AsyncClient(timeout=60, trust_env=False, limits=limits)
+    timeout = httpx.Timeout(180, connect=10)  # a treasury day is one call
+    http = httpx.AsyncClient(timeout=timeout, trust_env=False, limits=limits)
     try:
         _bind(journal, options)
         services = Services.on(options.port_base, options.organisations, http, options.host)
