@@ -36,7 +36,7 @@ class Row:
 
 
 class Takings(msgspec.Struct, frozen=True):
-    """A cell of the outside's books: what was taken and paid back for it, gross, in fen.
+    """A cell of the outside's books: what was taken for it, gross, in fen.
 
     date: the payer's own day (for GOVERNMENT the day finance's account was debited).
     """
@@ -47,7 +47,6 @@ class Takings(msgspec.Struct, frozen=True):
     channel: str
     count: int
     fen: int
-    refunded_fen: int = 0
 
 
 class BankDeposit(msgspec.Struct, frozen=True):
@@ -64,12 +63,20 @@ class TreasuryEntry(msgspec.Struct, frozen=True):
     fen: int
 
 
+class RefundPaid(msgspec.Struct, frozen=True):
+    """A payment back to a payer, as who paid it has it."""
+
+    line_id: str
+    fen: int
+
+
 class Books(msgspec.Struct, frozen=True):
     """``GET /books`` of the outside world."""
 
     rows: tuple[Takings, ...] = ()
     deposits: tuple[BankDeposit, ...] = ()
     treasury: tuple[TreasuryEntry, ...] = ()
+    refunds: tuple[RefundPaid, ...] = ()
 
 
 @dataclass

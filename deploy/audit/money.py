@@ -217,12 +217,9 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
     """Compare every book of the outside with the streams."""
     ledger = Ledger(evidence)
     placed: dict[Cell, int] = defaultdict(int)
-    refunded: dict[Cell, int] = defaultdict(int)
     states: dict[str, int] = defaultdict(int)
     broken: list[str] = []
     for line in ledger.lines.values():
-        if line.refunded:
-            refunded[line.cell] += line.fen
         state = line.state()
         if not state:
             broken.append(line.line_id)
@@ -230,8 +227,8 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
         placed[line.cell] += line.fen
         states[state] += line.fen
     differences = [
-        *_compare("TAKEN", _outside(evidence, "fen"), placed),
-        *_compare("REFUNDED", _outside(evidence, "refunded_fen"), refunded),
+        *_compare("TAKEN", _taken(evidence), placed),
+        *_compare("REFUNDED", _paid_back(evidence), _recorded_back(evidence)),
         *_compare(
             "DEPOSIT",
             {slip.slip_no: slip.fen for slip in evidence.books.deposits},
@@ -250,18 +247,35 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
     return MoneyAudit(
         unaccounted_fen=sum(abs(each.outside_fen - each.placed_fen) for each in differences),
         difference_fen=open_differences(evidence),
-        records_compared=len(ledger.lines) + len(books.rows) + len(books.deposits) + len(books.treasury),
+        records_compared=len(ledger.lines)
+        + sum(map(len, (books.rows, books.deposits, books.treasury, books.refunds))),
         states=dict(sorted(states.items())),
         broken=tuple(sorted(broken)[:50]),
         differences=tuple(differences[:200]),
     )
 
 
-def _outside(evidence: Evidence, what: str) -> dict[Cell, int]:
+def _taken(evidence: Evidence) -> dict[Cell, int]:
     """The outside's sums per cell; a cell may have several rows (one per government voucher)."""
     sums: dict[Cell, int] = defaultdict(int)
     for row in evidence.books.rows:
-        sums[row.village, row.insurance, row.date, row.channel] += getattr(row, what)
+        sums[row.village, row.insurance, row.date, row.channel] += row.fen
+    return sums
+
+
+def _paid_back(evidence: Evidence) -> dict[str, int]:
+    """What the outside paid back, by payment line."""
+    sums: dict[str, int] = defaultdict(int)
+    for refund in evidence.books.refunds:
+        sums[refund.line_id] += refund.fen
+    return sums
+
+
+def _recorded_back(evidence: Evidence) -> dict[str, int]:
+    """What the streams say was paid back, by payment line, be the line known or lost itself."""
+    sums: dict[str, int] = defaultdict(int)
+    for row in evidence.collection("PaymentRefunded"):
+        sums[row.data["line_id"]] += row.data["fen"]
     return sums
 
 

@@ -18,6 +18,7 @@ from deploy.audit.evidence import (
     BankDeposit,
     Books,
     Evidence,
+    RefundPaid,
     Row,
     Takings,
     TreasuryEntry,
@@ -116,6 +117,7 @@ def books_of(statements: Iterable[Mapping[str, Any]]) -> Books:
     rows: list[Takings] = []
     deposits: list[BankDeposit] = []
     entries: list[TreasuryEntry] = []
+    refunds: list[RefundPaid] = []
     for statement in statements:
         rows += [msgspec.convert(row, Takings) for row in statement["rows"]]
         deposits += [BankDeposit(slip["slip_no"], slip["fen"]) for slip in statement["deposits"]]
@@ -124,7 +126,8 @@ def books_of(statements: Iterable[Mapping[str, Any]]) -> Books:
             for entry in statement["treasury"]
             if entry.get("result", "CONFIRMED") == "CONFIRMED"
         ]
-    return Books(tuple(rows), tuple(deposits), tuple(entries))
+        refunds += [RefundPaid(refund["line_id"], refund["fen"]) for refund in statement["refunds"]]
+    return Books(tuple(rows), tuple(deposits), tuple(entries), tuple(refunds))
 
 
 async def _replays(services: Services, progress: Progress) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.audit.evidence import BankDeposit, Books, Evidence, Row, Takings, TreasuryEntry
+from deploy.audit.evidence import BankDeposit, Books, Evidence, RefundPaid, Row, Takings, TreasuryEntry
 from deploy.audit.money import audit_money
 from shared.kernel.clock import SHANGHAI
 
@@ -75,6 +75,11 @@ class Story:
     def _append(log: list[Row], kind: str, **data: Any) -> None:
         at = dt.datetime.fromisoformat(PAID)
         log.append(Row(len(log) + 1, f"e{len(log) + 1}", 2020, f"s{len(log)}", 1, kind, data, at))
+
+    def pay_back(self, line_id: str) -> None:
+        """The outside pays 26,000 fen back for a line."""
+        rows, deposits, treasury = self.books.rows, self.books.deposits, self.books.treasury
+        self.books = Books(rows, deposits, treasury, (RefundPaid(line_id, 26_000),))
 
     def evidence(self) -> Evidence:
         logs: dict[str, Sequence[Row]] = {
@@ -153,9 +158,7 @@ def test_plus_and_minus_do_not_cancel() -> None:
 
 def test_a_refund_the_outside_paid_and_nobody_recorded_shows() -> None:
     story = Story()
-    cash, wechat = story.books.rows
-    refunded = Takings(VILLAGE, "medical", DAY, "WECHAT", 1, wechat.fen, 26_000)
-    story.books = Books((cash, refunded), story.books.deposits, story.books.treasury)
+    story.pay_back("W/1")
     assert audit_money(story.evidence()).unaccounted_fen == 26_000
     story._collect("PaymentRefunded", line_id="W/1", fen=26_000)
     money = audit_money(story.evidence())
@@ -195,10 +198,26 @@ def test_a_duplicate_waits_for_its_refund_by_name() -> None:
 def test_a_refund_does_not_hide_a_hole_in_the_chain() -> None:
     """A line that was booked and refunded must have been returned in between."""
     story = Story()
-    cash, wechat = story.books.rows
-    refunded = Takings(VILLAGE, "medical", DAY, "CASH_AGENT", 1, cash.fen, cash.fen)
-    story.books = Books((refunded, wechat), story.books.deposits, story.books.treasury)
+    story.pay_back("C/1")
     story._collect("PaymentRefunded", line_id="C/1", fen=26_000)
     assert audit_money(story.evidence()).unaccounted_fen == 0
     story.drop("CollectionInfoReturned")
+    assert audit_money(story.evidence()).unaccounted_fen == 26_000
+
+
+def test_a_lost_payment_is_missed_once_also_when_it_was_paid_back() -> None:
+    """BLUEPRINT §5, a deleted event: exactly its fen, the refund has a record of its own."""
+    story = Story()
+    story.pay_back("W/1")
+    story._collect("PaymentRefunded", line_id="W/1", fen=26_000)
+    lost = next(row for row in story.collection if row.data.get("line_id") == "W/1")
+    story.collection.remove(lost)
+    assert audit_money(story.evidence()).unaccounted_fen == 26_000
+
+
+def test_a_payment_recorded_back_twice_shows() -> None:
+    story = Story()
+    story.pay_back("W/1")
+    for _ in range(2):
+        story._collect("PaymentRefunded", line_id="W/1", fen=26_000)
     assert audit_money(story.evidence()).unaccounted_fen == 26_000

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from deploy.audit import running
-from deploy.audit.evidence import BankDeposit, Row, Takings, TreasuryEntry
+from deploy.audit.evidence import BankDeposit, RefundPaid, Row, Takings, TreasuryEntry
 from deploy.audit.running import NotRunningError, Running, auditor_addresses, books_of, gauges_of, verify
 from deploy.rehearsal.clients import SERVICES, Services
 from tests.unit.audit.village import CAMPAIGN, Village, sound_village
@@ -39,6 +39,7 @@ class System:
             "treasury": [
                 {**msgspec.to_builtins(row), "result": "CONFIRMED"} for row in village.books.treasury
             ],
+            "refunds": [msgspec.to_builtins(row) for row in village.books.refunds],
         }
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -124,18 +125,20 @@ def test_what_the_treasury_sent_back_was_never_entered() -> None:
     entry = {"voucher_no": "V-1", "cycle": 1, "fen": 5, "result": "REJECTED", "reason": "X"}
     row = {
         "village": "370406101201", "insurance": "medical", "date": "2019-11-02", "channel": "WECHAT",
-        "count": 1, "fen": 26_000, "refunded_fen": 0, "kind": "CHANNEL",
+        "count": 1, "fen": 26_000, "refunded_fen": 26_000, "kind": "CHANNEL",
     }  # fmt: skip
     slip = {"slip_no": "S1", "fen": 5, "kind": "DEPOSIT", "bank": "b"}
     statement: dict[str, Any] = {
         "rows": [row],
         "deposits": [slip],
         "treasury": [entry, {**entry, "cycle": 2, "result": "CONFIRMED", "reason": ""}],
+        "refunds": [{"refund_no": "F-1", "line_id": "W/1", "fen": 26_000, "date": "2019-11-04"}],
     }
     books = books_of([statement])
     assert books.treasury == (TreasuryEntry("V-1", 5),)
     assert books.deposits == (BankDeposit("S1", 5),)
-    assert books.rows[0] == msgspec.convert({**row, "refunded_fen": 0}, Takings)
+    assert books.rows[0] == msgspec.convert(row, Takings)
+    assert books.refunds == (RefundPaid("W/1", 26_000),)
 
 
 def test_a_gauge_never_reckoned_is_missing() -> None:

@@ -10,7 +10,16 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.audit.evidence import SERVICES, BankDeposit, Books, Evidence, Row, Takings, TreasuryEntry
+from deploy.audit.evidence import (
+    SERVICES,
+    BankDeposit,
+    Books,
+    Evidence,
+    RefundPaid,
+    Row,
+    Takings,
+    TreasuryEntry,
+)
 from shared.kernel.clock import SHANGHAI
 from shared.policy import load_packs
 
@@ -34,11 +43,12 @@ class Village:
             (
                 Takings(VILLAGE, "medical", dt.date(2019, 11, 2), "CASH_AGENT", 1, 26_000),
                 Takings(VILLAGE, "pension", dt.date(2019, 11, 2), "CASH_AGENT", 1, 30_000),
-                Takings(VILLAGE, "medical", dt.date(2019, 11, 2), "WECHAT", 2, 52_000, 26_000),
+                Takings(VILLAGE, "medical", dt.date(2019, 11, 2), "WECHAT", 2, 52_000),
                 Takings(VILLAGE, "medical", dt.date(2019, 12, 2), "GOVERNMENT", 1, 26_000),
             ),
             (BankDeposit("S1", 26_000), BankDeposit("S2", 29_000), BankDeposit("S3", 1_000)),
             tuple(TreasuryEntry(number, fen) for number, fen in VOUCHERS.items()),
+            (RefundPaid("W-2/1", 26_000),),
         )
 
     def add(
