@@ -37,6 +37,9 @@ from shared.kernel.money import Fen, format_yuan
 DRIVER = "driver"
 DEFAULT_OUT = Path("out/demo")
 OWN_DATA = Path(".liangxian/demo")
+BLOCK = 512
+"""Bytes of a block as the kernel counts them: preallocated, empty files take none."""
+
 MIB = 1 << 20
 
 
@@ -188,7 +191,7 @@ def _size(data: Path) -> int:
         for root, _, names in os.walk(folder):
             for name in names:
                 try:
-                    total += (Path(root) / name).lstat().st_size
+                    total += (Path(root) / name).lstat().st_blocks * BLOCK
                 except OSError:  # gone since it was listed
                     continue
     return total

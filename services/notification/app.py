@@ -46,6 +46,7 @@ RECEIVES: tuple[type[Message], ...] = (
     c.CampaignWindowExtendedV1,
     c.CollectionTargetAssignedV1,
     c.ContributionAssessedV1,
+    c.AssessmentRefusedV1,
     c.BirthdayHoldFoundV1,
     c.RosterLinesFormedV1,
     c.RosterDispatchedV1,

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from shared.contracts.collection import (
+    AssessmentRefusedV1,
     CampaignOpenedV1,
     CampaignWindowExtendedV1,
     CollectionTargetAssignedV1,
@@ -87,6 +88,7 @@ class ProgressProjection:
         CampaignWindowExtendedV1,
         CollectionTargetAssignedV1,
         ContributionAssessedV1,
+        AssessmentRefusedV1,
         PaymentReceivedV1,
         RefundPaidV1,
         TreasuryEntryConfirmedV1,
@@ -118,6 +120,8 @@ class ProgressProjection:
                 await connection.upsert(target_table, [_target(each) for each in run])
             case ContributionAssessedV1():
                 await connection.upsert(obligation_table, [_assessed(each) for each in run])
+            case AssessmentRefusedV1():
+                await connection.upsert(obligation_table, [_refused(each) for each in run])
             case PaymentReceivedV1():
                 await connection.upsert(obligation_table, [_paid(each, each.fen) for each in run])
             case RefundPaidV1():
@@ -163,6 +167,21 @@ def _assessed(event: ContributionAssessedV1) -> dict[str, Any]:
         "personal_fen": person,
         "sponsored_fen": event.standard_fen - person - government,
         "government_fen": government,
+    }
+
+
+def _refused(event: AssessmentRefusedV1) -> dict[str, Any]:
+    """Nothing is owed any more, e.g. since a refund ended the enrolment; what was paid stays told."""
+    return {
+        "campaign": event.campaign,
+        "insurance": event.insurance.value,
+        "person_id": event.person_id,
+        "village": event.village,
+        "assessed": 0,
+        "standard_fen": 0,
+        "personal_fen": 0,
+        "sponsored_fen": 0,
+        "government_fen": 0,
     }
 
 
