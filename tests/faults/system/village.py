@@ -125,10 +125,9 @@ class Village:
         driver = await self.drive()
         let_go: Callable[[], None] | None = None
         try:
+            let_go = await self._leashed(driver)
             for kill in kills:
                 driver = await self._kill(kill, driver)
-                if let_go is None and (supervisor := control.supervisor_of(self.layout)) is not None:
-                    let_go = leash(supervisor.pid, signal.SIGTERM)
             code = await asyncio.wait_for(driver.wait(), RUN_SECONDS)
             assert code == 0, tail_of(self.log, 40)
         finally:
@@ -137,6 +136,16 @@ class Village:
                 await driver.wait()
             if let_go is not None:
                 let_go()
+
+    async def _leashed(self, driver: asyncio.subprocess.Process) -> Callable[[], None] | None:
+        """The system ends with this process, however it ends; calling the result lets it go on."""
+        started = await until(
+            lambda: control.supervisor_of(self.layout) is not None or driver.returncode is not None,
+            seconds=60,
+        )
+        supervisor = control.supervisor_of(self.layout)
+        assert started
+        return leash(supervisor.pid, signal.SIGTERM) if supervisor is not None else None
 
     async def _kill(self, kill: Kill, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
         """Wait for the moment, kill; answers the driver that goes on."""
