@@ -74,11 +74,18 @@ class Databases:
         await self.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
     async def role(self, name: str, password: str) -> None:
+        """Make a login role, or give the one that is there this password.
+
+        Looked up first: a failing ``CREATE ROLE`` would put the statement, password and all, into the
+        server's log.
+        """
         options = f"LOGIN PASSWORD {literal(password)}"
+        connection = await asyncpg.connect(self.url(MAINTENANCE), timeout=10)
         try:
-            await self.execute(f"CREATE ROLE {quoted(name)} {options}")
-        except asyncpg.DuplicateObjectError:
-            await self.execute(f"ALTER ROLE {quoted(name)} {options}")
+            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name)
+            await connection.execute(f"{'ALTER' if known else 'CREATE'} ROLE {quoted(name)} {options}")
+        finally:
+            await connection.close()
 
 
 class ExternalPostgres:

@@ -58,6 +58,15 @@ async def test_only_loopback_listens_and_only_with_the_password(server: Postgres
     assert mode == 0o600
 
 
+async def test_no_password_reaches_the_servers_log(server: PostgresServer) -> None:
+    """A second start gives every role its password again; PostgreSQL logs statements that fail (BLUEPRINT §5:
+    secrets lie in 0600 files, the log is readable to others)."""
+    for _start in range(2):
+        await server.create_role("someone", "marked-secret")
+    assert await fetch(server.url("postgres", role="someone", password="marked-secret"), "SELECT 1") == 1
+    assert "marked-secret" not in server.log.read_text(encoding="utf-8")
+
+
 async def test_under_root_the_server_is_another_user(server: PostgresServer) -> None:
     running = server.running()
     assert running is not None
