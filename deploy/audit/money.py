@@ -2,7 +2,8 @@
 
 Every payment line and every government leg is followed through its chain, event by event. A line whose chain
 has a hole (vouchered but never settled, in treasury but not returned, returned but neither booked nor in a named
-mismatch, cash without a receipt) is placed nowhere, so its fen stay unaccounted. Plus and minus never cancel.
+mismatch, paid back but still booked, cash without a receipt) is placed nowhere, so its fen stay unaccounted.
+Plus and minus never cancel.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Line:
     stages: set[str] = field(default_factory=set)
     receipt: bool = True
     refunded: bool = False
+    reversed: bool = False
     mismatched: bool = False
 
     def state(self) -> str:
@@ -79,7 +81,7 @@ class Line:
         if any(reached[count:]) or (waiting and not named):
             return ""
         if self.refunded:
-            return "REFUNDED"
+            return "REFUNDED" if self.reversed or last != "BOOKED" else ""
         if named:
             return "MISMATCHED"
         return last if self.standing == "EFFECTIVE" else "REFUND_DUE"
@@ -110,8 +112,14 @@ class Ledger:
         self._refund()
 
     def _receive(self) -> None:
-        for row in self._evidence.collection(*RECEIVED_TYPES, "UnidentifiedMoneyRecorded"):
+        """In the order of the log: the last word on a line is where it stands."""
+        findings = (*RECEIVED_TYPES, "UnidentifiedMoneyRecorded", "PostDeathFindingWithdrawn")
+        for row in self._evidence.collection(*findings):
             data = row.data
+            if row.type == "PostDeathFindingWithdrawn":
+                if data["line_id"] in self.lines:
+                    self.lines[data["line_id"]].standing = "EFFECTIVE"
+                continue
             cell = (data["village"], data["insurance"], day_of(data["paid_at"]), data["channel"])
             standing = "EFFECTIVE" if row.type == "PaymentReceived" else row.type
             if row.type == "UnidentifiedMoneyRecorded":
@@ -122,9 +130,6 @@ class Ledger:
             else:
                 known.standing = standing
                 known.cell = cell
-        for row in self._evidence.collection("PostDeathFindingWithdrawn"):
-            if row.data["line_id"] in self.lines:
-                self.lines[row.data["line_id"]].standing = "EFFECTIVE"
 
     def _receipts(self) -> None:
         """Cash without its receipt is placed nowhere (I-19)."""
@@ -211,6 +216,10 @@ class Ledger:
             line = self.lines.get(row.data["line_id"])
             if line is not None and line.fen == row.data["fen"]:
                 line.refunded = True
+        for row in self._evidence.registration("BookkeepingReversed"):
+            line = self.lines.get(row.data["payment_line_id"])
+            if line is not None and line.fen == row.data["fen"]:
+                line.reversed = True
 
 
 def audit_money(evidence: Evidence) -> MoneyAudit:
@@ -231,16 +240,16 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
         *_compare("REFUNDED", _paid_back(evidence), _recorded_back(evidence)),
         *_compare(
             "DEPOSIT",
-            {slip.slip_no: slip.fen for slip in evidence.books.deposits},
+            _sums((slip.slip_no, slip.fen) for slip in evidence.books.deposits),
             _deposits(evidence),
         ),
         *_compare(
             "TREASURY",
-            {entry.voucher_no: entry.fen for entry in evidence.books.treasury},
-            {
-                row.data["voucher_no"]: row.data["fen"]
+            _sums((entry.voucher_no, entry.fen) for entry in evidence.books.treasury),
+            _sums(
+                (row.data["voucher_no"], row.data["fen"])
                 for row in evidence.collection("TreasuryEntryConfirmed")
-            },
+            ),
         ),
     ]
     books = evidence.books
@@ -263,25 +272,29 @@ def _taken(evidence: Evidence) -> dict[Cell, int]:
     return sums
 
 
+def _sums(entries: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Fen per number: what is written twice counts twice, as money moved twice would."""
+    sums: dict[str, int] = defaultdict(int)
+    for number, fen in entries:
+        sums[number] += fen
+    return sums
+
+
 def _paid_back(evidence: Evidence) -> dict[str, int]:
     """What the outside paid back, by payment line."""
-    sums: dict[str, int] = defaultdict(int)
-    for refund in evidence.books.refunds:
-        sums[refund.line_id] += refund.fen
-    return sums
+    return _sums((refund.line_id, refund.fen) for refund in evidence.books.refunds)
 
 
 def _recorded_back(evidence: Evidence) -> dict[str, int]:
     """What the streams say was paid back, by payment line, be the line known or lost itself."""
-    sums: dict[str, int] = defaultdict(int)
-    for row in evidence.collection("PaymentRefunded"):
-        sums[row.data["line_id"]] += row.data["fen"]
-    return sums
+    return _sums((row.data["line_id"], row.data["fen"]) for row in evidence.collection("PaymentRefunded"))
 
 
 def _deposits(evidence: Evidence) -> dict[str, int]:
     """Deposits and corrections as the streams have them, matched to an agent or not; slip number to fen."""
-    found = {row.data["slip_no"]: row.data["fen"] for row in evidence.collection("DailySettlementDeposited")}
+    found = _sums(
+        (row.data["slip_no"], row.data["fen"]) for row in evidence.collection("DailySettlementDeposited")
+    )
     for row in evidence.collection("DepositFileReceived"):
         for slip_no, fen, _ in row.data["unmatched"]:
             found.setdefault(slip_no, fen)

@@ -200,6 +200,7 @@ def test_a_refund_does_not_hide_a_hole_in_the_chain() -> None:
     story = Story()
     story.pay_back("C/1")
     story._collect("PaymentRefunded", line_id="C/1", fen=26_000)
+    story._append(story.registration, "BookkeepingReversed", payment_line_id="C/1", fen=26_000)
     assert audit_money(story.evidence()).unaccounted_fen == 0
     story.drop("CollectionInfoReturned")
     assert audit_money(story.evidence()).unaccounted_fen == 26_000
@@ -221,3 +222,37 @@ def test_a_payment_recorded_back_twice_shows() -> None:
     for _ in range(2):
         story._collect("PaymentRefunded", line_id="W/1", fen=26_000)
     assert audit_money(story.evidence()).unaccounted_fen == 26_000
+
+
+def test_money_paid_back_and_still_booked_shows() -> None:
+    """I-28: what was booked is taken out of the books with the refund, or it was paid twice."""
+    story = Story()
+    story.pay_back("C/1")
+    story._collect("PaymentRefunded", line_id="C/1", fen=26_000)
+    money = audit_money(story.evidence())
+    assert money.unaccounted_fen == 26_000
+    assert money.broken == ("C/1",)
+
+
+def test_a_slip_or_an_entry_recorded_twice_shows() -> None:
+    """I-20, I-24: the same number twice is money twice; the last record does not hide the first."""
+    for kind, number in (("DailySettlementDeposited", "slip_no"), ("TreasuryEntryConfirmed", "voucher_no")):
+        story = Story()
+        story._collect(kind, fen=26_000, **{number: "S1" if number == "slip_no" else VOUCHER})
+        assert audit_money(story.evidence()).unaccounted_fen == 26_000
+    story = Story()
+    rows, deposits, treasury = story.books.rows, story.books.deposits, story.books.treasury
+    story.books = Books(rows, deposits, treasury * 2)
+    assert audit_money(story.evidence()).unaccounted_fen == 26_000
+
+
+def test_the_last_finding_on_a_line_is_where_it_stands() -> None:
+    """Scenario 4: a death found, withdrawn and found again leaves a line that is to be refunded."""
+    story = Story()
+    story._collect("PostDeathPaymentDetected", **Story._payment("W/1", "WECHAT"))
+    story._collect("PostDeathFindingWithdrawn", line_id="W/1")
+    assert audit_money(story.evidence()).states["RECEIVED"] == 26_000
+    story._collect("PostDeathPaymentDetected", **Story._payment("W/1", "WECHAT"))
+    money = audit_money(story.evidence())
+    assert money.unaccounted_fen == 0
+    assert money.states["REFUND_DUE"] == 26_000
