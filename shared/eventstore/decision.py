@@ -52,14 +52,18 @@ class UndeclaredStreamError(Exception):
 
 
 class Task:
-    """A command in the writer's hands. ``attempts`` counts lost races."""
+    """A command in the writer's hands.
 
-    __slots__ = ("answer", "attempts", "command", "future")
+    attempts: lost races. met_guard: a guard was taken once, and its key's outcome was asked for again.
+    """
+
+    __slots__ = ("answer", "attempts", "command", "future", "met_guard")
 
     def __init__(self, command: Command, future: asyncio.Future[Outcome] | None) -> None:
         self.command = command
         self.future = future
         self.attempts = 0
+        self.met_guard = False
         self.answer: Outcome | BaseException | None = None
 
     def settle(self, answer: Outcome | BaseException) -> None:
@@ -194,7 +198,7 @@ class BatchDecider:
 
     def add(self, task: Task) -> None:
         """Decide one task; an exception of its own becomes its answer."""
-        if not self._known(task):
+        if not self.known(task):
             try:
                 self._decide(task)
             except Exception as error:  # noqa: BLE001 - handed to the caller whose command it is
@@ -216,8 +220,8 @@ class BatchDecider:
         proposal.events = [item._replace(group=roots[item.group]) for item in proposal.events]
         return plan
 
-    def _known(self, task: Task) -> bool:
-        """Answer by an earlier execution of the key, or join one in this batch."""
+    def known(self, task: Task) -> bool:
+        """Answer by an earlier execution of the key, or join one in this batch; False: to be decided."""
         key = task.command.key
         if key is None:
             return False

@@ -158,7 +158,7 @@ class PageRun:
         refusal = self._refused.get(id(task.command))
         if refusal is None:
             decider.add(task)
-        else:
+        elif not decider.known(task):  # the guard may be held by this very command, under its key
             decider.plan.answered.append((task, refusal))
 
     def _follow(self, plan: Plan) -> list[Task]:

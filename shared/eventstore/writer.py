@@ -289,7 +289,7 @@ class Writer:
             return answer
         for index, refusal in decided.guards:
             if index in verdict.taken_guards:
-                return refusal
+                return None if _may_hold_its_guard(decided.task) else refusal
         if decided.group in raced:
             decided.task.attempts += 1
         return CONCURRENT_CHANGE if decided.task.attempts >= ROUNDS else None
@@ -319,6 +319,14 @@ class Writer:
             self._metrics.append_batch(result.events, elapsed, result.lock_wait_seconds)
             self._announce(result.position)
         run.settle(result.outcomes)
+
+
+def _may_hold_its_guard(task: Task) -> bool:
+    """Whether the guard may be taken by this very command, committed under its key since the key was looked
+    up (by another process, or before a connection broke): asked once, as the next load then finds the key."""
+    ask = task.command.key is not None and not task.met_guard
+    task.met_guard = True
+    return ask
 
 
 def _raced(plan: Plan, verdict: Verdict) -> frozenset[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from shared.eventstore.commands import (
 )
 from shared.eventstore.database import Connection
 from shared.eventstore.decision import UndeclaredStreamError
+from shared.eventstore.log import History
 from shared.eventstore.types import BadEventError
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import SHANGHAI
@@ -254,6 +257,65 @@ class TestGuards:
         assert refused == TAKEN
         assert isinstance(good, Done)
         assert [row["id"] for row in await all_rows(parts.database, mixed)] == ["kept"]
+
+    async def test_a_key_answers_before_the_guard_its_own_command_took(self, parts: Parts) -> None:
+        """Given a command that commits elsewhere between our load and our append (another process, or a commit
+        whose answer was lost), when we decide it too, then its guard is taken, but by itself: the caller gets
+        the recorded outcome, not RECEIPT_USED for a receipt that is its own (BLUEPRINT: idempotency)."""
+        command = pay("a", receipt="r", idempotency=key("k"))
+        await overtaken(parts, command)
+        outcome = done(await parts.store.execute(command))
+        assert (outcome.position, outcome.replayed) == (1, True)
+        assert await parts.log.head() == 1
+
+    async def test_another_key_still_meets_the_taken_guard(self, parts: Parts) -> None:
+        await overtaken(parts, pay("a", receipt="r", idempotency=key("k")))
+        assert await parts.store.execute(pay("b", receipt="r", idempotency=key("other"))) == TAKEN
+        assert await parts.store.execute(pay("c", receipt="r")) == TAKEN
+
+    async def test_a_key_answers_before_the_guard_inside_a_page(self, parts: Parts) -> None:
+        command = pay("a", receipt="r", idempotency=key("k"))
+        begin = parts.log.transaction
+
+        @asynccontextmanager
+        async def late() -> AsyncIterator[Any]:
+            async with begin() as transaction:
+                yield LateTransaction(transaction, stale_loads)
+
+        await parts.store.execute(command)
+        stale_loads = [History({}, {})]
+        parts.log.transaction = late  # type: ignore[method-assign]
+        (outcome,) = await parts.store.execute_page(Page([command], effects=moved))
+        assert (done(outcome).position, done(outcome).replayed) == (1, True)
+
+
+async def overtaken(parts: Parts, command: Command) -> None:
+    """Commit ``command`` by another writer right after the next load of ours."""
+    load, other = parts.log.load, Writer(log=parts.log, clock=parts.clock, runtime=parts.runtime, types=TYPES)
+
+    async def load_and_lose(*needed: Any) -> Any:
+        loaded = await load(*needed)
+        parts.log.load = load  # type: ignore[method-assign]
+        await other.start()
+        done(await other.execute(command))
+        await other.stop()
+        return loaded
+
+    parts.log.load = load_and_lose  # type: ignore[method-assign]
+
+
+class LateTransaction:
+    """A transaction whose first load is older than what was committed meanwhile."""
+
+    def __init__(self, inner: Any, stale_loads: list[History]) -> None:
+        self._inner = inner
+        self._stale_loads = stale_loads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def load(self, *needed: Any) -> Any:
+        return self._stale_loads.pop() if self._stale_loads else await self._inner.load(*needed)
 
 
 async def moved(_: Connection) -> bool:
