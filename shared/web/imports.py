@@ -211,27 +211,39 @@ class Imports:
     # -- working --------------------------------------------------------------------------------------
 
     async def run_once(self) -> int:
-        """One slice of every running job; answers the rows judged."""
+        """One slice of every running job; answers the rows judged. Raises the first job's error when all have
+        had their turn."""
+        done, faults = await self._slices()
+        if faults:
+            raise faults[0]
+        return done
+
+    async def _slices(self) -> tuple[int, list[Exception]]:
+        """One job's error leaves its slice for the next round and does not hold up the others."""
         async with self._database.read() as connection:
             jobs = await connection.execute(
                 sa.select(IMPORTS)
                 .where(IMPORTS.c.state == "RUNNING")
                 .order_by(IMPORTS.c.created_at, IMPORTS.c.import_id)
             )
-        done = 0
+        done, faults = 0, []
         for job in jobs:
             if job.kind in self._kinds:
                 with bound(correlation=job.correlation):
-                    done += await self._slice(job)
-        return done
+                    try:
+                        done += await self._slice(job)
+                    except Exception as fault:
+                        log.error("import_slice_failed", kind=job.kind, exc_info=fault)
+                        faults.append(fault)
+        return done, faults
 
     async def run(self) -> None:
-        """Work for ever; an error leaves the slice for the next round."""
+        """Work for ever; what fails comes again in the next round."""
         while True:
             try:
-                done = await self.run_once()
+                done, _ = await self._slices()
             except Exception as fault:
-                log.error("import_slice_failed", exc_info=fault)
+                log.error("imports_failed", exc_info=fault)
                 done = 0
             if not done:
                 await self._runtime.sleep(IDLE_SECONDS)
@@ -269,7 +281,7 @@ class Imports:
                 prepared = await kind.prepare(list(parsed.values()), connection)
         commands: dict[int, Command] = {}
         for number, row in parsed.items():
-            command = kind.to_command(row, row_context(job, context, number, row, prepared))
+            command = _command_of(kind, row, row_context(job, context, number, row, prepared))
             if isinstance(command, Refusal):
                 outcomes[number] = command
             else:
@@ -339,6 +351,15 @@ class Imports:
                 .where(IMPORTS.c.import_id == import_id, IMPORTS.c.state == "RUNNING", ~remaining)
                 .values(state="DONE", finished_at=self._clock.now())
             )
+
+
+def _command_of(kind: ImportKind[Any], row: Any, context: ImportContext) -> Command | Refusal:
+    """The row's command; a row it cannot be made for is that row's matter alone."""
+    try:
+        return kind.to_command(row, context)
+    except Exception as fault:
+        log.error("import_row_failed", exc_info=fault)
+        return Refusal("ROW_FAILED")
 
 
 def _limited(rows: Any) -> list[RawRow]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import xlsxwriter
 
+from shared.eventstore.commands import Command
+from shared.eventstore.database import Connection
+from shared.kernel.errors import Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
-from shared.web.imports import SLICE
+from shared.web.imports import SLICE, ImportContext
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import UploadFormat
-from tests.unit.web.conftest import NOTE_IMPORT, WRITE
+from tests.unit.web.conftest import NOTE_IMPORT, WRITE, NoteRow, row_command
 
 NDJSON = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "file-1"}
 SCOPES = [WRITE, "imports:read"]
@@ -128,6 +133,41 @@ async def test_a_row_that_breaks_does_not_take_its_neighbours_along(service: Mem
     accepted = await posted(service, lines('{"text": "a"}', '{"text": "broken"}', '{"text": "b"}'), NDJSON)
     status, failures = await finished(service, accepted.headers["Location"])
     assert (status["accepted"], failures) == (2, ["2,ROW_FAILED,,"])
+
+
+async def test_a_row_without_a_command_does_not_take_its_neighbours_along(service: MemoryService) -> None:
+    """A kind's ``to_command`` raises for one row: that row failed, the job is done."""
+    service.ports.imports._kinds["notes"] = dataclasses.replace(NOTE_IMPORT, to_command=breaking_command)
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "odd"}', '{"text": "b"}'), NDJSON)
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["accepted"], failures) == ("DONE", 2, ["2,ROW_FAILED,,"])
+
+
+def breaking_command(row: NoteRow, context: ImportContext) -> Command | Refusal:
+    if row.text == "odd":
+        raise KeyError(row.text)
+    return row_command(row, context)
+
+
+async def test_a_job_that_cannot_go_on_does_not_hold_up_the_next(service: MemoryService) -> None:
+    """A kind's ``prepare`` raises whenever it runs: its job stays RUNNING, other organisations' go on."""
+    kind = dataclasses.replace(NOTE_IMPORT, prepare=failing_prepare)
+    service.ports.imports._kinds["notes"] = kind
+    stuck = await posted(service, lines('{"text": "stuck"}'), NDJSON)
+    after = await posted(service, lines('{"text": "b"}'), NDJSON | {"Idempotency-Key": "file-2"})
+    with pytest.raises(LookupError):
+        await service.ports.imports.run_once()
+    async with service.client(SCOPES) as client:
+        states = [(await client.get(one.headers["Location"])).json()["state"] for one in (stuck, after)]
+    assert states == ["RUNNING", "DONE"]
+    service.ports.imports._kinds["notes"] = NOTE_IMPORT
+    status, _ = await finished(service, stuck.headers["Location"])
+    assert (status["state"], status["accepted"]) == ("DONE", 1)
+
+
+async def failing_prepare(rows: Sequence[NoteRow], _: Connection) -> None:
+    if rows[0].text == "stuck":
+        raise LookupError
 
 
 async def test_a_job_is_its_organisations_own(service: MemoryService) -> None:
