@@ -188,6 +188,28 @@ async def test_a_wrong_report_that_is_withdrawn_undoes_everything() -> None:
         assert report.states == {"BOOKED": MEDICAL_FEN + PENSION_FEN}
 
 
+async def test_a_death_withdrawn_and_found_again_is_refunded_after_all() -> None:
+    """Scenarios 4c and 4d, I-28: the reopened refund is verified anew, its approval stands, it is paid once."""
+    async with scene(Payer("a")) as village:
+        await _pay(village, "a")
+        early = PAID - dt.timedelta(days=1)
+        await village.report_death("a", early, PAID + dt.timedelta(days=3))
+        await _second_report(village, PAID + dt.timedelta(days=1))
+        await village.refunds(PAID + dt.timedelta(days=4))
+        assert await _refund_states(village) == [("PAID_AFTER_DEATH", "APPROVED")], "held, not paid"
+        await village.correct_death("a", PAID + dt.timedelta(days=1), "police", "POLICE")
+        assert await _refund_states(village) == [("PAID_AFTER_DEATH", "CANCELLED")]
+
+        for who, source in (("police", "POLICE"), ("civil-affairs", "CIVIL_AFFAIRS")):
+            await village.correct_death("a", early, who, source)
+        assert await _refund_states(village) == [("PAID_AFTER_DEATH", "APPROVED")]
+        await village.refunds(PAID + dt.timedelta(days=5))
+        assert await _refund_states(village) == [("PAID_AFTER_DEATH", "SETTLED")]
+        assert len(await village.published("collection", "refund_paid")) == 1
+        await village.day_file(PAID)
+        await village.assert_sound()
+
+
 async def test_a_corrected_date_inside_the_year_restores_what_the_wrong_one_took() -> None:
     """Scenario 4d: died in February, first reported for November: paid in time, covered to the last day."""
     poor = Payer("poor", dt.date(1971, 3, 4), lists=(("CIVIL_AFFAIRS", "MINIMUM_LIVING"),))

@@ -18,13 +18,6 @@ MISFITS = ("OUT_OF_WINDOW", "WRONG_AMOUNT")
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """State: whether the refund was decided."""
-
-    decided: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class RefundRequest:
     """What collection asks. remains: another effective payment of the same leg stands."""
 
@@ -48,15 +41,11 @@ class Circumstances:
     cover_from: dt.date
 
 
-def evolve(state: Verification, event: Event) -> Verification:
-    """Fold one event."""
-    return Verification(True) if isinstance(event, e.EVENTS) else state
+def verify_refund(request: RefundRequest, circumstances: Circumstances) -> list[Event]:
+    """One decision per question: a refund that was cancelled or refused and is asked for again is judged anew.
 
-
-def verify_refund(state: Verification, request: RefundRequest, circumstances: Circumstances) -> list[Event]:
-    """One decision per refund; asked again, nothing new."""
-    if state.decided:
-        return []
+    The same question delivered twice is one command, by its idempotency key.
+    """
     rule = _objection(request, circumstances)
     if rule:
         return [

@@ -33,8 +33,8 @@ class RefundVerifications:
                 resident.died_on if resident is not None else None,
                 cover.from_date or dt.date(request.year, 1, 1),
             )
-            events = domain.verify_refund(loaded.state(stream), request, circumstances)
-            return Accepted([Append(stream, events)] if events else [])
+            events = domain.verify_refund(request, circumstances)
+            return Accepted([Append(stream, events)])
 
         streams: list[Stream[Any]] = [
             stream,

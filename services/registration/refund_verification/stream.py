@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from services.registration.refund_verification.domain import Verification, evolve
 from shared.eventstore.streams import Category, Stream
+from shared.kernel.events import Event
 
-VERIFICATION = Category("process", Verification(), evolve)
+
+def _evolve(state: None, event: Event) -> None:
+    return state
 
 
-def verification(refund_no: str) -> Stream[Verification]:
-    """``process:refund-verification:{refund_no}``."""
+VERIFICATION: Category[None] = Category("process", None, _evolve)
+
+
+def verification(refund_no: str) -> Stream[None]:
+    """``process:refund-verification:{refund_no}``: answers in order, no state to decide from."""
     return VERIFICATION.stream("refund-verification", refund_no)

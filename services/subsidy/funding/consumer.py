@@ -13,7 +13,7 @@ from shared.contracts.collection import RefundApprovalRequestedV1
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.streams import Metadata
-from shared.eventstore.tailing import Recorded, Wait
+from shared.eventstore.tailing import Recorded, Wait, derived_key
 
 
 class TakeRefundRequests:
@@ -23,7 +23,7 @@ class TakeRefundRequests:
     handles: tuple[type[msgspec.Struct], ...] = (RefundApprovalRequestedV1,)
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """One request per refund."""
+        """One request per question of collection."""
         message: RefundApprovalRequestedV1 = recorded.event
         request = RefundApprovalRequested(
             refund_no=message.refund_no,
@@ -34,7 +34,7 @@ class TakeRefundRequests:
             fen=message.fen,
         )
         caused = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=message.campaign)
-        return [handlers.request_approval(request, caused)]
+        return [handlers.request_approval(request, caused, derived_key(recorded, "request_approval"))]
 
     def key(self, recorded: Recorded[Any]) -> str:
         """A person's refunds stay in order."""

@@ -153,7 +153,7 @@ class Approval:
     """State of ``process:refund-approval:{refund_no}``."""
 
     requested: e.RefundApprovalRequested | None = None
-    approved: bool = False
+    approved: e.RefundApproved | None = None
 
 
 def evolve_approval(state: Approval, event: Event) -> Approval:
@@ -162,13 +162,18 @@ def evolve_approval(state: Approval, event: Event) -> Approval:
         case e.RefundApprovalRequested():
             return replace(state, requested=event)
         case e.RefundApproved():
-            return replace(state, approved=True)
+            return replace(state, approved=event)
         case _:
             return state
 
 
 def request_approval(state: Approval, request: e.RefundApprovalRequested) -> Decision:
-    """Once per refund."""
+    """Once per refund; one that was cancelled and is opened again finds its approval standing, told once more.
+
+    The number is the payment line's and the amount the whole payment's, so it is the same refund (I-28).
+    """
+    if state.approved is not None:
+        return [state.approved]
     return [] if state.requested is not None else [request]
 
 
@@ -177,7 +182,7 @@ def approve_refund(state: Approval, approved_by: str, today: dt.date) -> Decisio
     request = state.requested
     if request is None:
         return Refusal("REFUND_UNKNOWN", rule="I-28", message="没有此退费 / no such refund")
-    if state.approved:
+    if state.approved is not None:
         return Refusal("REFUND_APPROVED", rule="I-28", message="已审核 / already approved")
     return [
         e.RefundApproved(

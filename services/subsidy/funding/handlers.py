@@ -111,7 +111,7 @@ def submit_government_payment(
     return Command("submit_government_payment", (stream,), decide, metadata, idempotency)
 
 
-def request_approval(request: e.RefundApprovalRequested, metadata: Metadata) -> Command:
+def request_approval(request: e.RefundApprovalRequested, metadata: Metadata, key: IdempotencyKey) -> Command:
     """提请审核退费."""
     stream = approval(request.refund_no, request.year)
 
@@ -121,7 +121,7 @@ def request_approval(request: e.RefundApprovalRequested, metadata: Metadata) -> 
             return decision
         return Accepted((Append(stream, decision),) if decision else ())
 
-    return Command("request_approval", (stream,), decide, metadata)
+    return Command("request_approval", (stream,), decide, metadata, key)
 
 
 def approve_refund(

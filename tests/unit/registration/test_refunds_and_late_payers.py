@@ -83,12 +83,24 @@ class TestRefundVerification:
         person_id = await desk.person()
         await desk.enrolled(person_id)
         question = request(person_id, "DUPLICATE", effective_payment_remains=True)
-        await receive(service, question, question)
+        await receive(service, question)
         [recorded] = await recorded_of(service, re.RefundVerified)
         assert not recorded.event.terminates_enrolment
         [message] = published(service, recorded)
         assert isinstance(message, RefundVerifiedV1)
         assert (message.payment_id, message.rule) == ("WECHAT-1", "DUPLICATE")
+
+    async def test_a_refund_opened_again_is_answered_again(self, desk: Desk, service: MemoryService) -> None:
+        """Cancelled or refused and opened anew under its number (I-28): each question has its answer."""
+        person_id = await desk.person()
+        await desk.enrolled(person_id)
+        paid = dt.date(2019, 10, 11)
+        await receive(service, request(person_id, "PAID_AFTER_DEATH", paid))
+        await died(desk, person_id, "2019-10-10")
+        await receive(service, request(person_id, "PAID_AFTER_DEATH", paid))
+        [rejected] = await events_of(service, re.RefundVerificationRejected)
+        [verified] = await events_of(service, re.RefundVerified)
+        assert (rejected.refund_no, verified.refund_no) == ("F-1", "F-1")
 
     async def test_died_before_the_period_is_verified_for_medical_only(
         self, desk: Desk, service: MemoryService

@@ -102,6 +102,9 @@ def test_finance_approves_a_refund_once() -> None:
     (approved,) = events_of(d.approve_refund(state, "finance", dt.date(2019, 11, 1)))
     assert isinstance(approved, e.RefundApproved)
     assert approved.fen == 26_000
-    again = d.approve_refund(d.evolve_approval(state, approved), "finance", dt.date(2019, 11, 2))
+    state = d.evolve_approval(state, approved)
+    again = d.approve_refund(state, "finance", dt.date(2019, 11, 2))
     assert isinstance(again, Refusal)
     assert again.code == "REFUND_APPROVED"
+    # Cancelled by a corrected death and opened once more: the approval stands and is told again (scenario 4).
+    assert d.request_approval(state, request) == [approved]
