@@ -30,7 +30,8 @@ STOP_SECONDS = 90.0
 async def up(options: Options) -> State:
     """Start a supervisor of its own unless one runs; returns when every ``/readyz`` is green.
 
-    Raises StartFailed with what kept it from starting.
+    Raises StartFailed with what kept it from starting, or when one runs that was asked for otherwise: nobody
+    shall measure Kafka on the embedded broker.
     """
     layout = Layout(options.data)
     running = supervisor_of(layout)
@@ -41,6 +42,12 @@ async def up(options: Options) -> State:
     while running is not None and running.alive() and time.monotonic() < deadline:
         state = read_state(layout)
         if state is not None and state.ready and state.supervisor == running.pid:
+            asked = (options.broker.value, options.port_base, options.rehearsal)
+            if (state.broker, state.port_base, state.rehearsal) != asked:
+                raise StartFailed(
+                    f"another system runs in {layout.data} (broker {state.broker}, port base "
+                    f"{state.port_base}): stop it first with `liangxian down --data {layout.data}`"
+                )
             return state
         await asyncio.sleep(POLL_SECONDS)
     raise StartFailed(tail_of(layout.log(SUPERVISOR)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import stat
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ import httpx
 import msgspec
 import pytest
 
-from deploy.local.control import down, status, supervisor_command, supervisor_of
+from deploy.local.control import down, status, supervisor_command, supervisor_of, up
 from deploy.local.layout import SERVICES, Broker, Layout, Options, State, read_state
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import StartFailed, free_port, python, read_pid_file, spawn, until
@@ -110,6 +111,16 @@ async def test_a_killed_database_is_started_again_with_the_same_address(options:
         assert await until(lambda: system.postgres.running() is None, seconds=10)
         assert await until(back, seconds=30)
         assert system.postgres.url("registration") == url
+
+
+async def test_up_refuses_a_system_that_was_asked_for_otherwise(options: Options) -> None:
+    """`make up BROKER=kafka` while the embedded one runs must not answer that all is well."""
+    async with supervised(options, small_programs("one")) as system:
+        assert (await up(options)).supervisor == os.getpid()
+        for other in (replace(options, broker=Broker.KAFKA), replace(options, port_base=9101)):
+            with pytest.raises(StartFailed, match="another system runs"):
+                await up(other)
+        assert system.ready
 
 
 async def test_ready_is_told_by_file_and_state(options: Options) -> None:
