@@ -151,7 +151,7 @@ def place_order(
             placed.append(found)
             continue
         # A file that names lines its order never had cannot take the numbers of those it had.
-        line_id = f"{order.payment_id}/{'x' if any(before) else ''}{number}"
+        line_id = free_line_id(order, "x" if any(before) else "", number, suspense)
         outcome = _place_line(order, line, line_id, number - 1, states[line.key], known, strange=any(before))
         if isinstance(outcome, Refusal):
             return outcome
@@ -161,6 +161,14 @@ def place_order(
         placed.append(outcome)
     issued = _issue_receipt(order, placed, known, receipt)
     return issued if isinstance(issued, Refusal) else Placement(tuple(placed), issued)
+
+
+def free_line_id(order: Order, mark: str, number: int, suspense: Suspense | None) -> str:
+    """``{payment}/{mark}{number}``, counted on while a line of an earlier file waits under it."""
+    taken = suspense.lines if suspense is not None else {}
+    while (line_id := f"{order.payment_id}/{mark}{number}") in taken:
+        number += len(order.lines)
+    return line_id
 
 
 def _recorded_before(

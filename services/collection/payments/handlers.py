@@ -20,6 +20,7 @@ from services.collection.payments.domain import (
     Knowledge,
     PlacedLine,
     Placement,
+    free_line_id,
     in_suspense,
     place_order,
     to_suspense,
@@ -324,9 +325,8 @@ def suspense_command(order: Order, metadata: Metadata) -> Command:
         placed: list[PlacedLine] = []
         for number, line in enumerate(order.lines, 1):
             known = in_suspense(order, line, state, used)
-            found = known or to_suspense(
-                order, line, f"{order.payment_id}/s{number}", Knowledge(), "ORDER_MISMATCH"
-            )
+            line_id = free_line_id(order, "s", number, state)
+            found = known or to_suspense(order, line, line_id, Knowledge(), "ORDER_MISMATCH")
             used.add(found.line_id)
             placed.append(found)
         events = [event for line in placed for event in line.events]

@@ -188,5 +188,22 @@ def test_a_filed_order_matches_known_lines_and_sets_strange_ones_aside() -> None
     ]
 
 
+def test_a_second_file_with_other_strange_lines_does_not_write_over_the_first() -> None:
+    """Money told by a channel is final (I-17): two files, two strange amounts, two lines in suspense."""
+    books = Books()
+    first = Order("O1", "WECHAT", at("2019-11-02"), (_owed("p1"),))
+    books.submit(first)
+    ids = []
+    for fen in (100, 200, 100):
+        strange = replace(_owed("p2"), fen=fen)
+        filed = replace(first, lines=(_owed("p1"), strange), captured=True, filed=True)
+        placement = books.place(filed)
+        assert isinstance(placement, Placement)
+        books.write(filed, placement)
+        ids.append(placement.lines[1].line_id)
+    assert ids == ["WECHAT-O1/x2", "WECHAT-O1/x4", "WECHAT-O1/x2"]
+    assert books.placed == 26_000 + 100 + 200
+
+
 def _owed(person: str) -> OrderLine:
     return OrderLine(person, 2020, Insurance.MEDICAL, 26000)

@@ -202,6 +202,18 @@ async def test_a_day_file_settles_known_orders_and_records_unknown_ones() -> Non
     assert (other.status_code, other.json()["code"]) == (409, "FILE_NO_TAKEN")
 
 
+async def test_an_order_number_used_for_other_payments_sets_each_of_them_aside() -> None:
+    """The money of every file is final (I-17): one number, two other amounts, nothing written over."""
+    money = await opened("p1", "p2", "p3")
+    await money.post("/payments", payment("O1", "p1"))
+    for number, person, fen in (("D1", "p2", 100), ("D2", "p3", 200)):
+        file = day_file(number, ("O1", person, fen))
+        assert (await money.post("/channels/WECHAT/day-files", file)).status_code == 201
+    found = await money.events(p.UnidentifiedMoneyRecorded)
+    assert [(each.line_id, each.fen) for each in found] == [("WECHAT-O1/s1", 100), ("WECHAT-O1/s2", 200)]
+    assert (await states(money))["UNIDENTIFIED"] == 300
+
+
 async def test_a_day_file_with_wrong_totals_is_refused() -> None:
     """The file's own totals are checked before anything is recorded."""
     money = await opened("p1")
