@@ -295,12 +295,13 @@ def _deposits(evidence: Evidence) -> dict[str, int]:
     found = _sums(
         (row.data["slip_no"], row.data["fen"]) for row in evidence.collection("DailySettlementDeposited")
     )
-    for row in evidence.collection("DepositFileReceived"):
+    for row in evidence.collection("SettlementCorrected"):
+        # Without a slip the bank has no such money; under a slip that was deposited already it has it once.
+        number = row.data["slip_no"] or f"correction {row.stream} {row.version}"
+        found[number] = found.get(number, 0) + row.data["fen"]
+    for row in evidence.collection("DepositFileReceived", "UnmatchedDepositsListed"):
         for slip_no, fen, _ in row.data["unmatched"]:
             found.setdefault(slip_no, fen)
-    for row in evidence.collection("SettlementCorrected"):
-        if row.data["slip_no"]:
-            found.setdefault(row.data["slip_no"], row.data["fen"])
     return found
 
 

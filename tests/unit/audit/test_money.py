@@ -256,3 +256,30 @@ def test_the_last_finding_on_a_line_is_where_it_stands() -> None:
     money = audit_money(story.evidence())
     assert money.unaccounted_fen == 0
     assert money.states["REFUND_DUE"] == 26_000
+
+
+@pytest.mark.parametrize("slip_no", ["", "S1"])
+def test_a_correction_the_bank_does_not_know_shows(slip_no: str) -> None:
+    """I-20: a shortfall is made good by money at the bank, not by a word or by a slip that was used."""
+    story = Story()
+    story._collect("SettlementCorrected", slip_no=slip_no, resolution="CORRECTIVE_DEPOSIT", fen=700)
+    assert audit_money(story.evidence()).unaccounted_fen == 700
+
+
+def test_a_correction_with_its_own_slip_at_the_bank_is_sound() -> None:
+    story = Story()
+    story._collect("SettlementCorrected", slip_no="S2", resolution="CORRECTIVE_DEPOSIT", fen=700)
+    deposits = (*story.books.deposits, BankDeposit("S2", 700))
+    story.books = Books(story.books.rows, deposits, story.books.treasury)
+    assert audit_money(story.evidence()).unaccounted_fen == 0
+
+
+def test_deposits_nobody_was_found_for_are_seen_in_every_part_of_the_list() -> None:
+    """The file's further parts count as its first does."""
+    story = Story()
+    deposits = (*story.books.deposits, BankDeposit("S8", 8), BankDeposit("S9", 9))
+    story.books = Books(story.books.rows, deposits, story.books.treasury)
+    story._collect("DepositFileReceived", unmatched=[["S8", 8, "AGENT_UNKNOWN"]])
+    assert audit_money(story.evidence()).unaccounted_fen == 9
+    story._collect("UnmatchedDepositsListed", unmatched=[["S9", 9, "AGENT_UNKNOWN"]])
+    assert audit_money(story.evidence()).unaccounted_fen == 0
