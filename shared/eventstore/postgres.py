@@ -209,7 +209,11 @@ async def _driver_of(connection: AsyncConnection) -> Any:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What an exception of asyncpg, SQLAlchemy or the network says about asking again."""
+    """What an exception of asyncpg, SQLAlchemy or the network says about asking again.
+
+    What is the server's own trouble is never a command's: a reaction would turn fact after fact into dead
+    letters, and an import refuse its rows for good, until the disk has room again.
+    """
     cause: BaseException | None = error
     if isinstance(error, DBAPIError):
         cause = error.orig.__cause__ if error.orig is not None else None
@@ -224,7 +228,8 @@ def failure_of(error: BaseException) -> Failure:
             asyncpg.AdminShutdownError,
             asyncpg.CrashShutdownError,
             asyncpg.CannotConnectNowError,
-            asyncpg.TooManyConnectionsError,
+            asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+            asyncpg.ReadOnlySQLTransactionError,  # the primary became a standby
             asyncpg.IdleInTransactionSessionTimeoutError,
             ConnectionError,
             asyncio.TimeoutError,
