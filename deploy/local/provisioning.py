@@ -16,7 +16,7 @@ import asyncpg
 from deploy.local.databases import quoted
 from deploy.local.layout import SERVICES
 from deploy.local.postgres import Server
-from deploy.local.processes import write_atomically
+from deploy.local.processes import StartFailed, write_atomically
 
 AUDITOR = "auditor"
 BROKER = "broker"
@@ -26,9 +26,14 @@ Addresses = Mapping[str, Mapping[str, str]]
 async def provision(server: Server, file: Path) -> Addresses:
     """Make what is missing; returns service -> {service, migrate, auditor} and writes it to ``file`` (0600).
 
-    Passwords are kept from one start to the next; addresses follow the server's port.
+    Passwords are kept from one start to the next; addresses follow the server's port. Raises StartFailed when
+    a server that is not ours holds these databases and this directory never made them: another installation's
+    data would be written into, and dropped when a demo is over.
     """
-    passwords = _passwords(file.with_name("passwords.json"))
+    kept = file.with_name("passwords.json")
+    if not kept.exists() and server.running() is None:
+        await _refuse_taken_names(server)
+    passwords = _passwords(kept)
     await server.create_role(AUDITOR, passwords[AUDITOR])
     addresses: dict[str, dict[str, str]] = {}
     for name in SERVICES:
@@ -50,6 +55,21 @@ async def provision(server: Server, file: Path) -> Addresses:
     }
     write_atomically(file, json.dumps(addresses, indent=1) + "\n", 0o600)
     return addresses
+
+
+async def _refuse_taken_names(server: Server) -> None:
+    connection = await asyncpg.connect(server.url(), timeout=10)
+    try:
+        taken = await connection.fetch(
+            "SELECT datname FROM pg_database WHERE datname = ANY ($1) ORDER BY 1", [*SERVICES, BROKER]
+        )
+    finally:
+        await connection.close()
+    if taken:
+        raise StartFailed(
+            f"the server of LIANGXIAN_POSTGRES_URL holds another installation's databases "
+            f"({', '.join(row['datname'] for row in taken)}): use its data directory, or another server"
+        )
 
 
 async def _grant(administrator: str, service: str, owner: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from deploy.local.databases import ExternalPostgres
 from deploy.local.postgres import PostgresServer, Server, server_for
 from deploy.local.processes import StartFailed, free_port, leash, until
+from deploy.local.provisioning import provision
 
 
 @pytest.fixture
@@ -65,6 +66,19 @@ async def test_no_password_reaches_the_servers_log(server: PostgresServer) -> No
         await server.create_role("someone", "marked-secret")
     assert await fetch(server.url("postgres", role="someone", password="marked-secret"), "SELECT 1") == 1
     assert "marked-secret" not in server.log.read_text(encoding="utf-8")
+
+
+async def test_an_installation_does_not_take_over_anothers_databases(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """Two data directories on one foreign server: a demo beside a system that is up would write into its
+    databases, change its roles' passwords, and drop them at its end."""
+    foreign = ExternalPostgres(server.url())
+    first = await provision(foreign, tmp_path / "first" / "databases.json")
+    with pytest.raises(StartFailed, match="another installation"):
+        await provision(foreign, tmp_path / "second" / "databases.json")
+    assert await fetch(first["registration"]["service"], "SELECT 1") == 1
+    assert await provision(foreign, tmp_path / "first" / "databases.json") == first
 
 
 async def test_under_root_the_server_is_another_user(server: PostgresServer) -> None:
