@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -67,7 +68,8 @@ def router(refunds: Refunds, database: Database) -> APIRouter:
     async def refund_paid(refund_no: str, request: Request, principal: Writer, body: PaidBody) -> Response:
         key = idempotency_key(request, principal, f"pay_refund {refund_no}", body, required=False)
         payout = Payout(body.amount_fen, body.paid_on, body.bank_ref)
-        return answer(await refunds.pay(refund_no, payout, metadata(request, principal), key))
+        told = metadata(request, principal)
+        return answer(await refunds.pay(refund_no, payout, principal.divisions, told, key))
 
     @routes.get("/refunds", summary="退费 / refunds")
     async def list_refunds(
@@ -82,8 +84,9 @@ def router(refunds: Refunds, database: Database) -> APIRouter:
         c = refund_table.c
         wanted = {c.state: state, c.campaign: campaign, c.person_id: person_id, c.reason: reason}
         statement = refund_table.select().where(*(col == value for col, value in wanted.items() if value))
+        inside = sa.or_(sa.false(), *(c.village.startswith(scope) for scope in principal.divisions))
         async with database.read() as connection:
-            rows = await connection.execute(keyset(statement, [c.refund_no], after, limit))
+            rows = await connection.execute(keyset(statement.where(inside), [c.refund_no], after, limit))
         return json_response(paged(rows, limit, _item, lambda row: [row.refund_no]))
 
     return routes

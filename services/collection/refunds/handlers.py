@@ -135,7 +135,12 @@ class Refunds:
         return await self._store.execute(open_command(owed, reason, applicant, told, key))
 
     async def pay(
-        self, refund_no: str, payout: Payout, metadata: Metadata, key: IdempotencyKey | None
+        self,
+        refund_no: str,
+        payout: Payout,
+        divisions: tuple[str, ...],
+        metadata: Metadata,
+        key: IdempotencyKey | None,
     ) -> Outcome:
         """退付 as the bank or treasury told."""
         async with self._database.read() as connection:
@@ -145,6 +150,8 @@ class Refunds:
         if not rows:
             return Refusal("NOT_FOUND", rule="REFUND_UNKNOWN", field="refund_no")
         row = rows[0]
+        if not any(row.village.startswith(scope) for scope in divisions):
+            return Refusal("DIVISION_FORBIDDEN", field="refund_no")
         owed = Owed(row.year, Insurance(row.insurance), row.person_id, row.payment_line_id)
         placed = replace(payout, stage=await self._line_stage(row.payment_line_id))
         told = replace(metadata, campaign=row.campaign)

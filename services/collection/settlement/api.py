@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -188,10 +189,11 @@ def router(settlements: Settlements, database: Database) -> APIRouter:
     ) -> Response:
         c = settlement_day.c
         columns = [c.campaign, c.village, c.source, c.date, c.insurance]
+        # A channel's money that is nobody's yet has no village.
+        inside = sa.or_(c.village == "", *(c.village.startswith(scope) for scope in principal.divisions))
+        statement = days_statement(campaign, village, state).where(inside)
         async with database.read() as connection:
-            rows = await connection.execute(
-                keyset(days_statement(campaign, village, state), columns, after, limit)
-            )
+            rows = await connection.execute(keyset(statement, columns, after, limit))
 
         def item(row: Any) -> dict[str, Any]:
             return dict(row._mapping)

@@ -55,6 +55,18 @@ async def state_of(money: MoneyService, refund_no: str) -> str:
     return next(item["state"] for item in items if item["refund_no"] == refund_no)
 
 
+async def test_a_refund_of_another_division_is_neither_shown_nor_paid() -> None:
+    """Scopes hold per division, for what is paid out and for what is read."""
+    money = await duplicate()
+    await verdicts(money, DUPLICATE)
+    elsewhere = ("370402",)
+    refused = await money.post(f"/refunds/{DUPLICATE}:paid", paid(), divisions=elsewhere)
+    assert (refused.status_code, refused.json()["code"]) == (403, "DIVISION_FORBIDDEN")
+    async with money.service.client(["collection:refunds:read"], elsewhere) as c:
+        assert (await c.get("/refunds")).json()["items"] == []
+    assert (await money.post(f"/refunds/{DUPLICATE}:paid", paid())).status_code == 200
+
+
 async def test_a_duplicate_is_refunded_from_finding_to_settlement() -> None:
     """Scenario 5: requested, verified by registration, approved by finance, paid whole, settled."""
     money = await duplicate()

@@ -202,6 +202,18 @@ async def test_a_day_file_settles_known_orders_and_records_unknown_ones() -> Non
     assert (other.status_code, other.json()["code"]) == (409, "FILE_NO_TAKEN")
 
 
+async def test_days_of_another_division_are_not_shown() -> None:
+    """Scopes hold per division: an agent reads his own county's days."""
+    money = await opened("p1")
+    await money.post("/payments", cash("C1", "p1"))
+    await money.post("/deposits:import", deposit(26000))
+    shown = []
+    for divisions in (("370402",), ("370406",)):
+        async with money.service.client(["collection:settlement:read"], divisions) as client:
+            shown.append(len((await client.get("/settlements")).json()["items"]))
+    assert shown == [0, 1]
+
+
 async def test_an_order_number_used_for_other_payments_sets_each_of_them_aside() -> None:
     """The money of every file is final (I-17): one number, two other amounts, nothing written over."""
     money = await opened("p1", "p2", "p3")
