@@ -18,6 +18,7 @@ from shared.kernel.events import Event
 from shared.messaging.address import LogIdentity
 from shared.messaging.broker import Outgoing
 from shared.messaging.partitioner import partition_of
+from shared.security.vault import VaultError
 
 RECEIVED = "received:"
 """Prefix of streams that hold other services' facts; they are never published again."""
@@ -119,7 +120,7 @@ class Publications:
                 made.append((recorded, self.messages(recorded)))
             except Exception as error:  # noqa: BLE001 - one bad event must not stop the log
                 failures.append(Unpublishable(recorded, self._culprit(recorded), type(error).__name__))
-        sealed = await self._seal([message for _, messages in made for message in messages], database)
+        made, sealed = await self._sealed(made, failures, database)
         records = [
             self._record(recorded, index, _with(message, sealed), lanes=lanes)
             for recorded, messages in made
@@ -129,6 +130,31 @@ class Publications:
 
     def _culprit(self, recorded: Recorded[Any]) -> str:
         return _names(self._by_event.get(type(recorded.event), ()))
+
+    async def _sealed(
+        self,
+        made: list[tuple[Recorded[Any], list[Message]]],
+        failures: list[Unpublishable],
+        database: Database,
+    ) -> tuple[list[tuple[Recorded[Any], list[Message]]], Mapping[str, Mapping[str, Sealed]]]:
+        """The page sealed at once; where one person's row does not open, event by event, so that a damaged
+        row stops its own key and not the log."""
+        try:
+            return made, await self._seal([message for _, each in made for message in each], database)
+        except VaultError:
+            pass
+        kept: list[tuple[Recorded[Any], list[Message]]] = []
+        sealed: dict[str, dict[str, Sealed]] = {}
+        for recorded, messages in made:
+            try:
+                fields = await self._seal(messages, database)
+            except VaultError as error:
+                failures.append(Unpublishable(recorded, self._culprit(recorded), type(error).__name__))
+                continue
+            kept.append((recorded, messages))
+            for receiver, persons in fields.items():
+                sealed.setdefault(receiver, {}).update(persons)
+        return kept, sealed
 
     async def _seal(
         self, messages: Iterable[Message], database: Database

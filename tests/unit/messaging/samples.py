@@ -24,6 +24,7 @@ from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
 from shared.messaging.broker import Outgoing
 from shared.messaging.partitioner import partition_of
+from shared.security.vault import VaultError
 from shared.testing.messaging import Member
 from shared.testing.store import MemoryParts, memory_store
 
@@ -109,14 +110,17 @@ identities = sa.Table(
 class RecordingSealer:
     """Seals by naming; counts its calls, so that batching shows."""
 
-    def __init__(self, unknown: Sequence[str] = ()) -> None:
+    def __init__(self, unknown: Sequence[str] = (), damaged: Sequence[str] = ()) -> None:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self._unknown = set(unknown)
+        self._damaged = set(damaged)
 
     async def seal(
         self, connection: Connection, person_ids: Sequence[str], receiver: str
     ) -> Mapping[str, Sealed]:
         self.calls.append((receiver, tuple(person_ids)))
+        if self._damaged & set(person_ids):
+            raise VaultError("a row does not open")
         return {
             person: Sealed("k1", "nonce", f"{person}>{receiver}")
             for person in person_ids

@@ -7,6 +7,7 @@ import pytest
 
 from shared.contracts.registration import EmployeeInsuranceReportedV1
 from shared.contracts.topics import PEOPLE
+from shared.eventstore.dead_letters import DeadLetters
 from shared.kernel.insurance import Insurance
 from shared.messaging.memory import MemoryBroker
 from shared.testing.messaging import connect
@@ -71,6 +72,18 @@ async def test_sealed_fields_go_to_the_private_table_and_never_into_the_log() ->
         assert b"ciphertext" not in b"".join(
             row.data if isinstance(row.data, bytes) else row.data.encode() for row in right.log.rows
         )
+
+
+async def test_a_row_that_does_not_open_stops_its_own_person_only() -> None:
+    """A damaged private row or a retired key: one dead letter, and everybody else's facts go on."""
+    sealer = RecordingSealer(damaged=["p2"])
+    async with source_parts() as left, sink_parts() as right:
+        network = await connect([source(left, sealer=sealer), sink(right)])
+        await note(left, *(PersonAdded(person_id=person) for person in ("p1", "p2", "p3")))
+        await network.settle_letters()
+        assert {fact.event.person_id for fact in await received(right)} == {"p1", "p3"}
+        letters = await DeadLetters(left.database, left.clock).list()
+        assert [(letter.code, letter.state) for letter in letters] == [("VaultError", "open")]
 
 
 async def test_resending_everything_changes_nothing_where_it_was_received() -> None:
