@@ -104,6 +104,8 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # a password file that is empty after a power cut locks the cluster
     partial.replace(path)
 
 

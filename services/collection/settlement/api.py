@@ -81,7 +81,9 @@ class ResolutionBody(_Body):
     """更正 / how the difference is put right."""
 
     kind: str = Field(pattern="^(CORRECTIVE_DEPOSIT|RETURNED_EXCESS)$")
-    slip_no: str = Field("", max_length=64)
+    slip_no: str = Field(
+        pattern=_CODE, max_length=64, description="银行回单号 / the bank's slip, found in its book"
+    )
     amount_fen: int = Field(gt=0)
     note: str = Field("", max_length=200)
 

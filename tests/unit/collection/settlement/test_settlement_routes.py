@@ -98,7 +98,7 @@ async def test_more_than_was_taken_is_a_discrepancy_until_returned() -> None:
         "agent_id": AGENT,
         "date": "2019-11-02",
         "insurance": "medical",
-        "resolution": {"kind": "RETURNED_EXCESS", "amount_fen": 1},
+        "resolution": {"kind": "RETURNED_EXCESS", "slip_no": "R1", "amount_fen": 1},
     }
     assert (await money.post("/settlements", returned)).status_code == 201
     assert await states(money) == {"SETTLED": 26000}
