@@ -35,7 +35,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "subsidy": ("list", "subsidy-entitlement", "fund"),
     "notification": ("notice", "case"),
 }
-"""Whose streams begin with what (BLUEPRINT §3); ``process`` and ``received`` are everybody's own."""
+"""Whose streams begin with what (architecture §3); ``process`` and ``received`` are everybody's own."""
 
 
 class ReplayedProjection(msgspec.Struct, frozen=True):

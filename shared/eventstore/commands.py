@@ -93,7 +93,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """(organisation, operation, key) and the digest of the parsed command (BLUEPRINT §3)."""
+    """(organisation, operation, key) and the digest of the parsed command (architecture §3)."""
 
     organisation: str
     operation: str

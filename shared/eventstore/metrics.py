@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class WriterMetrics(Protocol):
-    """Sinks of the writer's measurements (INTERFACES: metrics)."""
+    """Sinks of the writer's measurements (interfaces: metrics)."""
 
     def append_batch(self, size: int, seconds: float, lock_wait_seconds: float) -> None:
         """A committed transaction: events written, its duration, its wait for the append lock."""

@@ -1,7 +1,7 @@
 """Ports for time, ids, randomness, sleeping and task starts.
 
 Nothing outside this module's adapters may ask the operating system for any of them: that is
-what lets one seed replay a history exactly. Two clocks (BLUEPRINT of the product, ADR 0003):
+what lets one seed replay a history exactly. Two clocks (architecture §5, ADR 0024):
 ``Clock`` is business time in Asia/Shanghai and may be simulated; ``SystemClock`` serves
 tokens, locks and metrics and never enters an event.
 """

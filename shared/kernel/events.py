@@ -15,7 +15,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that happened. Subclasses are named in the past tense and live in a capability's events.py.
 
     ``schema`` is the version of the payload; it rises when the shape changes, and the capability's
-    ``UPCASTERS`` lift old payloads (BLUEPRINT §3, Evolution).
+    ``UPCASTERS`` lift old payloads (architecture §3, Evolution).
     """
 
     schema: ClassVar[int] = 1

@@ -22,7 +22,7 @@ M = TypeVar("M", bound=MetricWrapperBase)
 
 
 class ServiceMetrics:
-    """All metrics of INTERFACES; money gauges are set by the service that reckons them."""
+    """All metrics of docs/interfaces.md; money gauges are set by the service that reckons them."""
 
     def __init__(self, service: str) -> None:
         self.service = service

@@ -2,7 +2,7 @@
 
 ``python -m tests.arch.determinism services shared deploy`` prints ``file:line: what`` and exits 1
 when it finds any. One seed replays a history only if nothing asks the operating system
-(BLUEPRINT §5, Determinism); money is integer fen.
+(architecture §5, Determinism); money is integer fen.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ INEXACT = {
 
 @pytest.mark.parametrize("source", UNDETERMINED.values(), ids=UNDETERMINED)
 def test_a_planted_source_is_found(source: str) -> None:
-    """BLUEPRINT §5: time, ids, randomness and scheduling through ports only."""
+    """architecture §5: time, ids, randomness and scheduling through ports only."""
     assert findings(source, SERVICE)
 
 

@@ -138,7 +138,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("plant", PLANTS, ids=str)
 def test_a_planted_violation_breaks_its_fence(planted: dict[str, str], plant: Plant) -> None:
-    """BLUEPRINT §2: fences, each proven by a planted violation."""
+    """architecture §2: fences, each proven by a planted violation."""
     report = planted[plant.fence]
     assert "1 broken" in report
     edge = rf"{re.escape(plant.importer)} -> {re.escape(plant.imported)}(\.\S+)? \("

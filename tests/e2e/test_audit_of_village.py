@@ -90,7 +90,7 @@ async def test_every_invariant_was_checked_and_holds() -> None:
 async def test_a_deleted_event_shows_as_exactly_its_fen(
     service: str, kind: str, fen: Callable[[Row], int]
 ) -> None:
-    """BLUEPRINT §5: a deleted event, a skipped return, a lost receipt."""
+    """architecture §5: a deleted event, a skipped return, a lost receipt."""
     evidence = await evidence_of_village()
     lost = next(evidence.of(service, kind))
     logs = dict(evidence.logs) | {service: [row for row in evidence.logs[service] if row is not lost]}

@@ -54,7 +54,7 @@ async def test_a_small_village_is_collected_to_the_last_fen() -> None:
 
 @pytest.mark.timeout(600)
 async def test_one_seed_gives_one_history() -> None:
-    """Same seed again: identical logs, identical report (BLUEPRINT §5, Determinism)."""
+    """Same seed again: identical logs, identical report (architecture §5, Determinism)."""
     first_report, first = await run_village(1)
     second_report, second = await run_village_anew(1)
     assert first == second

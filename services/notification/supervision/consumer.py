@@ -1,4 +1,4 @@
-"""Stream rules over collection's settlement facts (I-22, EVENTS §13)."""
+"""Stream rules over collection's settlement facts (I-22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of stream ``case:{id}``. Rule hits are append-only (EVENTS §13)."""
+"""Events of stream ``case:{id}``. Rule hits are append-only."""
 
 from __future__ import annotations
 

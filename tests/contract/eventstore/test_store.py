@@ -1,4 +1,4 @@
-"""What every store must do: order, idempotency, guards, groups, pages (BLUEPRINT: event store)."""
+"""What every store must do: order, idempotency, guards, groups, pages (architecture §3: event store)."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ class TestGuards:
     async def test_a_key_answers_before_the_guard_its_own_command_took(self, parts: Parts) -> None:
         """Given a command that commits elsewhere between our load and our append (another process, or a commit
         whose answer was lost), when we decide it too, then its guard is taken, but by itself: the caller gets
-        the recorded outcome, not RECEIPT_USED for a receipt that is its own (BLUEPRINT: idempotency)."""
+        the recorded outcome, not RECEIPT_USED for a receipt that is its own (architecture §3: idempotency)."""
         command = pay("a", receipt="r", idempotency=key("k"))
         await overtaken(parts, command)
         outcome = done(await parts.store.execute(command))

@@ -1,4 +1,4 @@
-"""What every broker adapter must do (BLUEPRINT §4)."""
+"""What every broker adapter must do (architecture §4)."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ async def test_generated_requests_meet_no_server_error(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 async def test_every_route_of_every_service_needs_a_token_and_is_described(name: str) -> None:
-    """BLUEPRINT §6: the walk without a token, and the routes against OpenAPI."""
+    """architecture §6: the walk without a token, and the routes against OpenAPI."""
     async with memory_service(definition_of(name)) as service:
         assert await assert_every_route_needs_a_token(service.app) >= 10
         assert_openapi_is_complete(service.app)

@@ -1,4 +1,4 @@
-"""Real processes, a real PostgreSQL, a real Kafka: the faults that decide the design (BLUEPRINT §4).
+"""Real processes, a real PostgreSQL, a real Kafka: the faults that decide the design (architecture §4).
 
 After each: every fact once, in order per person.
 """

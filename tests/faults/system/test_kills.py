@@ -1,4 +1,4 @@
-"""``kill -9`` in mid-run of anybody: the same report to the last event and fen (issue 3 §4, BLUEPRINT §5)."""
+"""``kill -9`` in mid-run of anybody: the same report to the last event and fen (issue 3 §4, architecture §5)."""
 
 from __future__ import annotations
 

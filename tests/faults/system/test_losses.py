@@ -1,4 +1,4 @@
-"""Losses planted in a real run's databases: each shows as exactly its fen (BLUEPRINT §5, issue 3 §4)."""
+"""Losses planted in a real run's databases: each shows as exactly its fen (architecture §5, issue 3 §4)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ async def obligation(world: World, person_id: str, insurance: Insurance = MEDICA
 
 
 async def test_every_route_needs_a_token_and_is_described(world: World) -> None:
-    """BLUEPRINT of the HTTP edge: 401 on every route, OpenAPI complete."""
+    """architecture §6: 401 on every route, OpenAPI complete."""
     assert await assert_every_route_needs_a_token(world.service.app) > 30
     assert_openapi_is_complete(world.service.app)
 
@@ -265,7 +265,7 @@ async def test_a_household_collects_for_everyone_in_its_scope(opened: World) -> 
 
 
 async def test_a_quote_is_the_packs_answer(opened: World) -> None:
-    """INTERFACES: the same answer as the command line's assess; a refusal stands inside."""
+    """Interfaces: the same answer as the command line's assess; a refusal stands inside."""
     body = {
         "campaign": CAMPAIGN,
         "insurance": "medical",
@@ -311,7 +311,7 @@ async def _revise(world: World) -> None:
 
 
 async def test_what_may_not_be_seen_or_done_elsewhere_is_forbidden(opened: World) -> None:
-    """BLUEPRINT 6: scopes per organisation and division, on reads and writes alike."""
+    """architecture §6: scopes per organisation and division, on reads and writes alike."""
     world = opened
     await world.receive(registration("p1", MEDICAL), registration("p1", PENSION))
     paths = [
@@ -341,7 +341,7 @@ async def test_what_may_not_be_seen_or_done_elsewhere_is_forbidden(opened: World
 
 
 async def test_repeated_requests_are_answered_once(opened: World) -> None:
-    """BLUEPRINT 3: same key and body replays the answer; same key and other body is refused; no key is 400."""
+    """architecture §3: same key and body replays the answer; same key and other body is refused; no key is 400."""
     world = opened
     await world.receive(registration("p1", PENSION))
     body = {"person_id": "p1", "year": 2020, "campaign": CAMPAIGN, "tier_yuan": 300}

@@ -1,5 +1,5 @@
 """Several writers on one log: nothing lost, nothing reordered, no deadlock; and each detector notices its
-mutant (BLUEPRINT: order)."""
+mutant (architecture §3: order)."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_the_image_is_built_from_what_the_context_lets_through() -> None:
 
 
 async def test_an_old_or_silent_server_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL 15 is the oldest (BLUEPRINT §7)."""
+    """PostgreSQL 15 is the oldest (architecture §7)."""
     server = ExternalPostgres("postgresql://x@127.0.0.1:1/postgres")
 
     async def answer() -> bool:

@@ -15,7 +15,7 @@ from shared.security.keyring import Keyring
 
 
 def test_the_services_can_load_it(tmp_path: Path) -> None:
-    """BLUEPRINT §5: per service two keys, per ordered pair one, and the issuer's."""
+    """architecture §5: per service two keys, per ordered pair one, and the issuer's."""
     keyring = Keyring.load(ensure_keys(tmp_path / "keys.json"))
     assert set(keyring.key_encryption) == set(keyring.blind_index) == set(SERVICES)
     assert len(keyring.pairs) == 12

@@ -37,7 +37,7 @@ async def opened(database_url: str) -> LogIdentity:
 
 
 async def test_a_restored_log_begins_a_new_epoch(data: Path, database_url: str) -> None:
-    """BLUEPRINT §4: a restore raises the epoch, else positions are drawn twice."""
+    """architecture §4: a restore raises the epoch, else positions are drawn twice."""
     before = await opened(database_url)
     assert await begin_epoch(data, "collection") == before.epoch + 1
     assert (await opened(database_url)).epoch == before.epoch + 1

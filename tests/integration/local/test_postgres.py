@@ -41,7 +41,7 @@ async def fetch(url: str, query: str) -> object:
 
 
 async def test_a_commit_is_durable_by_default(postgres: Server) -> None:
-    """An answered payment survives a crash of the machine (BLUEPRINT §3: synchronous_commit on)."""
+    """An answered payment survives a crash of the machine (architecture §3: synchronous_commit on)."""
     if isinstance(postgres, ExternalPostgres):
         pytest.skip("LIANGXIAN_POSTGRES_URL: its settings are not ours")
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -60,7 +60,7 @@ async def test_only_loopback_listens_and_only_with_the_password(server: Postgres
 
 
 async def test_no_password_reaches_the_servers_log(server: PostgresServer) -> None:
-    """A second start gives every role its password again; PostgreSQL logs statements that fail (BLUEPRINT §5:
+    """A second start gives every role its password again; PostgreSQL logs statements that fail (architecture §5:
     secrets lie in 0600 files, the log is readable to others)."""
     for _start in range(2):
         await server.create_role("someone", "marked-secret")
@@ -226,7 +226,7 @@ async def test_a_database_is_made_once_and_dropped_with_its_sessions(postgres: S
 async def test_an_address_replaces_the_embedded_server(
     postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LIANGXIAN_POSTGRES_URL takes any PostgreSQL >= 15 (BLUEPRINT §7)."""
+    """LIANGXIAN_POSTGRES_URL takes any PostgreSQL >= 15 (architecture §7)."""
     monkeypatch.setenv("LIANGXIAN_POSTGRES_URL", postgres.url("postgres"))
     other = server_for(tmp_path)
     await other.start()

@@ -237,7 +237,7 @@ async def test_down_and_status_reach_a_supervisor_of_its_own(options: Options, t
 def test_every_service_gets_its_own_database_and_the_outside_world_none(
     options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One database per service; the rehearsal has no database address (BLUEPRINT §2, §3)."""
+    """One database per service; the rehearsal has no database address (architecture §2, §3)."""
     monkeypatch.setenv("LIANGXIAN_POSTGRES_URL", "postgresql://super:user@127.0.0.1:1/postgres")
     addresses = {
         name: {

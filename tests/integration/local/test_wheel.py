@@ -70,7 +70,7 @@ def outside(site: Path) -> dict[str, str]:
 
 
 def test_everything_a_package_needs_is_in_it(wheel: Path) -> None:
-    """SQL, YAML and templates are package data (BLUEPRINT §2): a file left out fails here, not in the field."""
+    """SQL, YAML and templates are package data (architecture §2): a file left out fails here, not in the field."""
     shipped = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         path.relative_to(ROOT).as_posix()
@@ -88,7 +88,7 @@ def test_only_our_packages_are_in_it(wheel: Path) -> None:
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
-    """Every package has ``__init__.py`` (BLUEPRINT §2); Alembic's versions are loaded by path."""
+    """Every package has ``__init__.py`` (architecture §2); Alembic's versions are loaded by path."""
     folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     lacking = [
         folder for folder in folders if not (folder / "__init__.py").exists() and folder.name != "versions"

@@ -294,7 +294,7 @@ def test_a_projection_that_differs_from_its_replay_violates_i30() -> None:
 
 
 def test_an_invariant_nobody_could_check_counts_as_failed() -> None:
-    """INTERFACES report.json: checked 0 fails unless the pack lacks the step."""
+    """Interfaces, report.json: checked 0 fails unless the pack lacks the step."""
     village = sound_village()
     village.drop("SpecialIdentityMarked")
     report = judged(village)

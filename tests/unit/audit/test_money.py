@@ -207,7 +207,7 @@ def test_a_refund_does_not_hide_a_hole_in_the_chain() -> None:
 
 
 def test_a_lost_payment_is_missed_once_also_when_it_was_paid_back() -> None:
-    """BLUEPRINT §5, a deleted event: exactly its fen, the refund has a record of its own."""
+    """architecture §5, a deleted event: exactly its fen, the refund has a record of its own."""
     story = Story()
     story.pay_back("W/1")
     story._collect("PaymentRefunded", line_id="W/1", fen=26_000)

@@ -84,7 +84,7 @@ async def test_a_sound_system_is_clean_and_every_read_model_is_replayed(
 
 
 async def test_a_missing_gauge_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """BLUEPRINT §5: a missing gauge fails the audit."""
+    """architecture §5: a missing gauge fails the audit."""
     system = System(sound_village())
     system.metrics = "liangxian_unaccounted_checked_timestamp_seconds 1\n"
     report = await system.audit(monkeypatch)
@@ -113,7 +113,7 @@ async def test_a_system_that_does_not_rest_is_named(monkeypatch: pytest.MonkeyPa
 
 
 async def test_nothing_compared_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """BLUEPRINT §5: none compared is a failure, not a zero."""
+    """architecture §5: none compared is a failure, not a zero."""
     system = System(Village())
     report = await system.audit(monkeypatch)
     assert "NOTHING_COMPARED" in report.faults
@@ -153,7 +153,7 @@ def test_without_a_system_there_is_nothing_to_verify(tmp_path: Path) -> None:
 
 
 def test_only_the_auditors_addresses_are_used(tmp_path: Path) -> None:
-    """The read-only role, never the service's own (BLUEPRINT §5)."""
+    """The read-only role, never the service's own (architecture §5)."""
     stored = {name: {"service": "s", "migrate": "m", "auditor": f"a-{name}"} for name in SERVICES}
     (tmp_path / "databases.json").write_text(json.dumps(stored), encoding="utf-8")
     assert auditor_addresses(tmp_path) == {name: f"a-{name}" for name in SERVICES}

@@ -50,7 +50,7 @@ def ask(pack: str, *more: str) -> Result:
 
 @pytest.mark.parametrize("pack", PACKS)
 def test_assess_answers_for_every_pack(pack: str) -> None:
-    """INTERFACES assess --json: what is due, its legs, and why with clauses."""
+    """Interfaces, assess --json: what is due, its legs, and why with clauses."""
     result = ask(pack)
     told = answer(result)
     assert result.exit_code == Exit.OK

@@ -25,7 +25,7 @@ GOLDEN = [
 
 @pytest.mark.parametrize("stored", GOLDEN, ids=lambda stored: f"{stored['type']}-{stored['schema']}")
 def test_a_stored_event_decodes_and_keeps_every_value(stored: dict[str, Any]) -> None:
-    """BLUEPRINT 3, evolution: old payloads are read by the newest code, and nothing of them is lost."""
+    """architecture §3, evolution: old payloads are read by the newest code, and nothing of them is lost."""
     event = TYPES.decode(stored["type"], stored["schema"], msgspec.json.encode(stored["data"]))
     name, schema, data = TYPES.encode(event)
     assert name == stored["type"]

@@ -1,4 +1,4 @@
-"""Whose fault an error of the database is: the server's, a race's, or the command's (BLUEPRINT §3)."""
+"""Whose fault an error of the database is: the server's, a race's, or the command's (architecture §3)."""
 
 from __future__ import annotations
 

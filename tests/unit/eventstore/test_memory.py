@@ -34,7 +34,7 @@ async def history(seed: int) -> list[Any]:
 
 
 async def test_one_seed_gives_one_history() -> None:
-    """Ids, times and order: byte for byte (BLUEPRINT: determinism)."""
+    """Ids, times and order: byte for byte (architecture §5: determinism)."""
     first, again, other = await history(1), await history(1), await history(2)
     assert first == again
     assert [row.data for row in first] == [row.data for row in other]

@@ -1,4 +1,4 @@
-"""What may stand in a log, and how old payloads are lifted (BLUEPRINT: evolution)."""
+"""What may stand in a log, and how old payloads are lifted (architecture §3: evolution)."""
 
 from __future__ import annotations
 

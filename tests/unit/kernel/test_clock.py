@@ -1,4 +1,4 @@
-"""Ports of time, ids and randomness (BLUEPRINT §5, determinism and two clocks)."""
+"""Ports of time, ids and randomness (architecture §5, determinism and two clocks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Administrative divisions and campaign ids (BLUEPRINT §3, growth)."""
+"""Administrative divisions and campaign ids (architecture §3, growth)."""
 
 from __future__ import annotations
 

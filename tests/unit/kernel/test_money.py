@@ -1,4 +1,4 @@
-"""Integer fen only (BLUEPRINT §5, money)."""
+"""Integer fen only (architecture §5, money)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ async def test_several_messages_of_one_event_all_arrive() -> None:
 
 
 async def test_sealed_fields_go_to_the_private_table_and_never_into_the_log() -> None:
-    """Identities cross sealed for their receiver, one call per receiver and page (BLUEPRINT §5)."""
+    """Identities cross sealed for their receiver, one call per receiver and page (architecture §5)."""
     sealer = RecordingSealer(unknown=["p2"])
     async with source_parts() as left, sink_parts() as right:
         network = await connect([source(left, sealer=sealer), sink(right)])

@@ -1,4 +1,4 @@
-"""Supervision: rule hits open a case, a case closes with a finding (I-22, EVENTS §13)."""
+"""Supervision: rule hits open a case, a case closes with a finding (I-22)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_same_evidence_twice_is_one_hit_and_another_adds_to_the_case() -> No
 
 
 def test_a_case_closes_once_and_only_with_a_finding() -> None:
-    """EVENTS §13: a closed case needs a finding."""
+    """A closed case needs a finding."""
     opened = d.flag(d.Case(), FLAG, DAY)
     assert isinstance(opened, list)
     for history, finding, code in (

@@ -1,4 +1,4 @@
-"""Logs: JSON, correlated, masked by field, type and look; rate-limited (BLUEPRINT §5 and §6)."""
+"""Logs: JSON, correlated, masked by field, type and look; rate-limited (architecture §5 and §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of INTERFACES, label ``service`` on all; the small ports are implemented."""
+"""The metrics of docs/interfaces.md, label ``service`` on all; the small ports are implemented."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class TestPeople:
     async def test_registering_answers_an_id_and_keeps_personal_data_out_of_the_log(
         self, desk: Desk, service: MemoryService
     ) -> None:
-        """I-03; personal data never in events (BLUEPRINT §5)."""
+        """I-03; personal data never in events (architecture §5)."""
         number = number_of(dt.date(1980, 5, 1), 2)
         person_id = await desk.person()
 
@@ -88,7 +88,7 @@ class TestPeople:
     async def test_a_newborn_registers_by_birth_certificate_and_gets_a_number_later(
         self, desk: Desk, service: MemoryService
     ) -> None:
-        """A newborn may lack a number; the id stays when it comes (EVENTS §1, newborns)."""
+        """A newborn may lack a number; the id stays when it comes (newborns)."""
         body = {
             "name": "新生",
             "birth": "2019-10-01",
@@ -235,7 +235,7 @@ class TestEnrolment:
     async def test_a_campaign_with_another_pack_stops_registration(
         self, desk: Desk, service: MemoryService
     ) -> None:
-        """A service whose pack differs from the open campaign's refuses (BLUEPRINT §5)."""
+        """A service whose pack differs from the open campaign's refuses (architecture §5)."""
         person_id = await desk.person()
         await receive(service, campaign_opened(pack_digest="other"))
         body = {"person_id": person_id, "insurance": "medical", "year": 2020}

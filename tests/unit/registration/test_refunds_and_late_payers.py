@@ -389,7 +389,7 @@ class TestSpecialIdentities:
 
 class TestEdge:
     async def test_every_route_needs_a_token_and_is_described(self, service: MemoryService) -> None:
-        """BLUEPRINT §6: 401 everywhere but on the open list; OpenAPI is whole."""
+        """architecture §6: 401 everywhere but on the open list; OpenAPI is whole."""
         assert await assert_every_route_needs_a_token(service.app) > 25
         assert_openapi_is_complete(service.app)
 

@@ -259,7 +259,7 @@ async def test_a_refund_waits_while_its_money_is_on_the_way(service: Service) ->
 async def test_a_refund_whose_answer_was_lost_is_paid_though_nobody_lists_it_any_more(
     service: Service, tmp_path: Path
 ) -> None:
-    """Killed between collection's answer and the own book: the next process tells it again (BLUEPRINT §5)."""
+    """Killed between collection's answer and the own book: the next process tells it again (architecture §5)."""
     world = world_on(service, tmp_path / "world.sqlite")
     await world.pay("WECHAT", "o1", CAMPAIGN, AT, [line()])
     refund = {

@@ -1,4 +1,4 @@
-"""The key file: 0600 or refused, of the expected shape or refused, never quoted (BLUEPRINT §5, keys)."""
+"""The key file: 0600 or refused, of the expected shape or refused, never quoted (architecture §5, keys)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bearer tokens (BLUEPRINT §6): verified once, cached until min(exp, 60 s), bounded, refused with a rule."""
+"""Bearer tokens (architecture §6): verified once, cached until min(exp, 60 s), bounded, refused with a rule."""
 
 from __future__ import annotations
 

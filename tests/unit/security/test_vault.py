@@ -1,4 +1,4 @@
-"""Sealed personal data (BLUEPRINT §5): at rest per person, between services per pair, erased by its key."""
+"""Sealed personal data (architecture §5): at rest per person, between services per pair, erased by its key."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_what_was_submitted_counts_against_the_money() -> None:
 
 
 def test_finance_approves_a_refund_once() -> None:
-    """EVENTS §11: RefundApproved follows verification by 人社/医保 (I-31)."""
+    """RefundApproved follows verification by 人社/医保 (I-31)."""
     request = e.RefundApprovalRequested(
         refund_no="F-1",
         person_id="p1",

@@ -1,4 +1,4 @@
-"""Scopes and divisions (BLUEPRINT §6): 401, INSUFFICIENT_SCOPE, DIVISION_FORBIDDEN; the development issuer."""
+"""Scopes and divisions (architecture §6): 401, INSUFFICIENT_SCOPE, DIVISION_FORBIDDEN; the development issuer."""
 
 from __future__ import annotations
 

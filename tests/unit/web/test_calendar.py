@@ -1,4 +1,4 @@
-"""BeginDay (BLUEPRINT §5): idempotent per service and date, missed days in order, rehearsal only."""
+"""BeginDay (architecture §5): idempotent per service and date, missed days in order, rehearsal only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens on every route, thin and plain ones included; routes and OpenAPI agree (BLUEPRINT §6)."""
+"""Tokens on every route, thin and plain ones included; routes and OpenAPI agree (architecture §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key (BLUEPRINT §3): replayed, reused 422, joined, missing 400; bound to the parsed body."""
+"""Idempotency-Key (architecture §3): replayed, reused 422, joined, missing 400; bound to the parsed body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk imports (BLUEPRINT §6): 202, a job to poll, outcomes per row, a failures file; resumable; sealed."""
+"""Bulk imports (architecture §6): 202, a job to poll, outcomes per row, a failures file; resumable; sealed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness, lag, dead letters, events (INTERFACES: all services)."""
+"""Readiness, lag, dead letters, events (interfaces: all services)."""
 
 from __future__ import annotations
 

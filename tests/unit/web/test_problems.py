@@ -1,4 +1,4 @@
-"""RFC 9457 problems: stable codes, field and rule, the correlation id, never a value (BLUEPRINT §6)."""
+"""RFC 9457 problems: stable codes, field and rule, the correlation id, never a value (architecture §6)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_problem_carries_code_rule_clause_and_field() -> None:
     ],
 )
 def test_the_published_codes_have_their_status(code: str, status: int) -> None:
-    """INTERFACES: these stay put."""
+    """Interfaces: these stay put."""
     assert status_of(Refusal(code)) == status
     assert code in TITLES
 

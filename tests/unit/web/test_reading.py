@@ -1,4 +1,4 @@
-"""Pages, positions, correlation (BLUEPRINT §3 read models, §6 paging)."""
+"""Pages, positions, correlation (architecture §3 read models, §6 paging)."""
 
 from __future__ import annotations
 

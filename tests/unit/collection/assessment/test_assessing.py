@@ -83,7 +83,7 @@ def test_while_something_is_missing_nothing_is_decided(missing: dict[str, object
 
 
 def test_another_version_of_the_pack_decides_nothing() -> None:
-    """BLUEPRINT 5: a service whose pack differs from the open campaign's does not decide."""
+    """architecture §5: a service whose pack differs from the open campaign's does not decide."""
     mismatched = d.CampaignFact(CAMPAIGN, "370406", 2020, None, TODAY, TODAY)
     assert d.assess_now(Obligation(), subject(campaign=mismatched), "REGISTRATION") == []
 

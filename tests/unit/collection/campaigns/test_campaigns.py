@@ -77,7 +77,7 @@ def test_a_pack_is_drafted_before_it_is_published() -> None:
 
 
 def test_one_version_has_one_content() -> None:
-    """BLUEPRINT 5: version and digest name a pack; drafted again it is nothing new, changed it is refused."""
+    """architecture §5: version and digest name a pack; drafted again it is nothing new, changed it is refused."""
     state = packs(*drafted())
     assert drafted(PACK, state) == []
     other = revise(PACK, {"listed_60_69_yuan": 100}, "EXT:test")

@@ -158,7 +158,7 @@ def test_unknown_events_change_nothing() -> None:
     ],
 )
 def test_each_event_is_told_in_the_published_language(event: Event, message: type[Any]) -> None:
-    """BLUEPRINT 4: private events are not the contract; each gives exactly one message, keyed by the person."""
+    """architecture §4: private events are not the contract; each gives exactly one message, keyed by the person."""
     recorded = Recorded(1, "id", 2020, "obligation:x", 1, event, Metadata(""), MOMENT, MOMENT)
     told = ObligationPublication().publish(recorded)
     assert [type(found) for found in told] == [message]
@@ -167,7 +167,7 @@ def test_each_event_is_told_in_the_published_language(event: Event, message: typ
 
 
 def test_a_campaign_that_cannot_decide_says_why() -> None:
-    """BLUEPRINT 5: no campaign, or another version of its pack: nothing is decided."""
+    """architecture §5: no campaign, or another version of its pack: nothing is decided."""
     assert campaign_refusal(campaign()) is None
     for fact, code in (
         (None, "NO_CAMPAIGN"),

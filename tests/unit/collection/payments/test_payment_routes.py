@@ -26,7 +26,7 @@ from tests.unit.collection.money_service import (
 
 
 async def test_a_self_service_payment_becomes_effective() -> None:
-    """A family pays in one order, all lines or none (INTERFACES; 002:L69)."""
+    """A family pays in one order, all lines or none (interfaces; 002:L69)."""
     money = await opened("p1", "p2")
     response = await money.post("/payments", payment("O1", "p1", "p2"))
     assert response.status_code == 201, response.text
@@ -189,7 +189,7 @@ async def test_a_second_payment_is_refused_or_recorded_as_duplicate() -> None:
     ],
 )
 async def test_final_money_is_never_refused(body: dict, standing: str) -> None:
-    """INTERFACES: captured money is recorded, effective or not, and repeated safely."""
+    """Interfaces: captured money is recorded, effective or not, and repeated safely."""
     money = await opened("p1")
     response = await money.post("/payments", body | {"captured": True})
     assert response.status_code == 201, response.text

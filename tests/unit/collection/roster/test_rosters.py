@@ -338,7 +338,7 @@ def test_a_payment_notice_is_noted_once() -> None:
 
 @pytest.mark.parametrize("roster_id", ["", "370406-2020", "370406-2020.370406101", ".370406101201x"])
 def test_what_is_no_roster_id(roster_id: str) -> None:
-    """INTERFACES: ``{campaign}.{village}``."""
+    """Interfaces: ``{campaign}.{village}``."""
     assert d.place_of(roster_id) is None
     assert d.place_of(PLACE.roster_id) == PLACE
 
@@ -362,7 +362,7 @@ UNIQUE = ENTRIES.map(lambda lines: list({key_of(found): found for found in lines
 
 @each(ENTRIES, st.integers(1, 30))
 def test_parts_lose_no_line_and_fit_event_and_message(lines: list[RosterEntry], times: int) -> None:
-    """BLUEPRINT 3: at most 500 lines and 64 KiB, in the log and as published."""
+    """architecture §3: at most 500 lines and 64 KiB, in the log and as published."""
     lines *= times
     split = parts(lines)
     assert [found for part in split for found in part] == lines

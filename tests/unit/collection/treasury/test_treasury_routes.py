@@ -230,7 +230,7 @@ async def test_vouchers_move_by_a_file_too() -> None:
 
 
 async def test_a_channel_day_gives_one_voucher_per_village_and_insurance() -> None:
-    """EVENTS §4: self-service has no declaration; lines EFFECTIVE only."""
+    """Self-service has no declaration; lines EFFECTIVE only."""
     money = await opened("p1", "p2")
     await money.given(assessed("p3", village="370406101202"))
     file = day_file("D1", ("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000), ("O4", "p1", 26000))
