@@ -61,6 +61,11 @@ def _typed(value: str | int, column: sa.ColumnElement[Any]) -> Any:
     return value
 
 
+def inside(column: sa.ColumnElement[Any], divisions: Sequence[str]) -> sa.ColumnElement[bool]:
+    """True for rows whose division lies in one of the caller's; the empty prefix holds everything."""
+    return sa.or_(sa.false(), *(column.startswith(scope, autoescape=True) for scope in divisions))
+
+
 def keyset(
     statement: sa.Select[Any], columns: Sequence[sa.ColumnElement[Any]], after: str, limit: int
 ) -> sa.Select[Any]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -26,7 +25,7 @@ from shared.web.auth import authorised
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata, parsed
 from shared.web.responses import answer, json_response
 from shared.web.service import Ports, ThinRoute
@@ -196,9 +195,8 @@ def router(payments: Payments, ports: Ports, kind: ImportKind[PaymentBody]) -> A
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
         statement = lines_statement(campaign, village, channel, agent, standing, person_id, paid_on)
-        if "" not in principal.divisions:
-            inside = [payment_line.c.village.startswith(scope) for scope in principal.divisions]
-            statement = statement.where(_any_of(inside))
+        if "" not in principal.divisions:  # money nobody is known for has no village
+            statement = statement.where(inside(payment_line.c.village, principal.divisions))
         async with database.read() as connection:
             rows = await connection.execute(keyset(statement, [payment_line.c.line_id], after, limit))
         return json_response(paged(rows, limit, _item, lambda row: [row.line_id]))
@@ -254,7 +252,3 @@ def router(payments: Payments, ports: Ports, kind: ImportKind[PaymentBody]) -> A
         )
 
     return routes
-
-
-def _any_of(conditions: Sequence[Any]) -> Any:
-    return sa.or_(*conditions) if conditions else sa.false()

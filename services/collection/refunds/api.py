@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +15,7 @@ from shared.eventstore.database import Database, Row
 from shared.security.principal import Principal
 from shared.web.auth import authorised
 from shared.web.idempotency import idempotency_key, required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -84,9 +83,9 @@ def router(refunds: Refunds, database: Database) -> APIRouter:
         c = refund_table.c
         wanted = {c.state: state, c.campaign: campaign, c.person_id: person_id, c.reason: reason}
         statement = refund_table.select().where(*(col == value for col, value in wanted.items() if value))
-        inside = sa.or_(sa.false(), *(c.village.startswith(scope) for scope in principal.divisions))
+        mine = inside(c.village, principal.divisions)
         async with database.read() as connection:
-            rows = await connection.execute(keyset(statement.where(inside), [c.refund_no], after, limit))
+            rows = await connection.execute(keyset(statement.where(mine), [c.refund_no], after, limit))
         return json_response(paged(rows, limit, _item, lambda row: [row.refund_no]))
 
     return routes

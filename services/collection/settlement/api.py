@@ -24,7 +24,7 @@ from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import header_key, required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -192,8 +192,8 @@ def router(settlements: Settlements, database: Database) -> APIRouter:
         c = settlement_day.c
         columns = [c.campaign, c.village, c.source, c.date, c.insurance]
         # A channel's money that is nobody's yet has no village.
-        inside = sa.or_(c.village == "", *(c.village.startswith(scope) for scope in principal.divisions))
-        statement = days_statement(campaign, village, state).where(inside)
+        mine = sa.or_(c.village == "", inside(c.village, principal.divisions))
+        statement = days_statement(campaign, village, state).where(mine)
         async with database.read() as connection:
             rows = await connection.execute(keyset(statement, columns, after, limit))
 

@@ -24,7 +24,7 @@ from shared.web.auth import authorised, require_division
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 from shared.web.service import Ports
@@ -201,7 +201,8 @@ def _declarations(routes: APIRouter, treasury: Treasury, ports: Ports) -> None:
     ) -> Response:
         c = declaration.c
         wanted = {c.campaign: campaign, c.village: village, c.state: state}
-        statement = declaration.select().where(*(col == value for col, value in wanted.items() if value))
+        statement = declaration.select().where(inside(c.village, principal.divisions))
+        statement = statement.where(*(col == value for col, value in wanted.items() if value))
         async with ports.database.read() as connection:
             rows = await connection.execute(keyset(statement, [c.declaration_no], after, limit))
         return json_response(paged(rows, limit, _item, lambda row: [row.declaration_no]))
@@ -265,6 +266,7 @@ def _vouchers(routes: APIRouter, ports: Ports, kind: ImportKind[VoucherStepRow])
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
         statement = vouchers_statement(campaign, village, state, source, insurance)
+        statement = statement.where(inside(voucher.c.village, principal.divisions))
         async with ports.database.read() as connection:
             rows = await connection.execute(keyset(statement, [voucher.c.voucher_no], after, limit))
         return json_response(paged(rows, limit, _item, lambda row: [row.voucher_no]))
@@ -280,4 +282,5 @@ def _vouchers(routes: APIRouter, ports: Ports, kind: ImportKind[VoucherStepRow])
             )
         if not rows:
             raise ProblemError(Refusal("NOT_FOUND", rule="VOUCHER_UNKNOWN", field="voucher_no"))
+        require_division(principal, rows[0].village, "voucher_no")
         return json_response(_item(rows[0]) | {"lines": [row.line_id for row in lines]})

@@ -19,7 +19,7 @@ from shared.security.principal import Principal
 from shared.security.vault import Vault, mask_name
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -68,7 +68,9 @@ def router(notices: Notices, database: Database, vault: Vault) -> APIRouter:
     ) -> Response:
         """公示列表 / notices by village, campaign, kind and state."""
         columns = [notice_table.c.notice_id]
-        statement = keyset(queries.listing(village, campaign, kind, state), columns, after, limit)
+        wanted = queries.listing(village, campaign, kind, state)
+        wanted = wanted.where(inside(notice_table.c.village, principal.divisions))
+        statement = keyset(wanted, columns, after, limit)
         async with database.read() as connection:
             rows = await connection.execute(statement)
         return json_response(paged(rows, limit, _item, lambda row: [row.notice_id]))
@@ -82,6 +84,7 @@ def router(notices: Notices, database: Database, vault: Vault) -> APIRouter:
             row = await queries.notice(connection, notice_id)
             if row is None:
                 raise _unknown()
+            require_division(principal, row.village)
             objections = await queries.objections(connection, notice_id)
         return json_response({**_item(row), "objections": [_item(each) for each in objections]})
 
@@ -97,6 +100,7 @@ def router(notices: Notices, database: Database, vault: Vault) -> APIRouter:
             row = await queries.notice(connection, notice_id)
             if row is None:
                 raise _unknown()
+            require_division(principal, row.village)
             if row.kind == ROSTER:
                 statement = queries.roster_lines(row.roster_id, row.roster_version)
                 columns = [roster_line_table.c.person_id, roster_line_table.c.insurance]

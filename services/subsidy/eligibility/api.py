@@ -11,7 +11,7 @@ from services.subsidy.eligibility.projection import entitlement_table
 from shared.eventstore.database import Database
 from shared.security.principal import Principal
 from shared.web.auth import authorised
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.responses import json_response
 
 READ = "subsidy:eligibility:read"
@@ -33,7 +33,10 @@ def router(database: Database) -> APIRouter:
         """资助资格 / live entitlements by campaign, department and insurance."""
         table = entitlement_table.c
         columns = [table.year, table.insurance, table.person_id]
-        statement = keyset(queries.listing(campaign, department, insurance), columns, after, limit)
+        wanted = queries.listing(campaign, department, insurance).where(
+            inside(table.village, principal.divisions)
+        )
+        statement = keyset(wanted, columns, after, limit)
         async with database.read() as connection:
             rows = await connection.execute(statement)
         return json_response(
