@@ -13,7 +13,7 @@ from services.collection.campaigns import projection as campaigns_projection
 from services.collection.campaigns import wiring as campaigns
 from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns
 from services.collection.campaigns.registry import PackRegistry, open_registry
-from services.collection.capability import Capability, events_in
+from services.collection.capability import events_in
 from services.collection.money import MoneyFacts, money_events, money_metadata, wire_money
 from services.collection.obligations import events as obligations_events
 from services.collection.obligations import projection as obligations_projection
@@ -44,7 +44,7 @@ from shared.contracts.message import Message
 from shared.eventstore.types import EventTypes
 from shared.kernel.division import campaign_id
 from shared.kernel.events import DayBegun
-from shared.web.capability import joined
+from shared.web.capability import Capability, joined
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 RECEIVES: tuple[type[Message], ...] = (

@@ -1,4 +1,4 @@
-"""How the capabilities of this service tell ``app.py`` what they are."""
+"""Which events a capability's module defines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import inspect
 from types import ModuleType
 
 from shared.kernel.events import Event
-from shared.web.capability import Capability
-
-__all__ = ["Capability", "events_in"]
 
 
 def events_in(*modules: ModuleType) -> list[type[Event]]:

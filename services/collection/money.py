@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from services.collection.capability import Capability, events_in
+from services.collection.capability import events_in
 from services.collection.payments import events as payment_events
 from services.collection.payments import projection as payment_rows
 from services.collection.payments import wiring as payments
@@ -40,6 +40,7 @@ from services.collection.treasury.queries import DeclarableLines, line_stage
 from shared.eventstore.commands import FactSource
 from shared.eventstore.database import Row
 from shared.kernel.events import Event
+from shared.web.capability import Capability
 from shared.web.service import Ports, ThinRoute
 
 

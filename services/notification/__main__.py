@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import uvicorn
-
+from shared.web.serving import serve
 from shared.web.settings import ServiceSettings
 
 
 def main() -> None:
     """Serve until told to stop. Never more than one worker: the log has one writer a process."""
-    settings = ServiceSettings()
-    uvicorn.run(
-        "services.notification.app:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=20,
-    )
+    serve("services.notification.app:create_app", ServiceSettings())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.contracts.message import Message
-from shared.contracts.topics import Topic
 from shared.eventstore.commands import Store
 from shared.eventstore.database import Database
 from shared.eventstore.log import Log
@@ -72,7 +71,6 @@ Check = Callable[[], Awaitable[str | None]]
 class ServiceDescription:
     """A service wired to its ports.
 
-    subscriptions: topics the service reads; what it takes from them are the messages its types know.
     checks: extra conditions of ``/readyz``, each a fault in a few words or None. gauges: called before
     ``/metrics`` is rendered (money gauges). facts: shown by ``/readyz`` (the pack's id and digest).
     """
@@ -82,7 +80,6 @@ class ServiceDescription:
     projections: Sequence[Projection] = ()
     reactions: Sequence[Reaction] = ()
     publications: Sequence[Publication] = ()
-    subscriptions: Sequence[Topic] = ()
     checks: Sequence[Check] = ()
     gauges: Sequence[Gauges] = ()
     facts: Callable[[], Mapping[str, Any]] = dict

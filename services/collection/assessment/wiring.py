@@ -13,10 +13,10 @@ from services.collection.assessment.reactions import (
     LinkedInVillage,
     LinkedVillages,
 )
-from services.collection.capability import Capability
 from services.collection.obligations.projection import ObligationProjection
 from services.collection.obligations.publication import ObligationPublication
 from shared.eventstore.commands import FactSource
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

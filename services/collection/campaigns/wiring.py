@@ -8,7 +8,7 @@ from services.collection.campaigns.projection import CampaignProjection
 from services.collection.campaigns.publication import CampaignPublication
 from services.collection.campaigns.reactions import CampaignDays
 from services.collection.campaigns.registry import PackRegistry
-from services.collection.capability import Capability
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.collection.capability import Capability
 from services.collection.payments.api import payments_import, router, thin_payment
 from services.collection.payments.consumer import DeathsNoted
 from services.collection.payments.handlers import PaymentFacts, Payments
 from services.collection.payments.projection import PaymentLines
 from services.collection.payments.queries import CampaignYears
+from shared.web.capability import Capability
 from shared.web.service import Ports, ThinRoute
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from services.collection.capability import Capability
 from services.collection.reconciliation.api import router
 from services.collection.reconciliation.projection import MoneyPositions
 from services.collection.reconciliation.publication import ReconciliationPublication
 from services.collection.reconciliation.queries import MonthFacts, SnapshotFacts, book_rows, stages
 from services.collection.reconciliation.reactions import DaysReconciled
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

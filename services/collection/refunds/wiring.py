@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from services.collection.capability import Capability
 from services.collection.refunds.api import router
 from services.collection.refunds.consumer import VerdictsTaken
 from services.collection.refunds.handlers import FindLine, LineStage, Refunds
 from services.collection.refunds.projection import RefundStates
 from services.collection.refunds.publication import RefundPublication
 from services.collection.refunds.reactions import FindingsRefunded
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.collection.capability import Capability
 from services.collection.roster.api import router
 from services.collection.roster.consumer import NoteNotices
 from services.collection.roster.handlers import Rosters
@@ -19,6 +18,7 @@ from services.collection.roster.queries import (
 )
 from services.collection.roster.reactions import StampWhenInTreasury
 from shared.eventstore.commands import FactSource
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.collection.capability import Capability
 from services.collection.obligations.filing import OrdersPlaced
 from services.collection.settlement.api import router
 from services.collection.settlement.dayfile import RecordedLine
@@ -15,6 +14,7 @@ from services.collection.settlement.publication import SettlementPublication
 from services.collection.settlement.reactions import CashDays, DaysCompared, OverdueNoted
 from shared.eventstore.database import Connection
 from shared.kernel.insurance import Insurance
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 ChannelRows = Callable[[Connection, str, str, dt.date], Awaitable[Sequence[tuple[str, str, Insurance, int]]]]

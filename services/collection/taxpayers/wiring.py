@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from services.collection.capability import Capability
 from services.collection.taxpayers.api import router
 from services.collection.taxpayers.consumer import LinkRegistrations
 from services.collection.taxpayers.handlers import DefaultCampaign, Taxpayers
@@ -11,6 +10,7 @@ from services.collection.taxpayers.publication import TaxpayerPublication
 from services.collection.taxpayers.queries import HouseholdScopes
 from services.collection.taxpayers.reactions import LinkHouseholds
 from shared.eventstore.commands import FactSource
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from services.collection.capability import Capability
 from services.collection.treasury.api import router, vouchers_import
 from services.collection.treasury.consumer import GovernmentPaymentsVouchered, ReturnsAcknowledged
 from services.collection.treasury.handlers import DeclarationFacts, Treasury
@@ -10,6 +9,7 @@ from services.collection.treasury.projection import TreasuryLines
 from services.collection.treasury.publication import TreasuryPublication
 from services.collection.treasury.queries import LineDetails
 from services.collection.treasury.reactions import ChannelsVouchered, DeclarationsVouchered, LegsReturned
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from services.collection.capability import Capability
 from services.collection.virtual_households.api import router
 from services.collection.virtual_households.handlers import VirtualHouseholds
 from services.collection.virtual_households.projection import HouseholdProjection
 from shared.eventstore.commands import FactSource
+from shared.web.capability import Capability
 from shared.web.service import Ports
 
 
