@@ -47,7 +47,14 @@ MIGRATION_LOCK = 7205759403792794001
 COMMAND_SECONDS = 20.0
 
 _headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
-_AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+# asyncpg answers a session cut in the middle of a call with InternalClientError ("another operation").
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+)
 
 _POLL = """
 WITH ready AS MATERIALIZED (
@@ -109,7 +116,11 @@ class EmbeddedBroker:
             if self._pool is None:
                 await self._open()
             async with self._pool.acquire(timeout=COMMAND_SECONDS) as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.InternalClientError:
+                    connection.terminate()  # what it would answer next is not known
+                    raise
         except _AWAY as error:
             raise BrokerUnavailableError(type(error).__name__) from error
         except asyncpg.PostgresError as error:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 PROBE_SECONDS = 2.0
 IDLE_SESSION_SECONDS = 10
 ANSWER_SECONDS = 5.0
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Leadership(Protocol):
@@ -67,7 +68,7 @@ class AdvisoryLeadership:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._ask()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _AWAY as error:
             logger.warning("relay leadership: %s", type(error).__name__)
             await self.release()
             self._leads = False
@@ -95,5 +96,5 @@ class AdvisoryLeadership:
         """See Leadership.release."""
         connection, self._connection, self._leads = self._connection, None, False
         if connection is not None:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*_AWAY):
                 await connection.close(timeout=1)

@@ -17,7 +17,7 @@ from shared.eventstore.postgres_log import PostgresLog
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import SystemRuntime, WallClock
 from shared.messaging import leadership
-from shared.messaging.broker import BrokerError, Outgoing, Partition
+from shared.messaging.broker import BrokerError, BrokerUnavailableError, Outgoing, Partition
 from shared.messaging.embedded import EmbeddedBroker, prepare
 from shared.messaging.epoch import EpochNotRaisedError, open_identity, raise_epoch
 from shared.messaging.leadership import AdvisoryLeadership
@@ -191,6 +191,22 @@ async def test_cut_connections_are_survived(database_factory: MakeDatabase) -> N
 
     assert await until(published, seconds=20)
     assert (await broker.bounds([TOPIC.name]))[Partition(TOPIC.name, 0)][1] >= 2
+    await broker.stop()
+
+
+async def test_a_session_the_driver_lost_track_of_is_a_broker_away(database_factory: MakeDatabase) -> None:
+    """asyncpg's "another operation is in progress" of a session cut in mid-call: retried on another session."""
+    url = database_factory(prepare)
+    broker = EmbeddedBroker(url, SystemRuntime())
+    await broker.create_topics([TOPIC])
+    with pytest.raises(BrokerUnavailableError):
+        async with broker.connection() as connection:
+            lost = await connection.fetchval("SELECT pg_backend_pid()")
+            raise asyncpg.InternalClientError(
+                "cannot switch to state 12; another operation (2) is in progress"
+            )
+    async with broker.connection() as connection:
+        assert await connection.fetchval("SELECT pg_backend_pid()") != lost
     await broker.stop()
 
 
