@@ -49,10 +49,12 @@ class Loaded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Events for one stream, in order."""
+    """Events for one stream, in order. metadata: where it says more than the command's (a campaign the
+    decision found, say); the command's when None."""
 
     stream: Stream[Any]
     events: Sequence[Event]
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,11 +287,12 @@ class BatchDecider:
             stream = append.stream
             key = (stream.era, stream.id)
             version = len(view.history(stream).events) + added.get(key, 0)
+            told = metadata if append.metadata is None else encode_metadata(append.metadata)
             for event in append.events:
                 version += 1
                 name, schema, data = self._types.encode(event)
                 row = NewEvent(
-                    index, self._new_id(), stream.era, stream.id, version, name, schema, data, metadata,
+                    index, self._new_id(), stream.era, stream.id, version, name, schema, data, told,
                     occurred_at, self._now,
                 )  # fmt: skip
                 encoded.append((row, event))
