@@ -14,6 +14,7 @@ from services.collection.obligations.domain import Assessment, Obligation
 from services.collection.obligations.domain import evolve as evolve_obligation
 from services.collection.obligations.facts import AgentFact, CampaignFact, RosterFact, campaign_refusal
 from services.collection.payments import events as p
+from services.collection.payments.online import OnlineTerms, online_terms
 from services.collection.payments.orders import Key, Order, OrderLine
 from services.collection.payments.recording import LineRecorder
 from shared.kernel.errors import Refusal
@@ -239,13 +240,29 @@ def _place_line(
     refusal = campaign_refusal(campaign) or _outside_division(order, assessment, field_name)
     if refusal is not None or campaign is None or campaign.pack is None:
         return refusal or Refusal("NO_CAMPAIGN", field=field_name)
+    online = online_terms(order, line, state, campaign, campaign.pack)
+    due = assessment if online is None else online.assessment
     standing, event, refusal = _judge(
-        order, line, line_id, field_name, state, assessment, campaign, campaign.pack, known
+        order, line, line_id, field_name, state, due, campaign, campaign.pack, known
     )
     if refusal is not None:
-        return refusal
+        return refusal if online is None else _told_why(refusal, online)
+    brought = (online.event,) if online is not None and standing == "EFFECTIVE" else ()
     return PlacedLine(
-        line_id, line, standing, assessment.village, assessment.campaign, line.fen, line.key, (event,)
+        line_id, line, standing, due.village, due.campaign, line.fen, line.key, (*brought, event)
+    )
+
+
+def _told_why(refusal: Refusal, online: OnlineTerms) -> Refusal:
+    """A wrong amount online names the rule that made it another than the roster's."""
+    if refusal.code != "AMOUNT_NOT_ASSESSED":
+        return refusal
+    return Refusal(
+        refusal.code,
+        online.rule,
+        online.clause,
+        refusal.field,
+        "网上缴费金额与清册不同 / online the amount differs from the roster's",
     )
 
 

@@ -390,7 +390,7 @@ def identify_command(
         found = placed.lines[0]
         if found.key is None:
             return Refusal("AMOUNT_NOT_ASSESSED", rule="NOT_ASSESSED", clause="I-14", field="person_id")
-        event: Any = found.events[0]
+        *brought, event = found.events
         event = msgspec.structs.replace(
             event,
             line_id=where.line_id,
@@ -408,7 +408,7 @@ def identify_command(
             standing=found.standing,
         )
         body = {"line_id": where.line_id, "standing": found.standing, "village": found.village}
-        return Accepted([Append(owed, [event]), Append(suspense, [told])], response=body)
+        return Accepted([Append(owed, [*brought, event]), Append(suspense, [told])], response=body)
 
     return Command(
         "identify_money",
