@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import time
@@ -23,6 +22,7 @@ from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
 from deploy.cli.system import BrokerOption, PortBase
 from deploy.local import control
 from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options
+from deploy.local.measuring import measure
 from deploy.local.postgres import PostgresServer, server_for
 from deploy.local.processes import StartFailed
 from deploy.local.programs import organisations_file
@@ -37,10 +37,6 @@ from shared.kernel.money import Fen, format_yuan
 DRIVER = "driver"
 DEFAULT_OUT = Path("out/demo")
 OWN_DATA = Path(".liangxian/demo")
-BLOCK = 512
-"""Bytes of a block as the kernel counts them: preallocated, empty files take none."""
-
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +116,10 @@ async def _started(asked: Demo) -> tuple[Report, AuditReport]:
     try:
         setup = time.monotonic() - began
         report = await run_demo(asked.rehearsal)
-        audited = await _audit(asked, report)
         report.seconds["setup"] = round(setup, 1)
         await _measure(asked.options.data, report)
+        audited = await _audit(asked, report)
+        report.peak_mib = (await measure(asked.options.data)).peak_mib
         write_files(report, asked.out, msgspec.to_builtins(audited))
     finally:
         if not asked.keep:
@@ -173,28 +170,12 @@ def _invariant(found: Any) -> dict[str, Any]:
 
 
 async def _measure(data: Path, report: Report) -> None:
-    """Memory as the supervisor saw it, and what the data directory takes on disk."""
-    state, _ = await control.status(data)
-    if state is not None:
-        report.peak_mib = {name: round(each.peak_mib, 1) for name, each in state.programs.items()}
-    report.disk_mib = round(await asyncio.to_thread(_size, data) / MIB, 1)
-
-
-def _size(data: Path) -> int:
-    """Bytes of the data directory, and of the cluster where that lies elsewhere."""
-    folders = [data.resolve()]
-    server = server_for(data)
-    if isinstance(server, PostgresServer) and not server.cluster.is_relative_to(folders[0]):
-        folders.append(server.cluster)
-    total = 0
-    for folder in folders:
-        for root, _, names in os.walk(folder):
-            for name in names:
-                try:
-                    total += (Path(root) / name).lstat().st_blocks * BLOCK
-                except OSError:  # gone since it was listed
-                    continue
-    return total
+    """Memory, CPU seconds and disk as the supervisor and the kernel saw them until now."""
+    measured = await measure(data)
+    report.peak_mib = measured.peak_mib
+    report.cpu_seconds = {**measured.cpu_seconds, DRIVER: round(time.process_time(), 2)}
+    report.disk_mib = measured.disk_mib
+    report.disk_mib_parts = measured.disk_mib_parts
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One program that is kept running: watched, measured, started again with a growing pause."""
+"""One program that is kept running: watched, started again with a growing pause."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 from deploy.local.layout import Layout, ProgramState
+from deploy.local.measuring import Meter
 from deploy.local.processes import (
+    Family,
     Running,
     StartFailed,
     end,
@@ -29,10 +31,10 @@ GRACE_SECONDS = 20.0
 class Kept:
     """One program that is kept running."""
 
-    def __init__(self, program: Program, layout: Layout) -> None:
+    def __init__(self, program: Program, layout: Layout, before: ProgramState | None = None) -> None:
         self.program = program
         self.restarts = 0
-        self.peak_bytes = 0
+        self.meter = Meter(before)
         self.running: Running | None = read_pid_file(layout.pid(program.name))
         self._layout = layout
         self._pause = FIRST_PAUSE
@@ -56,7 +58,7 @@ class Kept:
             write_pid_file(self._layout.pid(self.program.name), self.running)
 
     def watch(self) -> None:
-        """Measure it, or start it again once its pause is over."""
+        """Start it again once its pause is over."""
         if self.running is not None and self.running.alive():
             return
         now = time.monotonic()
@@ -70,22 +72,22 @@ class Kept:
             with contextlib.suppress(StartFailed):  # the port is not free yet: later
                 self.start()
 
-    def measure(self) -> None:
-        if self.running is not None:
-            self.peak_bytes = max(self.peak_bytes, self.running.resident_bytes())
+    def measure(self, family: Family | None = None) -> None:
+        """Look at what it uses."""
+        self.meter.read(self.running, family)
 
     async def stop(self) -> None:
         if self.running is not None:
+            self.meter.read(self.running)
             await end(self.running, grace=GRACE_SECONDS)
             self.running = None
         self._layout.pid(self.program.name).unlink(missing_ok=True)
 
     def state(self) -> ProgramState:
         running = self.running
-        return ProgramState(
+        return self.meter.state(
             pid=running.pid if running is not None else 0,
             port=self.program.port,
             running=running is not None and running.alive(),
             restarts=self.restarts,
-            peak_mib=round(self.peak_bytes / 2**20, 1),
         )

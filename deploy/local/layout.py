@@ -69,17 +69,26 @@ class Options:
 
 
 class ProgramState(msgspec.Struct, frozen=True):
-    """One process. peak_mib: the most its resident memory was seen to be, restarts included."""
+    """One process. peak_mib: the most its resident memory was seen to be, restarts included.
+
+    cpu_seconds: CPU it used since the data directory was made, all its restarts and stops included; cpu_before:
+    the part of that which ended processes used.
+    """
 
     pid: int
     port: int
     running: bool
     restarts: int
     peak_mib: float
+    cpu_seconds: float = 0.0
+    cpu_before: float = 0.0
 
 
 class State(msgspec.Struct, frozen=True):
-    """What the supervisor last wrote. failure: why the start was given up, empty otherwise."""
+    """What the supervisor last wrote. failure: why the start was given up, empty otherwise.
+
+    services_peak_mib: the most the four services were seen to have resident at one moment.
+    """
 
     supervisor: int
     ready: bool
@@ -88,6 +97,7 @@ class State(msgspec.Struct, frozen=True):
     rehearsal: bool
     programs: dict[str, ProgramState]
     failure: str = ""
+    services_peak_mib: float = 0.0
 
     def addresses(self) -> dict[str, str]:
         """Base URL per program that answers HTTP."""

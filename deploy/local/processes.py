@@ -41,6 +41,36 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a program uses: bytes resident now, CPU seconds (user and system) since it started."""
+
+    resident_bytes: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Who is whose child at one moment: one look at the machine's processes instead of one per program."""
+
+    children: Mapping[int, Sequence[psutil.Process]]
+
+    @classmethod
+    def now(cls) -> Family:
+        """As it is now."""
+        children: dict[int, list[psutil.Process]] = {}
+        for each in psutil.process_iter(["ppid"]):
+            children.setdefault(each.info["ppid"], []).append(each)
+        return cls(children)
+
+    def below(self, pid: int) -> list[psutil.Process]:
+        """Children, their children, and so on."""
+        found = list(self.children.get(pid, ()))
+        for each in found:
+            found += self.children.get(each.pid, ())
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """A live process of ours, as its pid file names it."""
 
@@ -59,24 +89,27 @@ class Running:
     def alive(self) -> bool:
         return self.process() is not None
 
-    def resident_bytes(self) -> int:
-        """Memory resident now, children included; 0 once it is gone.
+    def usage(self, family: Family | None = None) -> Usage:
+        """Memory resident now and CPU seconds since its start, children included; zeros once it is gone.
 
         Pages that processes of one tree share (PostgreSQL's buffers) count once where the system tells them
-        apart, as the most that any of them has.
+        apart, as the most that any of them has. CPU of children that have ended counts where the system keeps
+        it with their parent (Linux). family: taken once for several programs.
         """
         found = self.process()
         if found is None:
-            return 0
+            return Usage(0, 0.0)
         own = shared = 0
-        with contextlib.suppress(psutil.Error):
-            for each in [found, *found.children(recursive=True)]:
-                with contextlib.suppress(psutil.Error):
-                    memory = each.memory_info()
-                    together = int(getattr(memory, "shared", 0))
-                    own += memory.rss - together
-                    shared = max(shared, together)
-        return own + shared
+        seconds = 0.0
+        for each in [found, *(family or Family.now()).below(self.pid)]:
+            with contextlib.suppress(psutil.Error):
+                memory, times = each.memory_info(), each.cpu_times()
+                together = int(getattr(memory, "shared", 0))
+                own += memory.rss - together
+                shared = max(shared, together)
+                ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+                seconds += times.user + times.system + ended
+        return Usage(own + shared, seconds)
 
     def signal(self, number: int) -> bool:
         """Send a signal; False when the process is gone."""

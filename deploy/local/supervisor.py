@@ -22,9 +22,11 @@ import httpx
 from deploy.local.kafka import KafkaServer
 from deploy.local.kept import GRACE_SECONDS, Kept
 from deploy.local.keys import ensure_keys
-from deploy.local.layout import Broker, Layout, Options, ProgramState, State, read_state, write_state
+from deploy.local.layout import SERVICES, Broker, Layout, Options, State, read_state, write_state
+from deploy.local.measuring import MIB, Meter
 from deploy.local.postgres import Server, server_for
 from deploy.local.processes import (
+    Family,
     StartFailed,
     end,
     identify,
@@ -58,7 +60,10 @@ class Supervisor:
         self._choose = choose
         self._watched: dict[str, Server | KafkaServer] = {}  # servers that are ours to start again
         self._server_restarts = {"postgres": 0, "kafka": 0}
-        self._server_peaks = {"postgres": 0, "kafka": 0}
+        before = read_state(self.layout)
+        self._before = {} if before is None else before.programs
+        self._services_peak_mib = 0.0 if before is None else before.services_peak_mib
+        self._server_meters = {name: Meter(self._before.get(name)) for name in ("postgres", "kafka")}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start everything, keep it running until ``stop`` is set, then stop it.
@@ -104,7 +109,7 @@ class Supervisor:
             self._watched["kafka"] = self.kafka
         bootstrap = self.kafka.bootstrap if self.kafka is not None else None
         for program in self._choose(self.options, self.layout, addresses, bootstrap):
-            kept = Kept(program, self.layout)
+            kept = Kept(program, self.layout, self._before.get(program.name))
             self.kept.append(kept)
             if kept.running is None:
                 kept.start()
@@ -161,20 +166,24 @@ class Supervisor:
                     await server.start()
 
     def _measure(self) -> None:
+        family = Family.now()
         for kept in self.kept:
-            kept.measure()
+            kept.measure(family)
         for name, server in self._watched.items():
-            running = server.running()
-            if running is not None:
-                self._server_peaks[name] = max(self._server_peaks[name], running.resident_bytes())
+            self._server_meters[name].read(server.running(), family)
+        services = sum(each.meter.resident_bytes for each in self.kept if each.program.name in SERVICES)
+        self._services_peak_mib = max(self._services_peak_mib, round(services / MIB, 1))
 
     def _report(self) -> None:
         states = {kept.program.name: kept.state() for kept in self.kept}
         for name, server in self._watched.items():
             running = server.running()
-            if running is not None:
-                peak = round(self._server_peaks[name] / 2**20, 1)
-                states[name] = ProgramState(running.pid, 0, True, self._server_restarts[name], peak)
+            states[name] = self._server_meters[name].state(
+                pid=running.pid if running is not None else 0,
+                port=0,
+                running=running is not None,
+                restarts=self._server_restarts[name],
+            )
         write_state(
             self.layout,
             State(
@@ -185,6 +194,7 @@ class Supervisor:
                 rehearsal=self.options.rehearsal,
                 programs=states,
                 failure=self.failure,
+                services_peak_mib=self._services_peak_mib,
             ),
         )
 
@@ -192,6 +202,7 @@ class Supervisor:
         self.ready = False
         if self.options.ready_file is not None:
             self.options.ready_file.unlink(missing_ok=True)
+        self._measure()
         await asyncio.gather(*(kept.stop() for kept in self.kept))
         if self.kafka is not None:
             await self.kafka.stop()

@@ -52,7 +52,9 @@ class Report:
     messages: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: {"setup": 0.0, "run": 0.0, "verify": 0.0})
     peak_mib: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     disk_mib: float = 0
+    disk_mib_parts: dict[str, float] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
     villages: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)

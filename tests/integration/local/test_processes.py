@@ -122,7 +122,9 @@ async def test_memory_that_a_tree_shares_counts_once(tmp_path: Path) -> None:
         assert await until(lambda: (tmp_path / "log").read_text().count("shared") == 3, seconds=20)
         running = identify(child.pid)
         assert running is not None
-        assert 64 << 20 < running.resident_bytes() < 128 << 20
+        usage = running.usage()
+        assert 64 << 20 < usage.resident_bytes < 128 << 20
+        assert usage.cpu_seconds > 0
     finally:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
