@@ -74,6 +74,10 @@ class ProjectionRunner:
         """Up to where every projection was last seen to be; very large when there is none."""
         return min(self._positions.values(), default=2**63 - 1)
 
+    def position_of(self, projection: Projection) -> int:
+        """Up to where one projection was last seen to be."""
+        return self._positions[projection.name]
+
     async def run_once(self) -> int:
         """One page for every projection that is behind; answers how many events were applied."""
         if not self._projections:

@@ -89,11 +89,16 @@ class ReactionRunner:
         self._wake = Wake(runtime, poll_seconds)
         self._here: Checkpoint | None = None  # as stored; None: ask the database
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
+        self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
         self._waiting = True  # whether anything may be parked; asked again now and then
         self._retried: tuple[int, dt.date] | None = None
         if announcer is not None:
             announcer.subscribe(self._wake.ring)
+
+    def position(self) -> int:
+        """Up to where this runner has reacted; its checkpoint may lag behind over events of other types."""
+        return self._done
 
     async def run(self, stop: asyncio.Event) -> None:
         """Step until told to stop. An exception of the database is reported and outlived."""
@@ -131,10 +136,12 @@ class ReactionRunner:
             if behind and (page.scanned == start or behind >= self._page):
                 # Nothing new, or a long way: store that events of other types were passed over.
                 await self._commit(Checkpoint(page.scanned), [])
+            self._done = page.scanned
             return int(page.scanned > start)
         for group in slices(await self._react_all(page.events)):
             await self._commit_slice(group)
         await self._commit(Checkpoint(page.scanned), [])
+        self._done = page.scanned
         return len(page.events)
 
     async def _react_all(self, events: Sequence[Recorded[Any]]) -> list[Reacted]:

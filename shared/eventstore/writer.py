@@ -74,6 +74,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._closing = False
+        self._working = False
         self._listeners: list[Callable[[int], None]] = []
 
     async def start(self) -> None:
@@ -94,6 +95,11 @@ class Writer:
     def alive(self) -> bool:
         """Whether commands are taken: the task runs and is not being stopped. For readiness."""
         return self._work is not None and not self._work.done() and not self._closing
+
+    @property
+    def busy(self) -> bool:
+        """Whether commands or pages wait or are being committed."""
+        return self._working or bool(self._singles or self._pages or self._bulk)
 
     def subscribe(self, listener: Callable[[int], None]) -> None:
         """Call ``listener`` with the last position after each commit: wakes readers in this process."""
@@ -163,7 +169,9 @@ class Writer:
                     if self._closing:
                         return
                     self._wake.clear()
+                    self._working = False
                     await self._wake.wait()
+                    self._working = True
         finally:
             self._abandon()
 

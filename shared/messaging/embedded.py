@@ -42,6 +42,11 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 0.5
 SESSION_SECONDS = 10.0
 IDLE_SECONDS = (0.01, 0.1)
+"""How often a subscription looks for records while the server cannot tell it (no listening session)."""
+
+PUBLISHED = "broker_published"
+"""The channel of ``broker.publish``: one notification a batch, naming its topics."""
+
 TRIM_SECONDS = 3600.0
 MIGRATION_LOCK = 7205759403792794001
 COMMAND_SECONDS = 20.0
@@ -95,12 +100,17 @@ class EmbeddedBroker:
         self._pool_size = pool_size
         self._pool: Any = None
         self._opening = asyncio.Lock()
+        self._listening: Any = None
+        self._bells: dict[asyncio.Event, frozenset[str]] = {}
 
     async def start(self) -> None:
         """See Broker.start."""
 
     async def stop(self) -> None:
         """See Broker.stop."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.terminate()
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
@@ -143,6 +153,34 @@ class EmbeddedBroker:
                         "lock_timeout": "10000",
                     },
                 )
+
+    async def listen(self, bell: asyncio.Event, topics: Iterable[str]) -> Any:
+        """Set ``bell`` whenever something is published to the topics. Answers the session that listens, None
+        while there is none; what was published before it listened rings nobody."""
+        self._bells[bell] = frozenset(topics)
+        async with self._opening:
+            if self._listening is None or self._listening.is_closed():
+                self._listening = None
+                try:
+                    listening = await asyncpg.connect(
+                        self._dsn, timeout=5, server_settings={"application_name": "broker-listener"}
+                    )
+                    await listening.add_listener(PUBLISHED, self._ring)
+                except (*_AWAY, asyncpg.PostgresError) as error:
+                    logger.warning("broker: no notifications: %s", type(error).__name__)
+                    return None
+                self._listening = listening
+        return self._listening
+
+    def deaf(self, bell: asyncio.Event) -> None:
+        """Forget a bell."""
+        self._bells.pop(bell, None)
+
+    def _ring(self, _connection: Any, _pid: int, _channel: str, topics: object) -> None:
+        published = set(str(topics).split(","))
+        for bell, wanted in self._bells.items():
+            if not wanted.isdisjoint(published):
+                bell.set()
 
     async def create_topics(self, topics: Iterable[Topic]) -> None:
         """See Broker.create_topics."""
@@ -224,6 +262,8 @@ class EmbeddedSubscription:
         self._positions: dict[Partition, int] = {}
         self._assigned: frozenset[Partition] = frozenset()
         self._turn = 0
+        self._published = asyncio.Event()
+        self._listening: Any = None
 
     async def beat(self) -> None:
         """Say that we are there; learn the group's generation."""
@@ -239,17 +279,30 @@ class EmbeddedSubscription:
         self._beat_at = self._runtime.monotonic()
 
     async def poll(self, max_records: int, wait_seconds: float = 0.0) -> list[Batch]:
-        """See Subscription.poll. Waits 10 ms between looks, up to 100 ms when nothing comes."""
+        """See Subscription.poll. Woken by the publisher; while the server cannot tell, waits 10 ms between
+        looks, up to 100 ms when nothing comes."""
         until = self._runtime.monotonic() + wait_seconds
         pause = IDLE_SECONDS[0]
         while True:
             await self._join()
+            self._published.clear()
             batches = await self._fetch(max_records)
             left = until - self._runtime.monotonic()
             if batches or left <= 0:
                 return batches
-            await self._runtime.sleep(min(pause, left))
-            pause = min(IDLE_SECONDS[1], pause * 1.25)
+            before, self._listening = (
+                self._listening,
+                await self._broker.listen(self._published, self._topics),
+            )
+            if self._listening is not None and self._listening is not before:
+                continue
+            if self._listening is not None:
+                beat = self._beat_at + HEARTBEAT_SECONDS - self._runtime.monotonic()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._published.wait(), max(IDLE_SECONDS[0], min(left, beat)))
+            else:
+                await self._runtime.sleep(min(pause, left))
+                pause = min(IDLE_SECONDS[1], pause * 1.25)
 
     async def _join(self) -> None:
         if self._runtime.monotonic() - self._beat_at >= HEARTBEAT_SECONDS:
@@ -350,6 +403,7 @@ class EmbeddedSubscription:
 
     async def close(self) -> None:
         """See Subscription.close."""
+        self._broker.deaf(self._published)
         revoked, self._assigned = sorted(self._assigned), frozenset()
         self._positions = {}
         if revoked:

@@ -85,6 +85,7 @@ BEGIN
     UPDATE broker.partitions p SET next_offset = p.next_offset + n.count
     FROM (SELECT topic, part, count(*) AS count FROM unnest(r_topic, r_part) AS u(topic, part) GROUP BY 1, 2) AS n
     WHERE p.topic = n.topic AND p.part = n.part;
+    PERFORM pg_notify('broker_published', (SELECT string_agg(DISTINCT t, ',') FROM unnest(r_topic) AS t));
     RETURN true;
 END
 $$;

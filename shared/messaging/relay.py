@@ -74,10 +74,12 @@ class Relay:
         self._page_size = page_size
         self._names = log.types.names(publications.handles)
         self._replayer = relay_letters.RelayReplayer(log, broker, publications, clock)
-        self._cursor: int | None = None
+        self._cursor: int | None = None  # as stored; None: ask the database
+        self._scanned = 0  # may be ahead of it: events nothing is published for
         self._blocked: set[relay_letters.Key] = set()
         self._rejections = 0
         self._lag_asked_at = runtime.monotonic()
+        self._stored_at = self._lag_asked_at - LAG_SECONDS
         self._publishing = asyncio.Lock()
         self._woken = asyncio.Event()
         self._idle = IDLE_SECONDS[0]
@@ -103,17 +105,26 @@ class Relay:
         cursor = self._cursor or 0
         if self._blocked:
             await self._drain(cursor)
-        page = await self._log.read_page(cursor, self._page_size, self._names)
-        if page.scanned == cursor:
+        start = max(cursor, self._scanned)
+        page = await self._log.read_page(start, self._page_size, self._names)
+        if page.scanned == start:
             self._metrics.relay_lag_seconds(0.0)
+            if start > cursor and self._runtime.monotonic() - self._stored_at >= LAG_SECONDS:
+                await self._publish_page(cursor, start, ())
             return 0
-        await self._report_lag(cursor)
-        await self._publish_page(cursor, page.scanned, page.events)
-        return page.scanned - cursor
+        if page.events or page.scanned - cursor >= self._page_size:
+            await self._report_lag(start)
+            await self._publish_page(cursor, page.scanned, page.events)
+        self._scanned = page.scanned
+        return page.scanned - start
+
+    def position(self) -> int:
+        """Up to where this relay has published; the stored cursor may lag behind over other events."""
+        return max(self._cursor or 0, self._scanned) if self._cursor is not None else 0
 
     async def _load(self) -> None:
         async with self._database.begin() as connection:
-            self._cursor = await read_cursor(connection, CURSOR)
+            self._cursor = self._scanned = await read_cursor(connection, CURSOR)
             self._blocked = await letters.blocked_keys(connection, relay_letters.KIND)
         self._metrics.relay_position(self._cursor)
 
@@ -143,6 +154,7 @@ class Relay:
 
     def _moved(self, to: int, screened: relay_letters.Screened, blocked: set[relay_letters.Key]) -> None:
         self._cursor, self._rejections = to, 0
+        self._stored_at = self._runtime.monotonic()
         self._blocked = blocked
         self._metrics.relay_position(to)
         for key, position, code in screened.dead:

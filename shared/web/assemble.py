@@ -11,6 +11,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 from fastapi import FastAPI
@@ -19,6 +20,7 @@ from shared.contracts.topics import TOPICS
 from shared.eventstore.dead_letters import REACTION, DeadLetters
 from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.postgres_log import PostgresLog
+from shared.eventstore.projections import checkpoint_name
 from shared.eventstore.reactions import ReactionRunner
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import Clock, Runtime, SimulatedClock, SystemRuntime, WallClock
@@ -229,6 +231,9 @@ def start_work(process: Process, background: Background) -> None:
     bells = ReactionBells(process.log, projections, ports.runtime)
     projections.moved = bells.wake
     process.writer.subscribe(bells.wake)
+    machinery.busy = lambda: process.writer.busy or ports.imports.busy
+    for projection in process.description.projections:
+        machinery.positions[checkpoint_name(projection)] = partial(projections.position_of, projection)
     background.start("projections", projections.run)
     for reaction in process.description.reactions:
         runner = ReactionRunner(
@@ -243,6 +248,7 @@ def start_work(process: Process, background: Background) -> None:
             poll_seconds=REACTION_POLL_SECONDS,
         )
         machinery.letters.register(REACTION, runner.name, runner)
+        machinery.positions[f"reaction:{runner.name}"] = runner.position
         background.start(f"reaction:{runner.name}", runner.run)
     background.start("bells", bells.run)
     background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)
@@ -288,6 +294,7 @@ def _start_relay(process: Process, background: Background) -> None:
     )
     process.writer.subscribe(relay.wake)
     machinery.resend = relay.resend
+    machinery.positions[CURSOR] = relay.position
     own = [topic.name for topic in TOPICS if topic.service == process.definition.name]
     RelayReplayer(process.log, process.broker, machinery.publications, ports.clock).register(
         machinery.letters, own

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from shared.eventstore.commands import Command, Done, IdempotencyKey, Outcome
+from shared.eventstore.commands import Command, IdempotencyKey, Outcome
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Metadata
 from shared.kernel.errors import Refusal
@@ -49,7 +49,9 @@ class ImportKind(Generic[R]):
 
     row_type: a msgspec.Struct; columns: CSV and XLSX headings (Chinese, or the field's own name) to fields.
     to_command: pure; a Refusal refuses the row. prepare: reads for a slice of rows at once (people by blind
-    index, say) what ``to_command`` then finds in ``context.prepared``.
+    index, say) what ``to_command`` then finds in ``context.prepared``; rows of the slice before may not be
+    committed yet. answers: the field of the commands' response that names what came of a row, e.g.
+    ``person_id``; shown by ``GET /imports/{id}/outcomes``.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ImportKind(Generic[R]):
     to_command: Callable[[R, ImportContext], Command | Refusal]
     columns: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Sequence[R], Connection], Awaitable[Any]] | None = None
+    answers: str = ""
 
     def headings(self) -> dict[str, str]:
         """Heading to field; every field's own name is a heading too."""
@@ -106,14 +109,27 @@ def row_context(
     )
 
 
-def outcome_row(import_id: str, number: int, outcome: Outcome) -> dict[str, Any]:
-    """The row of ``import_rows``: codes, never content."""
-    refusal = outcome if isinstance(outcome, Refusal) else Refusal("")
-    return {
-        "import_id": import_id,
-        "row_number": number,
-        "outcome": "accepted" if isinstance(outcome, Done) else "refused",
-        "code": refusal.code,
-        "rule": refusal.rule,
-        "field": refusal.field,
-    }
+class RowOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of a row: codes and ids, never content.
+
+    outcome: accepted or refused. id: what the command answered under ``ImportKind.answers``.
+    """
+
+    row: int
+    outcome: str
+    id: str = ""
+    code: str = ""
+    rule: str = ""
+    field: str = ""
+
+
+def row_outcome(number: int, outcome: Outcome, answers: str) -> RowOutcome:
+    """A command's answer as a row's outcome."""
+    if isinstance(outcome, Refusal):
+        return RowOutcome(number, "refused", "", outcome.code, outcome.rule, outcome.field)
+    return RowOutcome(number, "accepted", _answered(outcome.response, answers))
+
+
+def _answered(response: bytes, answers: str) -> str:
+    body = msgspec.json.decode(response) if answers and response else None
+    return str(body.get(answers, "")) if isinstance(body, dict) else ""

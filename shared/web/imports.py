@@ -1,22 +1,28 @@
 """Bulk imports (批量导入): a file is staged, answered 202, and worked off in slices beside the singles.
 
 The staged rows are sealed with the service's key and deleted slice by slice; what stays is the outcome per
-row: number, code, rule, field. A crash resumes at the first slice that is left; each row's idempotency key
-(import id and row number) answers for rows that were already done.
+row: number, the id its command answered, code, rule, field. A crash resumes at the first slice that is left;
+each row's idempotency key (import id and row number) answers for rows that were already done.
+
+Several slices of a job are under way at once: while one commits, the next is opened and its commands made. They
+reach the writer in the order of the file.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from shared.eventstore.commands import Command, Done, Outcome, Store
-from shared.eventstore.database import Database, Row
+from shared.eventstore.database import Connection, Database, Row
 from shared.eventstore.log import Failure
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
@@ -27,15 +33,23 @@ from shared.web.import_rows import (
     ImportContext,
     ImportKind,
     JobContext,
-    outcome_row,
+    RowOutcome,
     parse_row,
     row_context,
+    row_outcome,
 )
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import MAX_ROWS, RawRow, UploadFormat, read_rows
 
 SLICE = 500
+UNDER_WAY = 6
+"""Slices of a job in hand at once."""
+
+STAGED = 20
+"""Slices staged by one statement."""
+
 IDLE_SECONDS = 1.0
+"""How often a worker looks for what another process accepted; its own uploads wake it."""
 
 __all__ = ["ImportContext", "ImportKind", "ImportStatus", "Imports", "Upload"]
 
@@ -83,6 +97,8 @@ class Imports:
         self._runtime = runtime
         self._failure = failure
         self._kinds: dict[str, ImportKind[Any]] = {}
+        self._accepted = asyncio.Event()
+        self.busy = False
 
     def register(self, kind: ImportKind[Any]) -> None:
         """Make a kind known; names are unique."""
@@ -110,7 +126,7 @@ class Imports:
         known = await self._known(principal.organisation, kind.name, key, digest)
         if known is not None:
             return known
-        rows = _limited(read_rows(body, upload_format, kind.headings()))
+        rows = read_rows(body, upload_format, kind.headings())
         job = {
             "import_id": self._runtime.random_id(),
             "kind": kind.name,
@@ -120,24 +136,38 @@ class Imports:
             "digest": digest,
             "correlation": correlation,
             "context": msgspec.json.encode(context).decode(),
-            "state": "RUNNING" if rows else "DONE",
-            "rows_total": len(rows),
+            "state": "RUNNING",
+            "rows_total": 0,
             "rows_accepted": 0,
             "rows_refused": 0,
             "log_position": 0,
             "created_at": self._clock.now(),
-            "finished_at": None if rows else self._clock.now(),
+            "finished_at": None,
         }
         try:
             async with self._database.begin() as connection:
                 await connection.execute(sa.insert(IMPORTS), [job])
-                await connection.upsert(IMPORT_CHUNKS, self._chunks(str(job["import_id"]), rows))
+                await self._stage(connection, str(job["import_id"]), rows)
         except sa.exc.IntegrityError:
             raced = await self._known(principal.organisation, kind.name, key, digest)
             if raced is None:
                 raise
             return raced
+        self._accepted.set()
         return Upload(str(job["import_id"]))
+
+    async def _stage(self, connection: Connection, import_id: str, rows: Iterator[RawRow]) -> None:
+        """Seal and store the rows slice by slice: a file of a million rows is never in memory as objects."""
+        total = number = 0
+        while chunks := list(islice(self._chunks(import_id, rows, number), STAGED)):
+            await connection.upsert(IMPORT_CHUNKS, [chunk for chunk, _ in chunks])
+            total, number = total + sum(count for _, count in chunks), number + len(chunks)
+            if total > MAX_ROWS:
+                raise ProblemError(Refusal("BODY_TOO_LARGE", rule="TOO_MANY_ROWS"))
+        done = {"state": "DONE", "finished_at": self._clock.now()} if not total else {}
+        await connection.execute(
+            sa.update(IMPORTS).where(IMPORTS.c.import_id == import_id).values(rows_total=total, **done)
+        )
 
     async def _known(self, organisation: str, kind: str, key: str, digest: bytes) -> Upload | Refusal | None:
         async with self._database.read() as connection:
@@ -157,18 +187,15 @@ class Imports:
             "IDEMPOTENCY_KEY_IN_USE" if running else "IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key"
         )
 
-    def _chunks(self, import_id: str, rows: list[RawRow]) -> list[dict[str, Any]]:
-        return [
-            {
-                "import_id": import_id,
-                "chunk": number,
-                "first_row": rows[start].number,
-                "sealed": self._vault.seal_bytes(
-                    msgspec.json.encode(rows[start : start + SLICE]), _place(import_id, number)
-                ),
-            }
-            for number, start in enumerate(range(0, len(rows), SLICE))
-        ]
+    def _chunks(
+        self, import_id: str, rows: Iterator[RawRow], number: int
+    ) -> Iterator[tuple[dict[str, Any], int]]:
+        """Sealed slices from chunk ``number`` on, each with its number of rows."""
+        while part := list(islice(rows, SLICE)):
+            sealed = self._vault.seal_bytes(msgspec.json.encode(part), _place(import_id, number))
+            chunk = {"import_id": import_id, "chunk": number, "first_row": part[0].number, "sealed": sealed}
+            yield chunk, len(part)
+            number += 1
 
     # -- asking ---------------------------------------------------------------------------------------
 
@@ -194,31 +221,35 @@ class Imports:
             f"/imports/{job.import_id}/failures.csv",
         )
 
-    async def failures(self, import_id: str, after: int, limit: int) -> Sequence[Row]:
-        """Refused rows (row_number, code, rule, field) behind a row number."""
+    async def outcomes(
+        self, import_id: str, after: int, limit: int, *, refused: bool = False
+    ) -> list[RowOutcome]:
+        """Up to ``limit`` judged rows behind a row number, in order; ``refused``: only those."""
+        query = (
+            sa.select(IMPORT_ROWS.c.outcomes)
+            .where(IMPORT_ROWS.c.import_id == import_id, IMPORT_ROWS.c.last_row > after)
+            .order_by(IMPORT_ROWS.c.chunk)
+            .limit(limit // SLICE + 2)
+        )
+        if refused:
+            query = query.where(IMPORT_ROWS.c.refused > 0)
         async with self._database.read() as connection:
-            return await connection.execute(
-                sa.select(IMPORT_ROWS)
-                .where(
-                    IMPORT_ROWS.c.import_id == import_id,
-                    IMPORT_ROWS.c.outcome == "refused",
-                    IMPORT_ROWS.c.row_number > after,
-                )
-                .order_by(IMPORT_ROWS.c.row_number)
-                .limit(limit)
-            )
+            slices = await connection.execute(query)
+        judged = (row for (packed,) in slices for row in msgspec.json.decode(packed, type=list[RowOutcome]))
+        wanted = (row for row in judged if row.row > after and (row.code or not refused))
+        return list(islice(wanted, limit))
 
     # -- working --------------------------------------------------------------------------------------
 
     async def run_once(self) -> int:
         """One slice of every running job; answers the rows judged. Raises the first job's error when all have
         had their turn."""
-        done, faults = await self._slices()
+        done, faults = await self._slices(1)
         if faults:
             raise faults[0]
         return done
 
-    async def _slices(self) -> tuple[int, list[Exception]]:
+    async def _slices(self, under_way: int) -> tuple[int, list[Exception]]:
         """One job's error leaves its slice for the next round and does not hold up the others."""
         async with self._database.read() as connection:
             jobs = await connection.execute(
@@ -231,7 +262,7 @@ class Imports:
             if job.kind in self._kinds:
                 with bound(correlation=job.correlation):
                     try:
-                        done += await self._slice(job)
+                        done += await self._advance(job, under_way)
                     except Exception as fault:
                         log.error("import_slice_failed", kind=job.kind, exc_info=fault)
                         faults.append(fault)
@@ -240,32 +271,52 @@ class Imports:
     async def run(self) -> None:
         """Work for ever; what fails comes again in the next round."""
         while True:
+            self._accepted.clear()
+            self.busy = True
             try:
-                done, _ = await self._slices()
+                done, _ = await self._slices(UNDER_WAY)
             except Exception as fault:
                 log.error("imports_failed", exc_info=fault)
                 done = 0
+            self.busy = bool(done)
             if not done:
-                await self._runtime.sleep(IDLE_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._accepted.wait(), IDLE_SECONDS)
 
-    async def _slice(self, job: Row) -> int:
+    async def _advance(self, job: Row, under_way: int) -> int:
+        """The next slices of a job: each is handed to the writer as soon as its commands are made."""
         async with self._database.read() as connection:
             chunks = await connection.execute(
                 sa.select(IMPORT_CHUNKS)
                 .where(IMPORT_CHUNKS.c.import_id == job.import_id)
                 .order_by(IMPORT_CHUNKS.c.chunk)
-                .limit(1)
+                .limit(under_way)
             )
         if not chunks:
             await self._finish(job.import_id)
             return 0
-        sealed = self._vault.open_bytes(bytes(chunks[0].sealed), _place(job.import_id, chunks[0].chunk))
-        rows = msgspec.json.decode(sealed, type=list[RawRow])
-        outcomes = await self._judge(self._kinds[job.kind], job, rows)
-        await self._record(job, chunks[0].chunk, outcomes)
-        return len(rows)
+        judging: list[tuple[int, asyncio.Task[dict[int, Outcome]]]] = []
+        try:
+            for chunk in chunks:
+                sealed = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
+                rows = msgspec.json.decode(sealed, type=list[RawRow])
+                judged = await self._judge(self._kinds[job.kind], job, rows)
+                judging.append((chunk.chunk, self._runtime.start(judged, "import-slice")))
+            done = 0
+            for number, task in judging:
+                outcomes = await task
+                await self._record(job, number, outcomes)
+                done += len(outcomes)
+            return done
+        finally:
+            for _, task in judging:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in judging), return_exceptions=True)
 
-    async def _judge(self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]) -> dict[int, Outcome]:
+    async def _judge(
+        self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]
+    ) -> Coroutine[Any, Any, dict[int, Outcome]]:
+        """Make the slice's commands; answers what executes them."""
         context = msgspec.json.decode(job.context, type=JobContext)
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, Any] = {}
@@ -286,8 +337,12 @@ class Imports:
                 outcomes[number] = command
             else:
                 commands[number] = command
-        outcomes |= zip(commands, await self._execute(list(commands.values())), strict=True)
-        return dict(sorted(outcomes.items()))
+
+        async def execute() -> dict[int, Outcome]:
+            answers = await self._execute(list(commands.values()))
+            return dict(sorted((outcomes | dict(zip(commands, answers, strict=True))).items()))
+
+        return execute()
 
     async def _execute(self, commands: list[Command]) -> list[Outcome]:
         """Outcomes in order; when one command is bad, each is asked again alone (their keys make it safe)."""
@@ -326,9 +381,20 @@ class Imports:
             )
             if not left:
                 return
+            answers = self._kinds[job.kind].answers
             await connection.upsert(
                 IMPORT_ROWS,
-                [outcome_row(job.import_id, number, outcome) for number, outcome in outcomes.items()],
+                [
+                    {
+                        "import_id": job.import_id,
+                        "chunk": chunk,
+                        "last_row": max(outcomes),
+                        "refused": len(outcomes) - accepted,
+                        "outcomes": msgspec.json.encode(
+                            [row_outcome(number, outcome, answers) for number, outcome in outcomes.items()]
+                        ),
+                    }
+                ],
             )
             await connection.execute(
                 sa.update(IMPORTS)
@@ -360,15 +426,6 @@ def _command_of(kind: ImportKind[Any], row: Any, context: ImportContext) -> Comm
     except Exception as fault:
         log.error("import_row_failed", exc_info=fault)
         return Refusal("ROW_FAILED")
-
-
-def _limited(rows: Any) -> list[RawRow]:
-    found: list[RawRow] = []
-    for row in rows:
-        if len(found) >= MAX_ROWS:
-            raise ProblemError(Refusal("BODY_TOO_LARGE", rule="TOO_MANY_ROWS"))
-        found.append(row)
-    return found
 
 
 def _place(import_id: str, chunk: int) -> str:

@@ -19,6 +19,7 @@ from shared.eventstore.dead_letters import DeadLetters
 from shared.eventstore.log import Log
 from shared.eventstore.projections import checkpoint_name
 from shared.eventstore.types import EventTypes, UnknownTypeError
+from shared.kernel.clock import Runtime
 from shared.messaging.address import LogIdentity
 from shared.messaging.broker import Broker
 from shared.messaging.catalogue import contract_types
@@ -30,6 +31,8 @@ from shared.web.tables import IMPORTS
 
 LOOK_AHEAD = 1000
 LOOK_AHEAD_PAGES = 50
+REST_SECONDS = (0.004, 0.05)
+"""How often a caller that waits for rest is looked after: first, and when it takes long."""
 
 
 class TopicLag(msgspec.Struct, frozen=True):
@@ -125,6 +128,10 @@ class Machinery:
     keys: KeySource | None = None
     resend: Callable[[int], Awaitable[int]] | None = None
     """Publishes again from a log position; set where the relay runs."""
+    positions: dict[str, Callable[[], int]] = field(default_factory=dict)
+    """Per checkpoint how far its reader in this process is: it may have passed over events of other types."""
+    busy: Callable[[], bool] | None = None
+    """Whether this process has work in hand, told without asking anybody."""
     conditions: dict[str, str] = field(default_factory=dict)
     """Faults set by background tasks, by part: shown by ``/readyz``, which is red while there are any."""
 
@@ -135,24 +142,25 @@ class Machinery:
     async def lag(self) -> LagReport:
         """Everything that may be behind. Raises nothing: a broker that is away shows as topic "" unread."""
         unread = await self._unread()
+        letters = sa.select(sa.func.count()).select_from(tables.dead_letters)
+        running = sa.select(sa.func.count()).select_from(IMPORTS)
         async with self.database.read() as connection:
             rows = await connection.execute(
                 sa.select(tables.checkpoints.c.name, tables.checkpoints.c.position)
             )
-            letters = await connection.execute(
-                sa.select(sa.func.count())
-                .select_from(tables.dead_letters)
-                .where(tables.dead_letters.c.state == "open")
-            )
-            parked = await connection.execute(sa.select(sa.func.count()).select_from(tables.parked))
-            running = await connection.execute(
-                sa.select(sa.func.count()).select_from(IMPORTS).where(IMPORTS.c.state == "RUNNING")
+            ((open_letters, parked, imports),) = await connection.execute(
+                sa.select(
+                    letters.where(tables.dead_letters.c.state == "open").scalar_subquery(),
+                    sa.select(sa.func.count()).select_from(tables.parked).scalar_subquery(),
+                    running.where(IMPORTS.c.state == "RUNNING").scalar_subquery(),
+                )
             )
         head = await self.log.head()
         known: dict[str, int] = {str(row.name): int(row.position) for row in rows}
         readers = {reader.checkpoint: 0 for reader in self.readers} | known
         for reader in self.readers:
-            readers[reader.checkpoint] = await self._read_until(reader, readers[reader.checkpoint], head)
+            here = max(readers[reader.checkpoint], self.positions.get(reader.checkpoint, _nowhere)())
+            readers[reader.checkpoint] = await self._read_until(reader, here, head)
         topics = [TopicLag(topic, messages) for topic, messages in sorted(unread.items())]
         behind = any(readers[reader.checkpoint] < head for reader in self.readers)
         return LagReport(
@@ -161,15 +169,27 @@ class Machinery:
             relay_position=readers.get("relay", 0),
             readers=readers,
             topics=topics,
-            dead_letters=int(letters[0][0]),
-            parked=int(parked[0][0]),
-            imports_running=int(running[0][0]),
-            drained=not behind and not any(lag.messages for lag in topics) and not int(running[0][0]),
+            dead_letters=int(open_letters),
+            parked=int(parked),
+            imports_running=int(imports),
+            drained=not behind and not any(lag.messages for lag in topics) and not int(imports),
         )
+
+    async def rest(self, runtime: Runtime, seconds: float) -> LagReport:
+        """``lag`` as soon as everything is drained and nothing parked, else when the seconds are over."""
+        until, pause = runtime.monotonic() + seconds, REST_SECONDS[0]
+        while runtime.monotonic() < until:
+            if self.busy is None or not self.busy():
+                report = await self.lag()
+                if report.drained and not report.parked:
+                    return report
+            await runtime.sleep(pause)
+            pause = min(REST_SECONDS[1], pause * 1.25)
+        return await self.lag()
 
     async def _read_until(self, reader: Reader, position: int, head: int) -> int:
         """The head when nothing of the reader's types lies between its checkpoint and the head."""
-        if reader.types is None:
+        if reader.types is None or position >= head:
             return position
         here = position
         for _ in range(LOOK_AHEAD_PAGES):
@@ -201,6 +221,10 @@ class Machinery:
         except Exception:  # noqa: BLE001 - whatever it is, the database is not ready
             faults.append("database: does not answer")
         return faults
+
+
+def _nowhere() -> int:
+    return 0
 
 
 def readers_of(description: ServiceDescription, types: EventTypes) -> list[Reader]:

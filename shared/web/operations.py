@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +27,8 @@ from shared.web.service import Ports, ServiceDescription
 from shared.web.uploads import format_of
 
 FAILURES_PAGE = 1000
+OUTCOMES_LIMIT = 5000
+REST_LIMIT_SECONDS = 60.0
 
 
 class BeginDay(BaseModel):
@@ -105,8 +108,12 @@ def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) ->
     ops = authorised(f"{ports.service}:ops", "ops")
 
     @router.get("/ops/lag", summary="各环节积压 / How far everything is behind")
-    async def lag(_: Principal = Depends(ops)) -> Response:
-        return json_response(await machinery.lag())
+    async def lag(
+        wait: Annotated[float, Query(ge=0, le=REST_LIMIT_SECONDS, description="秒 / seconds")] = 0.0,
+        _: Principal = Depends(ops),
+    ) -> Response:
+        """``wait``: answer as soon as the service is drained and nothing is parked, at the latest then."""
+        return json_response(await machinery.rest(ports.runtime, wait))
 
     @router.post("/ops/begin-day", summary="开始营业日 / Begin a business day")
     async def begin_day(request: Request, body: BeginDay, operator: Principal = Depends(ops)) -> Response:
@@ -134,14 +141,31 @@ def imports_router(ports: Ports) -> APIRouter:
             raise ProblemError(Refusal("NOT_FOUND"))
         return json_response(found)
 
+    @router.get("/imports/{import_id}/outcomes", summary="逐行结果 / What became of each row")
+    async def outcomes(
+        import_id: str,
+        after: Annotated[int, Query(ge=0, description="行号 / row number")] = 0,
+        limit: Annotated[int, Query(ge=1, le=OUTCOMES_LIMIT)] = OUTCOMES_LIMIT,
+        caller: Principal = Depends(reader),
+    ) -> Response:
+        """``next`` is null once the import is done and its last row was answered."""
+        status = await ports.imports.status(import_id, caller.organisation)
+        if status is None:
+            raise ProblemError(Refusal("NOT_FOUND"))
+        rows = await ports.imports.outcomes(import_id, after, limit)
+        last = rows[-1].row if rows else after
+        items = [structs.asdict(row) for row in rows]
+        ended = status.state == "DONE" and len(rows) < limit
+        return json_response({"items": items, "next": None if ended else last})
+
     @router.get("/imports/{import_id}/failures.csv", summary="失败行 / Refused rows, without their content")
     async def failures(import_id: str, caller: Principal = Depends(reader)) -> Response:
         if await ports.imports.status(import_id, caller.organisation) is None:
             raise ProblemError(Refusal("NOT_FOUND"))
         lines, after = ["row_number,code,rule,field"], 0
-        while rows := await ports.imports.failures(import_id, after, FAILURES_PAGE):
-            lines += [f"{row.row_number},{row.code},{row.rule},{row.field}" for row in rows]
-            after = rows[-1].row_number
+        while rows := await ports.imports.outcomes(import_id, after, FAILURES_PAGE, refused=True):
+            lines += [f"{row.row},{row.code},{row.rule},{row.field}" for row in rows]
+            after = rows[-1].row
         return Response("\r\n".join(lines) + "\r\n", media_type="text/csv; charset=utf-8")
 
     return router

@@ -47,11 +47,10 @@ IMPORT_ROWS = sa.Table(
     "import_rows",
     metadata,
     sa.Column("import_id", sa.Text, primary_key=True),
-    sa.Column("row_number", sa.Integer, primary_key=True),
-    sa.Column("outcome", sa.Text, nullable=False, comment="accepted or refused"),
-    sa.Column("code", sa.Text, nullable=False),
-    sa.Column("rule", sa.Text, nullable=False),
-    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("chunk", sa.Integer, primary_key=True),
+    sa.Column("last_row", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
+    sa.Column("outcomes", sa.LargeBinary, nullable=False, comment="JSON of the slice's rows: codes and ids"),
 )
 
 BUSINESS_CLOCK = sa.Table(

@@ -120,6 +120,7 @@ def people_import(people: People) -> ImportKind[Particulars]:
             "电话": "phone",
             "出生医学证明": "birth_certificate",
         },
+        answers="person_id",
     )
 
 

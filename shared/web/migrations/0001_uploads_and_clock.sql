@@ -28,12 +28,11 @@ CREATE TABLE platform.import_chunks (
 
 CREATE TABLE platform.import_rows (
     import_id text NOT NULL,
-    row_number integer NOT NULL,
-    outcome text NOT NULL,
-    code text NOT NULL,
-    rule text NOT NULL,
-    field text NOT NULL,
-    PRIMARY KEY (import_id, row_number)
+    chunk integer NOT NULL,
+    last_row integer NOT NULL,
+    refused integer NOT NULL,
+    outcomes bytea NOT NULL,
+    PRIMARY KEY (import_id, chunk)
 );
 
 CREATE TABLE platform.business_clock (

@@ -17,7 +17,7 @@ from shared.eventstore.database import Connection
 from shared.kernel.errors import Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
-from shared.web.imports import SLICE, ImportContext
+from shared.web.imports import IDLE_SECONDS, SLICE, ImportContext
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import UploadFormat
 from tests.unit.web.conftest import NOTE_IMPORT, WRITE, NoteRow, row_command
@@ -264,3 +264,62 @@ async def test_lag_counts_running_imports(service: MemoryService) -> None:
 def test_two_kinds_of_one_name_are_a_mistake(service: MemoryService) -> None:
     with pytest.raises(ValueError, match="notes"):
         service.ports.imports.register(NOTE_IMPORT)
+
+
+async def test_every_row_has_an_outcome_with_the_id_it_was_answered(service: MemoryService) -> None:
+    """``/imports/{id}/outcomes``: a page at a time, refused rows with code, rule and field; the next page is
+    asked for while the import runs or rows are left."""
+    service.ports.imports._kinds["notes"] = dataclasses.replace(NOTE_IMPORT, answers="text")
+    rows = [f'{{"text": "n{number}"}}' for number in range(1, SLICE + 3)]
+    rows[1] = '{"text": "refused"}'
+    accepted = await posted(service, lines(*rows), NDJSON)
+    location = accepted.headers["Location"] + "/outcomes"
+    async with service.client(SCOPES) as client:
+        running = (await client.get(location)).json()
+        assert running == {"items": [], "next": 0}
+        await service.settle()
+        first = (await client.get(location, params={"limit": 3})).json()
+        assert first["next"] == 3
+        assert [item["row"] for item in first["items"]] == [1, 2, 3]
+        assert first["items"][0] == {
+            "row": 1, "outcome": "accepted", "id": "n1", "code": "", "rule": "", "field": ""
+        }  # fmt: skip
+        assert first["items"][1] == {
+            "row": 2, "outcome": "refused", "id": "", "code": "TIER_NOT_ALLOWED", "rule": "TIER", "field": "text"
+        }  # fmt: skip
+        rest = (await client.get(location, params={"after": 3})).json()
+        assert [item["row"] for item in rest["items"]] == list(range(4, SLICE + 3))
+        assert (rest["items"][-1]["id"], rest["next"]) == (f"n{SLICE + 2}", None)
+    async with service.client(SCOPES, organisation="somebody-else") as client:
+        assert (await client.get(location)).status_code == 404
+
+
+async def test_an_upload_wakes_the_worker(service: MemoryService) -> None:
+    """The worker does not sleep out its second: several slices of the job are under way at once."""
+    worker = service.ports.runtime.start(service.ports.imports.run(), "imports")
+    try:
+        async with asyncio.timeout(20), service.client(SCOPES) as client:
+            await asyncio.sleep(0)
+            body = lines(*(f'{{"text": "n{number}"}}' for number in range(SLICE * 3)))
+            accepted = await posted(service, body, NDJSON)
+            started = asyncio.get_running_loop().time()
+            while (await client.get(accepted.headers["Location"])).json()["state"] != "DONE":
+                await service.ports.runtime.sleep(0)
+        assert asyncio.get_running_loop().time() - started < 10 * IDLE_SECONDS
+        events = await service.parts.log.read(0, SLICE * 3 + 1)
+        assert [event.event.text for event in events] == [f"n{number}" for number in range(SLICE * 3)]
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def test_more_rows_than_an_import_takes_are_refused_whole(
+    service: MemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of a file that is too long is staged."""
+    monkeypatch.setattr("shared.web.imports.MAX_ROWS", 3)
+    answer = await posted(service, lines(*(f'{{"text": "n{number}"}}' for number in range(4))), NDJSON)
+    assert (answer.status_code, answer.json()["code"]) == (413, "BODY_TOO_LARGE")
+    async with service.parts.database.read() as connection:
+        assert not await connection.execute(sa.select(IMPORTS))
+        assert not await connection.execute(sa.select(IMPORT_CHUNKS))

@@ -228,3 +228,27 @@ async def test_lag_is_plain_json(service: MemoryService) -> None:
     async with service.client(["ops"]) as client:
         body = (await client.get("/ops/lag")).content
     assert msgspec.json.decode(body)["service"] == "registration"
+
+
+async def test_a_caller_may_wait_for_rest() -> None:
+    """``/ops/lag?wait=``: answered as soon as nothing is behind, at the latest when the time is over."""
+    async with memory_service(MORE) as service, service.client(["registration:ops"]) as client:
+        await notes(service, "a")
+        runtime = service.ports.runtime
+        before = runtime.monotonic()
+        late = (await client.get("/ops/lag", params={"wait": 2})).json()
+        assert (late["drained"], runtime.monotonic() - before >= 2) == (False, True)
+        await service.settle()
+        before = runtime.monotonic()
+        rested = (await client.get("/ops/lag", params={"wait": 30})).json()
+        assert (rested["drained"], rested["log_position"], runtime.monotonic() - before) == (True, 1, 0)
+        assert (await client.get("/ops/lag", params={"wait": 3600})).status_code == 422
+
+
+async def test_work_in_hand_is_no_rest() -> None:
+    """What this process knows to be busy is not asked about in the database."""
+    async with memory_service(MORE) as service, service.client(["registration:ops"]) as client:
+        looks = [True, True]
+        service.machinery.busy = lambda: bool(looks and looks.pop())
+        assert (await client.get("/ops/lag", params={"wait": 30})).json()["drained"] is True
+        assert not looks
