@@ -96,6 +96,7 @@ def describe(ports: Ports) -> ServiceDescription:
     assessments = directory.SpecialAssessmentDirectory()
     handlers = people.handlers(ports)
     division_of = PeopleQueries(ports.database, ports.vault).division
+    covers = entitlements.handlers(residents, enrolments, directory.BookingDirectory(), facts)
     whole = joined(
         (
             policies.capability(),
@@ -104,10 +105,8 @@ def describe(ports: Ports) -> ServiceDescription:
             vital.capability(ports, residents, handlers.find, handlers.find_many),
             special_identities.capability(ports, residents, enrolments),
             special_assessment.capability(ports, residents, enrolments, identities, facts),
-            accounts.capability(ports, residents, enrolments, assessments, facts, division_of),
-            entitlements.capability(
-                ports, residents, enrolments, directory.BookingDirectory(), facts, division_of
-            ),
+            accounts.capability(ports, residents, enrolments, assessments, facts, covers, division_of),
+            entitlements.capability(ports, covers, division_of),
             refunds.capability(residents, directory.CoverDirectory()),
             tasks.capability(ports),
         )

@@ -15,7 +15,7 @@ from services.registration.special_identities.stream import marks
 from services.registration.vital.stream import life
 from shared.eventstore.commands import Loaded
 from shared.eventstore.streams import Stream
-from shared.kernel.insurance import Insurance, Payer
+from shared.kernel.insurance import Insurance
 
 
 class ResidentDirectory:
@@ -103,22 +103,7 @@ class BookingDirectory:
 
     def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Booked | None:
         """Legs booked for the insurance."""
-        posted = {
-            payer: event
-            for (kind, payer), event in loaded.state(ledger(year, person_id)).booked.items()
-            if kind is insurance
-        }
-        if not posted:
-            return None
-        own = posted.get(Payer.PERSON.value)
-        any_leg = own or next(iter(posted.values()))
-        return Booked(
-            {payer: event.fen for payer, event in posted.items()},
-            max(event.standard_fen for event in posted.values()),
-            own.paid_on if own is not None else None,
-            any_leg.village,
-            any_leg.special_assessment_no,
-        )
+        return loaded.state(ledger(year, person_id)).legs_of(insurance)
 
 
 class CoverDirectory:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from services.registration.facts import Assessed, Booked, Cover, Identities, Insured, Resident
 from shared.eventstore.commands import Loaded
 from shared.eventstore.streams import Stream
+from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
 
 
@@ -71,6 +72,20 @@ class Bookings(Protocol):
 
     def of(self, loaded: Loaded, insurance: Insurance, person_id: str, year: int) -> Booked | None:
         """None when nothing is booked."""
+        ...
+
+
+class CoverReviews(Protocol):
+    """Medical cover reviewed in the very decision that books: nothing lies between the two."""
+
+    def streams(self, year: int, person_id: str) -> Sequence[Stream[Any]]:
+        """Streams a command must declare to have a year's cover reviewed."""
+        ...
+
+    def after_booking(
+        self, loaded: Loaded, year: int, person_id: str, booked: Booked | None
+    ) -> Sequence[Event]:
+        """Events for ``cover:{year}:{person}`` once ``booked`` stands; needs the policies fact of the year."""
         ...
 
 

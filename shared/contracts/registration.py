@@ -221,6 +221,29 @@ class CollectionInfoAcknowledgedV1(Message, frozen=True, kw_only=True):
     refused: tuple[RefusedLine, ...] = ()
 
 
+class PostedLine(msgspec.Struct, frozen=True):
+    """One payer leg of one person booked; fen."""
+
+    person_id: str
+    village: str
+    payer: str
+    fen: int
+
+
+class BookkeepingEntriesPostedV1(Message, frozen=True, kw_only=True):
+    """记账处理: the legs a part of a return document booked, at most 500 (I-15: only after treasury)."""
+
+    topic: ClassVar = topics.BOOKKEEPING
+
+    voucher_no: str
+    return_no: str
+    campaign: str
+    insurance: Insurance
+    year: int
+    booked_on: dt.date
+    lines: tuple[PostedLine, ...]
+
+
 class BookkeepingPostedV1(Message, frozen=True, kw_only=True):
     """记账处理: one payer leg of one person booked, in fen (I-15: only after treasury)."""
 

@@ -18,36 +18,32 @@ from shared.kernel.clock import SHANGHAI
 
 
 class BookReturns:
-    """征缴信息回传 → 记账: a command per line, then one that closes the part and acknowledges."""
+    """征缴信息回传 → 记账: one command per part; the last part acknowledges the document."""
 
     name = "book-returns"
     handles: tuple[type[msgspec.Struct], ...] = (CollectionInfoReturnedV1,)
+    page = 8
 
     def __init__(self, bookkeeping: Bookkeeping) -> None:
         self._bookkeeping = bookkeeping
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """The lines in order, each under its own key, then the part."""
+        """The part, under its own key; a part without lines says nothing."""
         message: CollectionInfoReturnedV1 = recorded.event
         metadata = following(recorded, self.name, message.campaign)
         lines = lines_of(message)
         if not lines:
             return []
-        commands = [
-            self._bookkeeping.book_command(
-                line, metadata, derived_key(recorded, "book_returned_line", str(line.line_no))
+        return [
+            self._bookkeeping.book_part_command(
+                lines,
+                message.part,
+                message.parts,
+                (message.total_count, message.total_fen),
+                metadata,
+                derived_key(recorded, "book_returned_part"),
             )
-            for line in lines
         ]
-        close = self._bookkeeping.close_part_command(
-            lines,
-            message.part,
-            message.parts,
-            (message.total_count, message.total_fen),
-            metadata,
-            derived_key(recorded, "close_return_part"),
-        )
-        return [*commands, close]
 
     def key(self, recorded: Recorded[Any]) -> str:
         """Parts of one voucher stay in order."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from services.registration.accounts import events as e
-from services.registration.facts import Assessed, Insured, Resident
+from services.registration.facts import Assessed, Booked, Insured, Resident
 from services.registration.policies.domain import Policy
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Event
@@ -63,6 +63,21 @@ class Ledger:
     def sum_of(self, insurance: Insurance) -> int:
         """Fen booked for an insurance, all payers."""
         return sum(posted.fen for (kind, _), posted in self.booked.items() if kind is insurance)
+
+    def legs_of(self, insurance: Insurance) -> Booked | None:
+        """What is booked for an insurance, as siblings may know it; None when nothing is."""
+        posted = {payer: event for (kind, payer), event in self.booked.items() if kind is insurance}
+        if not posted:
+            return None
+        own = posted.get(Payer.PERSON.value)
+        any_leg = own or next(iter(posted.values()))
+        return Booked(
+            {payer: event.fen for payer, event in posted.items()},
+            max(event.standard_fen for event in posted.values()),
+            own.paid_on if own is not None else None,
+            any_leg.village,
+            any_leg.special_assessment_no,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +230,18 @@ def close_part(
     part: int,
     parts: int,
     stated: tuple[int, int],
+    today: dt.date,
 ) -> list[Event]:
     """Note a part's outcome and, with the last one, acknowledge the document once.
 
-    ledgers: per person; stated: (lines, fen) of the whole document. Raises LineUndecidedError when a line was
-    neither booked nor refused: the part then goes to the dead letters instead of being lost.
+    ledgers: per person, the lines decided; stated: (lines, fen) of the whole document. Raises
+    LineUndecidedError when a line was neither booked nor refused: the part then goes to the dead letters
+    instead of being lost.
     """
     if part in state.parts or state.acknowledged:
         return []
-    booked, fen, refused = 0, 0, []
+    booked: list[e.BookedLine] = []
+    refused: list[e.RefusedLine] = []
     for line in lines:
         error = ledgers[line.person_id].lines.get((line.return_no, line.line_no))
         if error is None:
@@ -231,16 +249,21 @@ def close_part(
         if error:
             refused.append(e.RefusedLine(line.line_no, line.person_id, error))
         else:
-            booked, fen = booked + 1, fen + line.fen
+            booked.append(e.BookedLine(line.person_id, line.village, line.payer, line.fen))
     first = lines[0]
     noted = e.ReturnPartBooked(
         return_no=first.return_no,
         voucher_no=first.voucher_no,
         part=part,
         parts=parts,
-        booked_lines=booked,
-        booked_fen=fen,
+        booked_lines=len(booked),
+        booked_fen=sum(line.fen for line in booked),
         refused=tuple(refused),
+        campaign=first.campaign,
+        insurance=first.insurance,
+        year=first.year,
+        booked_on=today,
+        booked=tuple(booked),
     )
     everything = [*state.parts.values(), noted]
     if len(everything) < parts:

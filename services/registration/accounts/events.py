@@ -108,8 +108,17 @@ class RefusedLine(msgspec.Struct, frozen=True):
     error: str
 
 
+class BookedLine(msgspec.Struct, frozen=True, array_like=True):
+    """One leg a part booked; fen. BookkeepingPosted of the person's stream says the rest."""
+
+    person_id: str
+    village: str
+    payer: str
+    fen: int
+
+
 class ReturnPartBooked(Event, frozen=True, kw_only=True):
-    """回传分片已记账: every line of a part is booked or in a named mismatch."""
+    """回传分片已记账: every line of a part (at most 500) is booked or in a named mismatch."""
 
     return_no: str
     voucher_no: str
@@ -118,6 +127,11 @@ class ReturnPartBooked(Event, frozen=True, kw_only=True):
     booked_lines: int
     booked_fen: int
     refused: tuple[RefusedLine, ...]
+    campaign: str
+    insurance: Insurance
+    year: int
+    booked_on: dt.date
+    booked: tuple[BookedLine, ...]
 
 
 class CollectionInfoAcknowledged(Event, frozen=True, kw_only=True):

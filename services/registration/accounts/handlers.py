@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from services.registration.accounts import domain
@@ -10,12 +11,14 @@ from services.registration.accounts import events as e
 from services.registration.accounts.stream import account, ledger, return_process
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
-from services.registration.sources import Enrolments, Residents, SpecialAssessments
+from services.registration.sources import CoverReviews, Enrolments, Residents, SpecialAssessments
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded
 from shared.eventstore.streams import Metadata, Stream
 from shared.kernel.clock import Clock
 from shared.kernel.errors import Refusal
+from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
+from shared.policy import Pack
 
 
 class Bookkeeping:
@@ -28,44 +31,16 @@ class Bookkeeping:
         enrolments: Enrolments,
         assessments: SpecialAssessments,
         policies: PolicyFacts,
+        covers: CoverReviews,
     ) -> None:
         self._clock = clock
         self._residents = residents
         self._enrolments = enrolments
         self._assessments = assessments
         self._policies = policies
+        self._covers = covers
 
-    def book_command(self, line: domain.Line, metadata: Metadata, key: IdempotencyKey) -> Command:
-        """Book one line; pension lines credit the account in the same transaction."""
-        books, fund = ledger(line.year, line.person_id), account(line.person_id)
-        pension = line.insurance is Insurance.PENSION
-        today = self._clock.today()
-
-        def judge(loaded: Loaded) -> Accepted | Refusal:
-            before = loaded.state(books)
-            known = self._knowledge(loaded, line)
-            events = domain.book_line(before, line, known, today)
-            if not events:
-                return Accepted()
-            appends = [Append(books, events)]
-            posted = isinstance(events[0], e.BookkeepingPosted)
-            if pension and posted and not isinstance(known.policy, Refusal):
-                credited = domain.credit_account(
-                    loaded.state(fund), before, line, known.policy.pack, line.treasury_date
-                )
-                appends.append(Append(fund, credited))
-            return Accepted(appends)
-
-        streams: list[Stream[Any]] = [
-            books,
-            *([fund] if pension else []),
-            *self._residents.streams(line.person_id),
-            self._enrolments.stream(line.insurance, line.person_id),
-            self._assessments.stream(line.insurance, line.person_id),
-        ]
-        return Command("book_returned_line", streams, judge, metadata, key, [(self._policies, [line.year])])
-
-    def close_part_command(
+    def book_part_command(
         self,
         lines: tuple[domain.Line, ...],
         part: int,
@@ -74,16 +49,36 @@ class Bookkeeping:
         metadata: Metadata,
         key: IdempotencyKey,
     ) -> Command:
-        """After its lines: note the part's outcome and acknowledge the whole document with the last one."""
+        """Book a part's lines, credit the accounts, review the covers, and note the part's outcome.
+
+        The document is acknowledged with its last part. One decision: a part is booked whole or not at all.
+        """
         process = return_process(lines[0].return_no)
-        books = {line.person_id: ledger(line.year, line.person_id) for line in lines}
+        today = self._clock.today()
 
         def judge(loaded: Loaded) -> Accepted:
-            ledgers = {person_id: loaded.state(stream) for person_id, stream in books.items()}
-            events = domain.close_part(loaded.state(process), ledgers, lines, part, parts, stated)
-            return Accepted([Append(process, events)] if events else [])
+            booking = _PartBooking(loaded, self._covers)
+            for line in lines:
+                booking.book(line, self._knowledge(loaded, line), today)
+            booking.review()
+            state = loaded.state(process)
+            events = domain.close_part(state, booking.ledgers, lines, part, parts, stated, today)
+            return Accepted([*booking.appends(), *([Append(process, events)] if events else [])])
 
-        return Command("close_return_part", [process, *books.values()], judge, metadata, key)
+        streams = [process, *(stream for line in lines for stream in self._streams(line))]
+        return Command(
+            "book_returned_part", streams, judge, metadata, key, [(self._policies, [lines[0].year])]
+        )
+
+    def _streams(self, line: domain.Line) -> list[Stream[Any]]:
+        medical = line.insurance is Insurance.MEDICAL
+        return [
+            ledger(line.year, line.person_id),
+            *(self._covers.streams(line.year, line.person_id) if medical else [account(line.person_id)]),
+            *self._residents.streams(line.person_id),
+            self._enrolments.stream(line.insurance, line.person_id),
+            self._assessments.stream(line.insurance, line.person_id),
+        ]
 
     def reverse_command(
         self,
@@ -125,3 +120,59 @@ class Bookkeeping:
             years.of_campaign(line.campaign, line.village),
             self._assessments.of(loaded, line.insurance, line.person_id, line.special_assessment_no),
         )
+
+
+class _PartBooking:
+    """A part's lines decided one after the other, each on what the ones before it left."""
+
+    def __init__(self, loaded: Loaded, covers: CoverReviews) -> None:
+        self._loaded = loaded
+        self._covers = covers
+        self._accounts: dict[str, domain.Account] = {}
+        self._covered: dict[tuple[int, str], None] = {}
+        self._events: dict[str, tuple[Stream[Any], list[Event]]] = {}
+        self.ledgers: dict[str, domain.Ledger] = {}
+
+    def book(self, line: domain.Line, known: domain.Knowledge, today: dt.date) -> None:
+        """Book or name the mismatch; a booked pension leg is credited at once."""
+        books = ledger(line.year, line.person_id)
+        before = self.ledgers.get(line.person_id)
+        if before is None:
+            before = self._loaded.state(books)
+        after, events = before, domain.book_line(before, line, known, today)
+        for event in events:
+            after = domain.evolve(after, event)
+        self.ledgers[line.person_id] = after
+        self._add(books, events)
+        if not events or not isinstance(events[0], e.BookkeepingPosted):
+            return
+        if line.insurance is Insurance.MEDICAL:
+            self._covered[line.year, line.person_id] = None
+        elif not isinstance(known.policy, Refusal):
+            self._credit(line, before, known.policy.pack)
+
+    def review(self) -> None:
+        """Bring the cover of everybody whose medical leg was booked in line with it."""
+        for year, person_id in self._covered:
+            booked = self.ledgers[person_id].legs_of(Insurance.MEDICAL)
+            events = self._covers.after_booking(self._loaded, year, person_id, booked)
+            self._add(ledger(year, person_id), events)
+
+    def appends(self) -> list[Append]:
+        """What the part writes, a stream at a time."""
+        return [Append(stream, events) for stream, events in self._events.values()]
+
+    def _credit(self, line: domain.Line, before: domain.Ledger, pack: Pack) -> None:
+        fund = account(line.person_id)
+        state = self._accounts.get(line.person_id)
+        if state is None:
+            state = self._loaded.state(fund)
+        events = domain.credit_account(state, before, line, pack, line.treasury_date)
+        for event in events:
+            state = domain.evolve_account(state, event)
+        self._accounts[line.person_id] = state
+        self._add(fund, events)
+
+    def _add(self, stream: Stream[Any], events: Sequence[Event]) -> None:
+        if events:
+            self._events.setdefault(stream.id, (stream, []))[1].extend(events)

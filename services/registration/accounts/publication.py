@@ -22,13 +22,16 @@ class AccountsPublication:
         e.BookkeepingReversed,
         e.PensionAccountCredited,
         e.GovernmentMatchingCredited,
+        e.ReturnPartBooked,
         e.CollectionInfoAcknowledged,
     )
 
     def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:
-        """One message per event."""
+        """One message per event; a part that booked nothing posts nothing."""
         event = recorded.event
         match event:
+            case e.ReturnPartBooked():
+                return [_entries(event)] if event.booked else []
             case e.BookkeepingPosted():
                 return [_posted(event)]
             case e.BookkeepingMismatchDetected():
@@ -70,6 +73,20 @@ def _posted(event: e.BookkeepingPosted) -> Message:
         payer=event.payer,
         fen=event.fen,
         booked_on=event.booked_on,
+    )
+
+
+def _entries(event: e.ReturnPartBooked) -> Message:
+    return r.BookkeepingEntriesPostedV1(
+        return_no=event.return_no,
+        voucher_no=event.voucher_no,
+        campaign=event.campaign,
+        insurance=event.insurance,
+        year=event.year,
+        booked_on=event.booked_on,
+        lines=tuple(
+            r.PostedLine(line.person_id, line.village, line.payer, line.fen) for line in event.booked
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from services.registration.accounts.projection import AccountEntries, BookingTot
 from services.registration.accounts.publication import AccountsPublication
 from services.registration.accounts.queries import AccountQueries
 from services.registration.policies.queries import PolicyFacts
-from services.registration.sources import Enrolments, Residents, SpecialAssessments
+from services.registration.sources import CoverReviews, Enrolments, Residents, SpecialAssessments
 from shared.web.capability import Capability
 from shared.web.service import Ports
 
@@ -20,10 +20,11 @@ def capability(
     enrolments: Enrolments,
     assessments: SpecialAssessments,
     policies: PolicyFacts,
+    covers: CoverReviews,
     division_of: Division,
 ) -> Capability:
     """Everything ``app.py`` needs of accounts."""
-    bookkeeping = Bookkeeping(ports.clock, residents, enrolments, assessments, policies)
+    bookkeeping = Bookkeeping(ports.clock, residents, enrolments, assessments, policies, covers)
     return Capability(
         projections=(BookingTotals(), AccountEntries()),
         reactions=(BookReturns(bookkeeping), ReverseRefunds(bookkeeping)),

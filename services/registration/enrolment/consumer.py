@@ -1,4 +1,4 @@
-"""Collection's answers and refunds as commands over enrolments."""
+"""Collection's returns and refunds as commands over enrolments."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from services.registration.enrolment import domain
 from services.registration.enrolment.handlers import enrolment_command
 from shared.contracts.collection import (
     RefundPaidV1,
-    RegistrationInfoAcceptedV1,
     RegistrationInfoRejectedV1,
-    RegistrationLinkedV1,
 )
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded, Wait, derived_key
-from shared.kernel.events import Decision
 
 
-class CollectionAnswers:
-    """接收、退回、关联: every transmission gets one answer."""
+class CollectionReturns:
+    """退回: a version collection did not take stays on the enrolment until a clerk has looked.
 
-    name = "registration-answers"
-    handles: tuple[type[msgspec.Struct], ...] = (
-        RegistrationInfoAcceptedV1,
-        RegistrationInfoRejectedV1,
-        RegistrationLinkedV1,
-    )
+    Every transmission gets one answer; the others (接收、关联) are read from collection's messages.
+    """
+
+    name = "registration-returns"
+    handles: tuple[type[msgspec.Struct], ...] = (RegistrationInfoRejectedV1,)
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """Keep the answer on the enrolment."""
-        message = recorded.event
+        """Keep the return on the enrolment."""
+        message: RegistrationInfoRejectedV1 = recorded.event
         return [
             enrolment_command(
-                "keep_registration_answer",
+                "keep_returned_registration",
                 message.insurance,
                 message.person_id,
-                lambda state: _answer(state, message),
+                lambda state: domain.return_transmission(
+                    state,
+                    message.person_id,
+                    message.insurance,
+                    message.year,
+                    message.record_version,
+                    message.error,
+                ),
                 following(recorded, self.name),
-                derived_key(recorded, "keep_registration_answer"),
+                derived_key(recorded, "keep_returned_registration"),
             )
         ]
 
@@ -78,14 +81,3 @@ class RefundsEndEnrolments:
     def key(self, recorded: Recorded[Any]) -> str:
         """Per person."""
         return str(recorded.event.person_id)
-
-
-def _answer(state: domain.Enrolment, message: Any) -> Decision:
-    if isinstance(message, RegistrationLinkedV1):
-        return domain.confirm_link(
-            state, message.person_id, message.insurance, message.year, message.campaign
-        )
-    error = message.error if isinstance(message, RegistrationInfoRejectedV1) else ""
-    return domain.answer_transmission(
-        state, message.person_id, message.insurance, message.year, message.record_version, error
-    )

@@ -27,13 +27,14 @@ ACTIVE, CANCELLED = "ACTIVE", "CANCELLED"
 
 
 class Status(StrEnum):
-    """State machine of an enrolment: REGISTERED, TRANSMITTED, ACCEPTED, LINKED, then an end."""
+    """An enrolment as its own events tell it: REGISTERED, TRANSMITTED, perhaps RETURNED, then an end.
+
+    ACCEPTED and LINKED are collection's facts: the read model takes them from its messages.
+    """
 
     REGISTERED = "REGISTERED"
     TRANSMITTED = "TRANSMITTED"
-    ACCEPTED = "ACCEPTED"
     RETURNED = "RETURNED"
-    LINKED = "LINKED"
     CANCELLED = "CANCELLED"
     TERMINATED = "TERMINATED"
 
@@ -113,13 +114,8 @@ def evolve(state: Enrolment, event: Event) -> Enrolment:
                 state,
                 replace(record, version=event.record_version, status=status, division=event.division),
             )
-        case e.RegistrationInfoAccepted():
-            return _answered(state, event.year, event.record_version, Status.ACCEPTED)
         case e.RegistrationInfoRejected():
-            return _answered(state, event.year, event.record_version, Status.RETURNED)
-        case e.RegistrationLinkConfirmed():
-            live = state.live(event.year)
-            return state if live is None else _with(state, replace(live, status=Status.LINKED))
+            return _returned(state, event.year, event.record_version)
         case _:
             return state
 
@@ -169,6 +165,19 @@ def register_enrolment(
             pack_digest=policy.pack.digest,
         )
     ]
+
+
+def enrol(
+    state: Enrolment, command: RegisterEnrolment, resident: Resident, policy: Policy, on: dt.date
+) -> Decision:
+    """Register, and send collection the record in the same decision: nothing lies between the two."""
+    events = register_enrolment(state, command, resident, policy, on)
+    if isinstance(events, Refusal) or not isinstance(events[0], e.EnrolmentRegistered):
+        return events
+    sent = transmit_registration(
+        evolve(state, events[0]), command.insurance, command.year, resident, cause_ended=False
+    )
+    return events if isinstance(sent, Refusal) else [*events, *sent]
 
 
 def transmit_registration(
@@ -265,50 +274,22 @@ def terminate_for_refund(
     ]
 
 
-def answer_transmission(
+def return_transmission(
     state: Enrolment, person_id: str, insurance: Insurance, year: int, version: int, error: str
 ) -> Decision:
-    """Keep collection's answer to a version; an answer to something never sent changes nothing."""
+    """Keep that collection sent a version back; an answer to something never sent changes nothing."""
     record = state.records.get(year)
     if record is None or version > record.version:
         return []
-    if error:
-        return [
-            e.RegistrationInfoRejected(
-                record_no=record.record_no,
-                record_version=version,
-                person_id=person_id,
-                insurance=insurance,
-                year=year,
-                division=record.division,
-                error=error,
-            )
-        ]
     return [
-        e.RegistrationInfoAccepted(
+        e.RegistrationInfoRejected(
             record_no=record.record_no,
             record_version=version,
             person_id=person_id,
             insurance=insurance,
             year=year,
-        )
-    ]
-
-
-def confirm_link(
-    state: Enrolment, person_id: str, insurance: Insurance, year: int, campaign: str
-) -> Decision:
-    """Keep that collection linked the enrolment; repeated links change nothing."""
-    live = state.live(year)
-    if live is None or live.status is Status.LINKED:
-        return []
-    return [
-        e.RegistrationLinkConfirmed(
-            record_no=live.record_no,
-            person_id=person_id,
-            insurance=insurance,
-            year=year,
-            campaign=campaign,
+            division=record.division,
+            error=error,
         )
     ]
 
@@ -405,9 +386,9 @@ def _restated(state: Enrolment, year: int, status: Status, refund_no: str = "") 
     return _with(state, replace(record, status=status, refund_no=refund_no or record.refund_no))
 
 
-def _answered(state: Enrolment, year: int, version: int, status: Status) -> Enrolment:
-    """Only an answer to the newest version moves the state, and never back from LINKED."""
+def _returned(state: Enrolment, year: int, version: int) -> Enrolment:
+    """Only an answer to the newest version moves the state."""
     record = state.live(year)
-    if record is None or version != record.version or record.status is Status.LINKED:
+    if record is None or version != record.version:
         return state
-    return _with(state, replace(record, status=status))
+    return _with(state, replace(record, status=Status.RETURNED))

@@ -115,18 +115,11 @@ class RegistrationInfoTransmitted(Event, frozen=True, kw_only=True):
     household: str
 
 
-class RegistrationInfoAccepted(Event, frozen=True, kw_only=True):
-    """接收: collection took the version."""
-
-    record_no: str
-    record_version: int
-    person_id: str
-    insurance: Insurance
-    year: int
-
-
 class RegistrationInfoRejected(Event, frozen=True, kw_only=True):
-    """退回: collection did not take the version; a clerk looks into it."""
+    """退回: collection did not take the version; a clerk looks into it.
+
+    Acceptance and linking (接收、关联) need no decision here: read models follow collection's messages.
+    """
 
     record_no: str
     record_version: int
@@ -135,16 +128,6 @@ class RegistrationInfoRejected(Event, frozen=True, kw_only=True):
     year: int
     division: str
     error: str
-
-
-class RegistrationLinkConfirmed(Event, frozen=True, kw_only=True):
-    """参保登记信息关联 as collection reported it."""
-
-    record_no: str
-    person_id: str
-    insurance: Insurance
-    year: int
-    campaign: str
 
 
 class CollectingUnitInfoTransmitted(Event, frozen=True, kw_only=True):
@@ -163,8 +146,6 @@ EVENTS: tuple[type[Event], ...] = (
     EnrolmentTerminatedForRefund,
     CoverageConflictFound,
     RegistrationInfoTransmitted,
-    RegistrationInfoAccepted,
     RegistrationInfoRejected,
-    RegistrationLinkConfirmed,
     CollectingUnitInfoTransmitted,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
 from services.registration.enrolment import domain
 from services.registration.enrolment.events import CollectingUnitInfoTransmitted, EnrolmentRejected
@@ -46,7 +47,7 @@ class Enrolments:
         key: IdempotencyKey | None = None,
         covers: Callable[[str], bool] | None = None,
     ) -> Command:
-        """Enrol a person. 201 with status REGISTERED or REJECTED and the rule.
+        """Enrol a person and transmit the registration. 201 with status REGISTERED or REJECTED and the rule.
 
         covers: whether the caller may act in the person's village; None = anywhere.
         """
@@ -63,10 +64,11 @@ class Enrolments:
             policy = years.of(resident.division)
             if isinstance(policy, Refusal):
                 return policy
-            events = domain.register_enrolment(loaded.state(stream), given, resident, policy, today)
+            events = domain.enrol(loaded.state(stream), given, resident, policy, today)
             if isinstance(events, Refusal):
                 return events
-            return Accepted([Append(stream, events)], response=_registered(given, events[0]))
+            told = replace(metadata, campaign=policy.campaign)
+            return Accepted([Append(stream, events, told)], response=_registered(given, events[0]))
 
         return Command(
             "register_enrolment",

@@ -1,4 +1,8 @@
-"""Read model of enrolments."""
+"""Read model of enrolments: our own facts, and collection's answers in columns of their own.
+
+Messages of other topics come in any order beside our facts, so each kind fills its own columns and the status
+shown is reckoned from them (``STATUS``).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,16 @@ import msgspec
 import sqlalchemy as sa
 
 from services.registration.enrolment import events as e
+from shared.contracts.collection import RegistrationInfoAcceptedV1, RegistrationLinkedV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 
 metadata = sa.MetaData()
+
+
+def _text(name: str, comment: str = "") -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default="", comment=comment or None)
+
 
 ENROLMENT = sa.Table(
     "enrolment",
@@ -20,17 +30,34 @@ ENROLMENT = sa.Table(
     sa.Column("person_id", sa.Text, primary_key=True),
     sa.Column("insurance", sa.Text, primary_key=True),
     sa.Column("year", sa.Integer, primary_key=True),
-    sa.Column("record_no", sa.Text, nullable=False),
-    sa.Column("campaign", sa.Text, nullable=False),
-    sa.Column("division", sa.Text, nullable=False),
-    sa.Column("route", sa.Text, nullable=False),
+    _text("record_no"),
+    _text("campaign"),
+    _text("division"),
+    _text("route"),
     sa.Column("period_from", sa.Date),
     sa.Column("period_to", sa.Date),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("record_version", sa.Integer, nullable=False),
-    sa.Column("rule", sa.Text, nullable=False, comment="why it was rejected, returned, cancelled"),
+    _text("state", "by our own events; empty: none of them is known yet"),
+    sa.Column("record_version", sa.Integer, nullable=False, server_default=sa.text("0")),
+    _text("rule", "why it was rejected or cancelled"),
+    sa.Column("accepted_version", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("returned_version", sa.Integer, nullable=False, server_default=sa.text("0")),
+    _text("error", "why collection sent it back"),
+    sa.Column("linked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("enrolment_by_division", "year", "division"),
 )
+
+_c = ENROLMENT.c
+_UNANSWERED = _c.state != "TRANSMITTED"
+STATUS = sa.case(
+    (_UNANSWERED, _c.state),
+    (_c.linked, "LINKED"),
+    (sa.and_(_c.record_version > 0, _c.accepted_version == _c.record_version), "ACCEPTED"),
+    (sa.and_(_c.record_version > 0, _c.returned_version == _c.record_version), "RETURNED"),
+    else_=_c.state,
+).label("status")
+"""REGISTERED, TRANSMITTED, ACCEPTED, RETURNED, LINKED, REJECTED, CANCELLED or TERMINATED."""
+
+Key = tuple[str, str, int]
 
 
 class EnrolmentsProjection:
@@ -44,82 +71,116 @@ class EnrolmentsProjection:
         e.EnrolmentCancelled,
         e.EnrolmentTerminatedForRefund,
         e.RegistrationInfoTransmitted,
-        e.RegistrationInfoAccepted,
         e.RegistrationInfoRejected,
-        e.RegistrationLinkConfirmed,
+        RegistrationInfoAcceptedV1,
+        RegistrationLinkedV1,
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """In order: new rows by upsert, steps by update."""
+        """New rows and collection's answers in bulk; what changes a known row on its own."""
+        page = _Page(connection)
         for recorded in events:
-            event = recorded.event
-            if isinstance(event, e.EnrolmentRegistered):
-                await connection.upsert(ENROLMENT, [_registered(event)], keep=("record_version",))
-            elif isinstance(event, e.EnrolmentRejected):
-                await connection.upsert(ENROLMENT, [_rejected(event)], ignore=True)
-            else:
-                await connection.execute(_step(event))
+            await page.add(recorded.event)
+        await page.write()
 
 
-def _registered(event: e.EnrolmentRegistered) -> dict[str, Any]:
-    return {
-        "person_id": event.person_id,
-        "insurance": event.insurance.value,
-        "year": event.year,
+class _Page:
+    """Rows of a page by key, written together; the groups touch different columns."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._new: dict[Key, dict[str, Any]] = {}
+        self._rejected: dict[Key, dict[str, Any]] = {}
+        self._accepted: dict[Key, dict[str, Any]] = {}
+        self._linked: dict[Key, dict[str, Any]] = {}
+
+    async def add(self, event: Any) -> None:
+        key = (event.person_id, event.insurance.value, event.year)
+        match event:
+            case e.EnrolmentRegistered():
+                if any(key in held for held in (self._new, self._rejected, self._accepted, self._linked)):
+                    await self.write()
+                self._new[key] = _registered(key, event)
+            case e.EnrolmentRejected() if key not in self._new:
+                self._rejected.setdefault(key, _rejected(key, event))
+            case RegistrationInfoAcceptedV1():
+                self._accepted[key] = _keyed(key) | {"accepted_version": event.record_version}
+            case RegistrationLinkedV1():
+                self._linked[key] = _keyed(key) | {"linked": True}
+            case e.RegistrationInfoTransmitted() if key in self._new:
+                self._new[key] |= {
+                    "record_version": event.record_version,
+                    "state": "TRANSMITTED",
+                    "division": event.division,
+                }
+            case _:
+                await self.write()
+                await self._change(key, event)
+
+    async def write(self) -> None:
+        """Everything held back so far."""
+        fresh = [row for row in self._new.values() if row["record_version"] != 0]
+        again = [
+            {name: value for name, value in row.items() if name != "record_version"}
+            for row in self._new.values()
+            if row["record_version"] == 0
+        ]
+        if self._rejected:
+            await self._connection.upsert(ENROLMENT, list(self._rejected.values()), ignore=True)
+        for rows in (fresh, again, list(self._accepted.values()), list(self._linked.values())):
+            if rows:
+                await self._connection.upsert(ENROLMENT, rows)
+        self._new, self._rejected, self._accepted, self._linked = {}, {}, {}, {}
+
+    async def _change(self, key: Key, event: Any) -> None:
+        if isinstance(event, e.EnrolmentRejected):
+            return  # the year has a row already
+        person_id, insurance, year = key
+        await self._connection.execute(
+            sa.update(ENROLMENT)
+            .where(_c.person_id == person_id, _c.insurance == insurance, _c.year == year)
+            .values(**_changed(event))
+        )
+
+
+def _keyed(key: Key) -> dict[str, Any]:
+    return {"person_id": key[0], "insurance": key[1], "year": key[2]}
+
+
+def _registered(key: Key, event: e.EnrolmentRegistered) -> dict[str, Any]:
+    return _keyed(key) | {
         "record_no": event.record_no,
         "campaign": event.campaign,
         "division": event.division,
         "route": event.route.value,
         "period_from": event.period_from,
         "period_to": event.period_to,
-        "status": "REGISTERED",
+        "state": "REGISTERED",
         "record_version": 0,
         "rule": "",
+        "linked": False,
     }
 
 
-def _rejected(event: e.EnrolmentRejected) -> dict[str, Any]:
-    return {
-        "person_id": event.person_id,
-        "insurance": event.insurance.value,
-        "year": event.year,
+def _rejected(key: Key, event: e.EnrolmentRejected) -> dict[str, Any]:
+    return _keyed(key) | {
         "record_no": f"{event.insurance.value}-{event.year}-{event.person_id}",
         "campaign": event.campaign,
         "division": event.division,
-        "route": "",
-        "period_from": None,
-        "period_to": None,
-        "status": "REJECTED",
-        "record_version": 0,
+        "state": "REJECTED",
         "rule": event.rule,
     }
 
 
-def _step(event: Any) -> sa.Update:
-    table = ENROLMENT.c
-    statement = sa.update(ENROLMENT).where(
-        table.person_id == event.person_id,
-        table.insurance == event.insurance.value,
-        table.year == event.year,
-    )
-    ended = table.status.in_(("CANCELLED", "TERMINATED"))
+def _changed(event: Any) -> dict[str, Any]:
     match event:
         case e.RegistrationInfoTransmitted():
-            kept = sa.case((ended, table.status), else_="TRANSMITTED")
-            return statement.values(record_version=event.record_version, status=kept, division=event.division)
-        case e.RegistrationInfoAccepted():
-            return _answered(statement, event.record_version).values(status="ACCEPTED", rule="")
+            ended = _c.state.in_(("CANCELLED", "TERMINATED"))
+            kept = sa.case((ended, _c.state), else_="TRANSMITTED")
+            return {"record_version": event.record_version, "state": kept, "division": event.division}
         case e.RegistrationInfoRejected():
-            return _answered(statement, event.record_version).values(status="RETURNED", rule=event.error)
-        case e.RegistrationLinkConfirmed():
-            return statement.values(status="LINKED", campaign=event.campaign)
+            return {"returned_version": event.record_version, "error": event.error}
         case e.EnrolmentCancelled():
-            return statement.values(status="CANCELLED", rule=event.reason)
+            return {"state": "CANCELLED", "rule": event.reason}
         case _:
-            return statement.values(status="TERMINATED", rule=event.refund_no)
-
-
-def _answered(statement: sa.Update, version: int) -> sa.Update:
-    return statement.where(
-        ENROLMENT.c.record_version == version, ENROLMENT.c.status.in_(("TRANSMITTED", "ACCEPTED", "RETURNED"))
-    )
+            return {"state": "TERMINATED", "rule": event.refund_no}

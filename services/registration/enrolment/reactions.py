@@ -22,11 +22,10 @@ from shared.kernel.insurance import Insurance
 
 
 class TransmitRegistrations:
-    """Registered, changed, cancelled or terminated: collection gets the next version."""
+    """Changed, cancelled or terminated: collection gets the next version. (A registration brings its own.)"""
 
     name = "transmit-registration"
     handles: tuple[type[msgspec.Struct], ...] = (
-        e.EnrolmentRegistered,
         e.EnrolmentChanged,
         e.EnrolmentCancelled,
         e.EnrolmentTerminatedForRefund,

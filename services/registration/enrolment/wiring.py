@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.registration.enrolment.api import enrolments_import, router
-from services.registration.enrolment.consumer import CollectionAnswers, RefundsEndEnrolments
+from services.registration.enrolment.consumer import CollectionReturns, RefundsEndEnrolments
 from services.registration.enrolment.handlers import Enrolments
 from services.registration.enrolment.projection import EnrolmentsProjection
 from services.registration.enrolment.publication import EnrolmentPublication
@@ -29,7 +29,7 @@ def capability(ports: Ports, residents: Residents, policies: PolicyFacts) -> Cap
             TransmitRegistrations(enrolments),
             ParticularsChanged(),
             EmployeeCoverConflicts(),
-            CollectionAnswers(),
+            CollectionReturns(),
             RefundsEndEnrolments(),
         ),
         publications=(EnrolmentPublication(),),

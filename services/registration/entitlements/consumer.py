@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from services.registration.causes import following
-from services.registration.entitlements.handlers import note_government_command
+from services.registration.entitlements.domain import NoteGovernment
+from services.registration.entitlements.handlers import Entitlements
 from shared.contracts.subsidy import SubsidyEntitlementResolvedV1, SubsidyEntitlementRevokedV1
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
@@ -17,10 +18,13 @@ from shared.kernel.insurance import GOVERNMENT, Insurance
 
 
 class NoteGovernmentLegs:
-    """资助资格确定、取消 of the medical insurance."""
+    """资助资格确定、取消 of the medical insurance: noted, and the cover reviewed in the same decision."""
 
     name = "note-government-legs"
     handles: tuple[type[msgspec.Struct], ...] = (SubsidyEntitlementResolvedV1, SubsidyEntitlementRevokedV1)
+
+    def __init__(self, entitlements: Entitlements) -> None:
+        self._entitlements = entitlements
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         """One command; the pension account needs no such note."""
@@ -31,18 +35,12 @@ class NoteGovernmentLegs:
         if isinstance(message, SubsidyEntitlementResolvedV1):
             government = sum(leg.fen for leg in message.legs if leg.payer in GOVERNMENT)
             standard = message.standard_fen
-        return [
-            note_government_command(
-                message.person_id,
-                message.year,
-                message.campaign,
-                message.version,
-                government,
-                standard,
-                following(recorded, self.name, message.campaign),
-                derived_key(recorded, "note_government_legs"),
-            )
-        ]
+        noted = NoteGovernment(
+            message.person_id, message.year, message.campaign, message.version, government, standard
+        )
+        metadata = following(recorded, self.name, message.campaign)
+        key = derived_key(recorded, "note_government_legs")
+        return [self._entitlements.note_government_command(noted, metadata, key)]
 
     def key(self, recorded: Recorded[Any]) -> str:
         """Per person."""

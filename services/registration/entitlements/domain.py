@@ -33,6 +33,18 @@ class CoverState:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteGovernment:
+    """What subsidy resolved of a person's medical standard; fen, 0 once revoked."""
+
+    person_id: str
+    year: int
+    campaign: str
+    version: int
+    government_fen: int
+    standard_fen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Cover as it should be."""
 
@@ -62,26 +74,18 @@ def evolve(state: CoverState, event: Event) -> CoverState:
             return state
 
 
-def note_government_legs(
-    state: CoverState,
-    person_id: str,
-    year: int,
-    campaign: str,
-    version: int,
-    government_fen: int,
-    standard_fen: int,
-) -> list[Event]:
+def note_government_legs(state: CoverState, noted: NoteGovernment) -> list[Event]:
     """Keep the newest resolution; an older version arriving late changes nothing."""
-    if version <= state.government_version:
+    if noted.version <= state.government_version:
         return []
     return [
         e.GovernmentLegsNoted(
-            person_id=person_id,
-            year=year,
-            campaign=campaign,
-            version=version,
-            government_fen=government_fen,
-            standard_fen=standard_fen,
+            person_id=noted.person_id,
+            year=noted.year,
+            campaign=noted.campaign,
+            version=noted.version,
+            government_fen=noted.government_fen,
+            standard_fen=noted.standard_fen,
         )
     ]
 

@@ -32,12 +32,13 @@ PAID_LINE = sa.Table(
     "paid_line",
     metadata,
     sa.Column("line_id", sa.Text, primary_key=True),
-    sa.Column("person_id", sa.Text, nullable=False, index=True),
-    sa.Column("insurance", sa.Text, nullable=False),
-    sa.Column("year", sa.Integer, nullable=False),
-    sa.Column("fen", sa.BigInteger, nullable=False),
-    sa.Column("paid_on", sa.Date, nullable=False),
-    sa.Column("status", sa.Text, nullable=False, comment="PAID, BOOKED or REFUNDED"),
+    sa.Column("person_id", sa.Text, nullable=False, server_default="", index=True),
+    sa.Column("insurance", sa.Text, nullable=False, server_default=""),
+    sa.Column("year", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("fen", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("paid_on", sa.Date),
+    sa.Column("booked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("refunded", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 
@@ -66,18 +67,19 @@ class PaidLines:
     handles: tuple[type[msgspec.Struct], ...] = (PaymentReceivedV1, BookkeepingPosted, RefundPaidV1)
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """In order: received, then booked or refunded."""
+        """Each kind fills its own columns, so that messages of different topics may come in any order."""
+        paid: list[dict[str, Any]] = []
+        steps: dict[str, dict[str, dict[str, Any]]] = {"booked": {}, "refunded": {}}
         for recorded in events:
             event = recorded.event
             if isinstance(event, PaymentReceivedV1):
-                await connection.upsert(PAID_LINE, [_paid(event)], ignore=True)
+                paid.append(_paid(event))
             elif event.payment_line_id:
-                status = "BOOKED" if isinstance(event, BookkeepingPosted) else "REFUNDED"
-                await connection.execute(
-                    sa.update(PAID_LINE)
-                    .where(PAID_LINE.c.line_id == event.payment_line_id)
-                    .values(status=status)
-                )
+                step = "booked" if isinstance(event, BookkeepingPosted) else "refunded"
+                steps[step][event.payment_line_id] = {"line_id": event.payment_line_id, step: True}
+        for rows in (paid, *(list(each.values()) for each in steps.values())):
+            if rows:
+                await connection.upsert(PAID_LINE, rows)
 
 
 def _paid(event: PaymentReceivedV1) -> dict[str, Any]:
@@ -88,7 +90,6 @@ def _paid(event: PaymentReceivedV1) -> dict[str, Any]:
         "year": event.year,
         "fen": event.fen,
         "paid_on": event.paid_at.astimezone(SHANGHAI).date(),
-        "status": "PAID",
     }
 
 

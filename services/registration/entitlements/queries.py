@@ -9,6 +9,17 @@ import sqlalchemy as sa
 from services.registration.entitlements.projection import ENTITLEMENT, PAID_LINE
 from shared.eventstore.database import Database
 
+_p = PAID_LINE.c
+_PAID = (
+    _p.line_id,
+    _p.person_id,
+    _p.insurance,
+    _p.year,
+    _p.fen,
+    _p.paid_on,
+    sa.case((_p.refunded, "REFUNDED"), (_p.booked, "BOOKED"), else_="PAID").label("status"),
+)
+
 
 class EntitlementQueries:
     """GET /people/{id}/entitlements."""
@@ -24,7 +35,7 @@ class EntitlementQueries:
             .order_by(ENTITLEMENT.c.year.desc())
         )
         paid = (
-            sa.select(PAID_LINE)
+            sa.select(*_PAID)
             .where(PAID_LINE.c.person_id == person_id)
             .order_by(PAID_LINE.c.year.desc(), PAID_LINE.c.insurance, PAID_LINE.c.line_id)
         )

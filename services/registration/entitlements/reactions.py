@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from services.registration.accounts.events import BookkeepingPosted, BookkeepingReversed
+from services.registration.accounts.events import BookkeepingReversed
 from services.registration.causes import following
-from services.registration.entitlements.events import GovernmentLegsNoted
 from services.registration.entitlements.handlers import Entitlements
 from services.registration.entitlements.projection import ENTITLEMENT
 from services.registration.vital.events import DeathReportCorrected, DeathReported
@@ -21,22 +20,18 @@ from shared.kernel.insurance import Insurance
 
 
 class ReviewCover:
-    """Booked, reversed, government's part resolved: the year's cover is reviewed."""
+    """Reversed: the year's cover is reviewed. (A booking and a resolution bring their own review.)"""
 
     name = "review-cover"
-    handles: tuple[type[msgspec.Struct], ...] = (
-        BookkeepingPosted,
-        BookkeepingReversed,
-        GovernmentLegsNoted,
-    )
+    handles: tuple[type[msgspec.Struct], ...] = (BookkeepingReversed,)
 
     def __init__(self, entitlements: Entitlements) -> None:
         self._entitlements = entitlements
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         """One review; pension bookings have no cover."""
-        event = recorded.event
-        if getattr(event, "insurance", Insurance.MEDICAL) is not Insurance.MEDICAL:
+        event: BookkeepingReversed = recorded.event
+        if event.insurance is not Insurance.MEDICAL:
             return []
         metadata = following(recorded, self.name, event.campaign)
         key = derived_key(recorded, "review_cover")

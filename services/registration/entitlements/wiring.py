@@ -15,19 +15,22 @@ from shared.web.capability import Capability
 from shared.web.service import Ports
 
 
-def capability(
-    ports: Ports,
-    residents: Residents,
-    enrolments: Enrolments,
-    bookings: Bookings,
-    policies: PolicyFacts,
-    division_of: Division,
-) -> Capability:
+def handlers(
+    residents: Residents, enrolments: Enrolments, bookings: Bookings, policies: PolicyFacts
+) -> Entitlements:
+    """The capability's handlers; bookkeeping is given their review."""
+    return Entitlements(residents, enrolments, bookings, policies)
+
+
+def capability(ports: Ports, entitlements: Entitlements, division_of: Division) -> Capability:
     """Everything ``app.py`` needs of entitlements."""
-    entitlements = Entitlements(residents, enrolments, bookings, policies)
     return Capability(
         projections=(EntitlementsProjection(), PaidLines()),
-        reactions=(NoteGovernmentLegs(), ReviewCover(entitlements), DeathsEndCover(entitlements)),
+        reactions=(
+            NoteGovernmentLegs(entitlements),
+            ReviewCover(entitlements),
+            DeathsEndCover(entitlements),
+        ),
         publications=(EntitlementsPublication(),),
         routers=(router(EntitlementQueries(ports.database), division_of),),
     )

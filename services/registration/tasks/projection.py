@@ -13,7 +13,6 @@ from services.registration.accounts.events import BookkeepingMismatchDetected, R
 from services.registration.enrolment.events import (
     CoverageConflictFound,
     EnrolmentCancelled,
-    RegistrationInfoAccepted,
     RegistrationInfoRejected,
 )
 from services.registration.entitlements.events import (
@@ -22,6 +21,7 @@ from services.registration.entitlements.events import (
 )
 from services.registration.tasks.events import TaskClosed
 from services.registration.vital.events import DeathDateDisputed, DeathReportCorrected, DeathReportOverdue
+from shared.contracts.collection import RegistrationInfoAcceptedV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 
@@ -57,24 +57,45 @@ class TasksProjection:
         ReturnTotalsDiffered,
         MedicalEntitlementUndetermined,
         DeathReportCorrected,
-        RegistrationInfoAccepted,
+        RegistrationInfoAcceptedV1,
         EnrolmentCancelled,
         MedicalEntitlementGranted,
         TaskClosed,
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """In order; a task that was closed and happens again opens again."""
+        """In order; a task that was closed and happens again opens again.
+
+        Most events settle tasks nobody opened: their closings are held back and written together.
+        """
+        closing: list[tuple[str, str]] = []
         for recorded in events:
             opened = _opened(recorded.event)
-            if opened is not None:
-                row = _row(*opened, opened_on=recorded.recorded_at.date())
-                await connection.upsert(TASK, [row], keep=("opened_on",))
+            if opened is None:
+                closing += _closed(recorded.event)
                 continue
-            for task_id, finding in _closed(recorded.event):
-                await connection.execute(
-                    sa.update(TASK).where(TASK.c.task_id == task_id).values(state="CLOSED", finding=finding)
-                )
+            await _close(connection, closing)
+            closing = []
+            row = _row(*opened, opened_on=recorded.recorded_at.date())
+            await connection.upsert(TASK, [row], keep=("opened_on",))
+        await _close(connection, closing)
+
+
+async def _close(connection: Connection, closing: Sequence[tuple[str, str]]) -> None:
+    """Close the open ones of (task id, finding), after one look at what is open of their kinds."""
+    kinds = sorted({task_id.partition(":")[0] for task_id, _ in closing})
+    if not kinds:
+        return
+    rows = await connection.execute(
+        sa.select(TASK.c.task_id).where(TASK.c.state == "OPEN", TASK.c.kind.in_(kinds))
+    )
+    known = {row.task_id for row in rows}
+    for task_id, finding in closing:
+        if task_id in known:
+            known.discard(task_id)
+            await connection.execute(
+                sa.update(TASK).where(TASK.c.task_id == task_id).values(state="CLOSED", finding=finding)
+            )
 
 
 _Opened = tuple[str, str, str, str, str]
@@ -109,7 +130,7 @@ def _closed(event: Any) -> list[tuple[str, str]]:
     match event:
         case DeathReportCorrected():
             return [] if event.disputed else [(f"DEATH_DATE_DISPUTED:{event.person_id}", "CORRECTED")]
-        case RegistrationInfoAccepted():
+        case RegistrationInfoAcceptedV1():
             return [(f"REGISTRATION_RETURNED:{event.record_no}", "ACCEPTED")]
         case EnrolmentCancelled():
             return [

@@ -49,15 +49,29 @@ def upgrade() -> None:
         sa.Column("person_id", sa.Text(), nullable=False),
         sa.Column("insurance", sa.Text(), nullable=False),
         sa.Column("year", sa.Integer(), nullable=False),
-        sa.Column("record_no", sa.Text(), nullable=False),
-        sa.Column("campaign", sa.Text(), nullable=False),
-        sa.Column("division", sa.Text(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("record_no", sa.Text(), server_default="", nullable=False),
+        sa.Column("campaign", sa.Text(), server_default="", nullable=False),
+        sa.Column("division", sa.Text(), server_default="", nullable=False),
+        sa.Column("route", sa.Text(), server_default="", nullable=False),
         sa.Column("period_from", sa.Date(), nullable=True),
         sa.Column("period_to", sa.Date(), nullable=True),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("record_version", sa.Integer(), nullable=False),
-        sa.Column("rule", sa.Text(), nullable=False, comment="why it was rejected, returned, cancelled"),
+        sa.Column(
+            "state",
+            sa.Text(),
+            server_default="",
+            nullable=False,
+            comment="by our own events; empty: none of them is known yet",
+        ),
+        sa.Column("record_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "rule", sa.Text(), server_default="", nullable=False, comment="why it was rejected or cancelled"
+        ),
+        sa.Column("accepted_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("returned_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "error", sa.Text(), server_default="", nullable=False, comment="why collection sent it back"
+        ),
+        sa.Column("linked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("person_id", "insurance", "year"),
     )
     op.create_index("enrolment_by_division", "enrolment", ["year", "division"], unique=False)
@@ -93,12 +107,13 @@ def upgrade() -> None:
     op.create_table(
         "paid_line",
         sa.Column("line_id", sa.Text(), nullable=False),
-        sa.Column("person_id", sa.Text(), nullable=False),
-        sa.Column("insurance", sa.Text(), nullable=False),
-        sa.Column("year", sa.Integer(), nullable=False),
-        sa.Column("fen", sa.BigInteger(), nullable=False),
-        sa.Column("paid_on", sa.Date(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False, comment="PAID, BOOKED or REFUNDED"),
+        sa.Column("person_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("insurance", sa.Text(), server_default="", nullable=False),
+        sa.Column("year", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("paid_on", sa.Date(), nullable=True),
+        sa.Column("booked", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("refunded", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("line_id"),
     )
     op.create_index(op.f("ix_paid_line_person_id"), "paid_line", ["person_id"], unique=False)
