@@ -6,14 +6,13 @@ stand at the same position while they are compared and, if wanted, swapped in th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
-from shared.eventstore.checkpoints import Checkpoint
 from shared.eventstore.database import Connection
 from shared.eventstore.log import Log
 from shared.eventstore.projections import PAGE, checkpoint_name
@@ -21,6 +20,9 @@ from shared.eventstore.tables import checkpoints
 from shared.eventstore.tailing import Projection
 
 SHADOW = "shadow"
+
+Progress = Callable[[int, int], None]
+"""Told the position replayed to, and the one to reach."""
 
 
 class ShadowedConnection(Connection, Protocol):
@@ -72,67 +74,112 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
 async def rebuild(
     log: Log, database: ShadowedDatabase, projection: Projection, *, swap: bool = False, page: int = PAGE
 ) -> RebuildReport:
-    """Replay ``projection`` from the log and compare; with ``swap`` the replayed rows replace the live ones.
+    """``rebuild_all`` of one projection."""
+    reports = await rebuild_all(log, database, [projection], swap=swap, page=page)
+    return reports[0]
 
-    Raises what the projection's ``apply`` raises; nothing live is touched then.
+
+async def rebuild_all(
+    log: Log,
+    database: ShadowedDatabase,
+    projections: Sequence[Projection],
+    *,
+    swap: bool = False,
+    page: int = PAGE,
+    progress: Progress = lambda _position, _until: None,
+) -> list[RebuildReport]:
+    """Replay projections in one pass of the log and compare; with ``swap`` replayed rows replace the live ones.
+
+    Raises what a projection's ``apply`` raises; nothing live is touched then.
     """
-    names = log.types.names(projection.handles)
-    await _recreate(database, projection.tables)
-    position = events = 0
+    replay = _Replay(log, projections, page)
+    tables = [table for projection in projections for table in projection.tables]
+    await _recreate(database, tables)
     try:
         while True:
             async with database.begin() as connection:
-                live = await _hold_checkpoint(connection, projection, held=False)
-                position, applied = await _replay(
-                    log, connection, projection, names, position, live.position, page
-                )
-            events += applied
-            if live.position - position <= page:
+                await replay.look(connection)
+                await replay.step(connection, replay.first)
+            progress(replay.position, replay.last)
+            if replay.first - replay.position <= page:
                 break
         async with database.begin() as connection:
-            live = await _hold_checkpoint(connection, projection, held=True)
-            while position < live.position:
-                position, applied = await _replay(
-                    log, connection, projection, names, position, live.position, page
-                )
-                events += applied
-            tables = [await _compare(connection, table) for table in projection.tables]
-            if swap:
-                for table in projection.tables:
-                    await _swap(connection, table)
+            await replay.look(connection, held=True)
+            while replay.position < replay.last:
+                await replay.step(connection, replay.last)
+            reports = [await _report(connection, replay, each, swap) for each in projections]
+        progress(replay.last, replay.last)
     finally:
-        await _drop(database, projection.tables)
+        await _drop(database, tables)
+    return reports
+
+
+class _Replay:
+    """One pass of the log into ``shadow``; each projection only up to where its live rows stand."""
+
+    def __init__(self, log: Log, projections: Sequence[Projection], page: int) -> None:
+        self.position = 0
+        self.live: dict[str, int] = {}
+        self.events: dict[str, int] = {projection.name: 0 for projection in projections}
+        self._log = log
+        self._projections = projections
+        self._page = page
+        self._names = frozenset[str]().union(*(log.types.names(each.handles) for each in projections))
+
+    @property
+    def first(self) -> int:
+        """Where the live projection furthest behind stands: nobody may be passed while they move."""
+        return min(self.live.values(), default=0)
+
+    @property
+    def last(self) -> int:
+        """Where the live projection furthest ahead stands."""
+        return max(self.live.values(), default=0)
+
+    async def look(self, connection: Connection, *, held: bool = False) -> None:
+        """See where the live projections stand; ``held``: and they stay there."""
+        names = {checkpoint_name(projection): projection.name for projection in self._projections}
+        query = (
+            sa.select(checkpoints.c.name, checkpoints.c.position)
+            .where(checkpoints.c.name.in_(sorted(names)))
+            .order_by(checkpoints.c.name)
+        )
+        rows = await connection.execute(query.with_for_update() if held else query)
+        self.live = dict.fromkeys(self.events, 0) | {names[name]: position for name, position in rows}
+
+    async def step(self, connection: ShadowedConnection, until: int) -> None:
+        """Apply one page. The log may read past a gap."""
+        if self.position >= until:
+            return
+        tail = await self._log.read_page(self.position, self._page, self._names, until)
+        shadow = connection.shadowed()
+        for projection in self._projections:
+            live = self.live[projection.name]
+            events = [
+                recorded
+                for recorded in tail.events
+                if recorded.position <= live and isinstance(recorded.event, projection.handles)
+            ]
+            if events:
+                await projection.apply(shadow, events)
+                self.events[projection.name] += len(events)
+        self.position = tail.scanned if tail.scanned > self.position else until
+
+
+async def _report(
+    connection: ShadowedConnection, replay: _Replay, projection: Projection, swap: bool
+) -> RebuildReport:
+    tables = [await _compare(connection, table) for table in projection.tables]
+    if swap:
+        for table in projection.tables:
+            await _swap(connection, table)
     return RebuildReport(
-        projection=projection.name, position=live.position, events=events, tables=tables, swapped=swap
+        projection=projection.name,
+        position=replay.live[projection.name],
+        events=replay.events[projection.name],
+        tables=tables,
+        swapped=swap,
     )
-
-
-async def _hold_checkpoint(connection: Connection, projection: Projection, *, held: bool) -> Checkpoint:
-    query = sa.select(checkpoints.c.position, checkpoints.c.step).where(
-        checkpoints.c.name == checkpoint_name(projection)
-    )
-    if held:
-        query = query.with_for_update()
-    rows = await connection.execute(query)
-    return Checkpoint(rows[0].position, rows[0].step) if rows else Checkpoint()
-
-
-async def _replay(
-    log: Log,
-    connection: ShadowedConnection,
-    projection: Projection,
-    names: frozenset[str],
-    position: int,
-    until: int,
-    page: int,
-) -> tuple[int, int]:
-    """Apply one page; answers where it ended and how many events it had. The log may read past a gap."""
-    if position >= until:
-        return position, 0
-    tail = await log.read_page(position, page, names, until)
-    if tail.events:
-        await projection.apply(connection.shadowed(), tail.events)
-    return (tail.scanned if tail.scanned > position else until), len(tail.events)
 
 
 async def _recreate(database: ShadowedDatabase, tables: Sequence[sa.Table]) -> None:
@@ -141,9 +188,18 @@ async def _recreate(database: ShadowedDatabase, tables: Sequence[sa.Table]) -> N
         for table in reversed(tables):
             await shadow.execute(sa.schema.DropTable(table, if_exists=True))
         for table in tables:
-            await shadow.execute(sa.schema.CreateTable(table))
+            await shadow.execute(sa.schema.CreateTable(_unlogged(database, table)))
             for index in sorted(table.indexes, key=lambda item: str(item.name)):
                 await shadow.execute(sa.schema.CreateIndex(index))
+
+
+def _unlogged(database: ShadowedDatabase, table: sa.Table) -> sa.Table:
+    """The table, which nobody needs after a crash, without a write-ahead log where there is one."""
+    if getattr(database, "dialect", "") != "postgresql":
+        return table
+    copy = table.to_metadata(sa.MetaData())
+    copy._prefixes = ["UNLOGGED"]
+    return copy
 
 
 async def _drop(database: ShadowedDatabase, tables: Sequence[sa.Table]) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from shared.eventstore.rebuild import ShadowedDatabase, rebuild
+from shared.eventstore.rebuild import RebuildReport, ShadowedDatabase, rebuild, rebuild_all
 from shared.kernel.errors import ProblemError, Refusal
 from shared.messaging.relay import NotLeadingError
 from shared.security.principal import Principal
@@ -41,9 +41,25 @@ def replaying_router(ports: Ports, description: ServiceDescription, machinery: M
     ops = authorised(f"{ports.service}:ops", "ops")
     projections = {projection.name: projection for projection in description.projections}
 
+    replaying: dict[str, int] = {}
+
     @router.get("/ops/projections", summary="读模型列表 / Read models")
     async def listed(_: Principal = Depends(ops)) -> Response:
-        return json_response({"items": sorted(projections)})
+        return json_response({"items": sorted(projections), "replaying": replaying or None})
+
+    @router.post("/ops/projections:replay", summary="全部读模型重建并比较 / Replay all in one pass")
+    async def replay_all(body: ReplayBody, _: Principal = Depends(ops)) -> Response:
+        def progress(position: int, until: int) -> None:
+            replaying.update(position=position, until=until)
+
+        database = cast("ShadowedDatabase", ports.database)
+        try:
+            reports = await rebuild_all(
+                ports.log, database, description.projections, swap=body.swap, progress=progress
+            )
+        finally:
+            replaying.clear()
+        return json_response({"items": [_shown(report) for report in reports]})
 
     @router.post("/ops/projections/{name}:replay", summary="从日志重建并比较 / Replay, compare, swap")
     async def replay(name: str, body: ReplayBody, _: Principal = Depends(ops)) -> Response:
@@ -51,10 +67,7 @@ def replaying_router(ports: Ports, description: ServiceDescription, machinery: M
         if projection is None:
             raise ProblemError(Refusal("NOT_FOUND", rule="PROJECTION_UNKNOWN"))
         database = cast("ShadowedDatabase", ports.database)
-        report = await rebuild(ports.log, database, projection, swap=body.swap)
-        differences = sum(table.only_live + table.only_replayed for table in report.tables)
-        shown: dict[str, Any] = {**plain(report), "differences": differences}
-        return json_response(shown)
+        return json_response(_shown(await rebuild(ports.log, database, projection, swap=body.swap)))
 
     @router.post("/ops/relay:resend", summary="重新发布 / Publish again from a position")
     async def resend(body: ResendBody, _: Principal = Depends(ops)) -> Response:
@@ -70,3 +83,9 @@ def replaying_router(ports: Ports, description: ServiceDescription, machinery: M
             ) from None
 
     return router
+
+
+def _shown(report: RebuildReport) -> dict[str, Any]:
+    """A report and how many rows stand on one side only."""
+    differences = sum(table.only_live + table.only_replayed for table in report.tables)
+    return {**plain(report), "differences": differences}

@@ -16,7 +16,7 @@ from shared.eventstore.dead_letters import DISCARDED, REACTION, REPLAYED, DeadLe
 from shared.eventstore.identity import RestoredError, claim_identity, raise_epoch
 from shared.eventstore.projections import ProjectionRunner
 from shared.eventstore.reactions import ReactionRunner
-from shared.eventstore.rebuild import rebuild
+from shared.eventstore.rebuild import rebuild, rebuild_all
 from shared.eventstore.tables import dead_letters, log_identity, parked
 from shared.eventstore.tailing import Projection, Reaction, Recorded
 from shared.kernel.clock import SHANGHAI
@@ -186,6 +186,26 @@ class TestRebuild:
         assert report.equal
         assert (report.position, report.events, report.swapped) == (7, 7, False)
         assert (report.tables[0].live, report.tables[0].replayed) == (1, 1)
+
+    async def test_several_are_replayed_in_one_pass_each_as_far_as_its_live_rows(self, parts: Parts) -> None:
+        """I-30: one that fell behind is compared where it stands, and is not passed while it moves on."""
+        await pay_in(parts, "a", *range(1, 5))
+        await settle([projections(parts, Totals())])
+        behind = Broken()
+        behind.mended = True
+        seen: list[tuple[int, int]] = []
+        reports = await rebuild_all(
+            parts.log, parts.database, [Totals(), behind], page=2, progress=lambda *at: seen.append(at)
+        )
+        assert [(report.projection, report.position, report.events) for report in reports] == [
+            ("totals", 4, 4),
+            ("broken", 0, 0),
+        ]
+        assert all(report.equal for report in reports)
+        assert seen[-1] == (4, 4)
+        await settle([projections(parts, behind)])
+        reports = await rebuild_all(parts.log, parts.database, [Totals(), behind], page=1)
+        assert [(report.position, report.events, report.equal) for report in reports] == [(4, 4, True)] * 2
 
     async def test_a_planted_difference_is_found_and_swapped_away(self, parts: Parts) -> None:
         await pay_in(parts, "a", 1, 2)

@@ -41,6 +41,16 @@ async def test_a_row_nobody_recorded_is_a_difference_until_it_is_swapped_away(se
     assert [each["differences"] for each in found] == [1, 1, 0]
 
 
+async def test_all_read_models_are_replayed_in_one_pass(service: MemoryService) -> None:
+    """I-30: what ``verify`` asks; nothing is being replayed afterwards."""
+    await taken(service, "a", "b")
+    async with service.client(OPS) as client:
+        found = (await client.post("/ops/projections:replay", json={"swap": False})).json()["items"]
+        listed = (await client.get("/ops/projections")).json()
+    assert [(each["projection"], each["differences"], each["events"]) for each in found] == [("notes", 0, 2)]
+    assert listed == {"items": ["notes"], "replaying": None}
+
+
 async def test_an_unknown_read_model_is_a_404(service: MemoryService) -> None:
     async with service.client(OPS) as client:
         answer = await client.post("/ops/projections/nothing:replay", json={})
