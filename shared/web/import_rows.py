@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -75,14 +76,58 @@ class JobContext(msgspec.Struct, frozen=True):
     campaign: str
 
 
+LARGEST = 2**53
+"""Whole numbers beyond it are exact nowhere else; no count and no amount of fen comes near."""
+
+
 def parse_row(raw: RawRow, row_type: type[R]) -> R | Refusal:
     """A row as its struct, or why it is none; the refusal never quotes a value."""
     if raw.fault:
         return Refusal(ROW_INVALID, rule=raw.fault, field=raw.field)
     try:
-        return msgspec.convert(raw.data, row_type, strict=not raw.text)
+        row = msgspec.convert(raw.data, row_type, strict=not raw.text)
     except msgspec.ValidationError as fault:
-        return Refusal(ROW_INVALID, rule="VALIDATION_FAILED", field=fault_field(fault))
+        rule, field = _what_is_wrong(fault)
+        return Refusal(ROW_INVALID, rule=rule, field=field)
+    where = _too_large(row)
+    return row if where is None else Refusal(ROW_INVALID, rule="NUMBER_TOO_LARGE", field=where)
+
+
+_MISSING = re.compile(r"missing required field `(\w+)`", re.ASCII)
+_RULES = (
+    ("Expected `int", "NOT_A_NUMBER"),
+    ("encoded date", "NOT_A_DATE"),
+    ("Expected `str", "NOT_A_TEXT"),
+    ("enum value", "VALUE_NOT_ALLOWED"),
+    ("unknown field", "FIELD_UNKNOWN"),
+)
+
+
+def _what_is_wrong(fault: msgspec.ValidationError) -> tuple[str, str]:
+    """Rule and field; the fault's own text may quote a value, a name of ours is all that is taken from it."""
+    text, field = str(fault), fault_field(fault)
+    missing = _MISSING.search(text)
+    if missing is not None:
+        return "FIELD_MISSING", f"{field}.{missing[1]}" if field else missing[1]
+    return next((rule for words, rule in _RULES if words in text), "VALIDATION_FAILED"), field
+
+
+def _too_large(value: Any, name: str = "") -> str | None:
+    """Field of a whole number nothing could store; None when there is none."""
+    if isinstance(value, int):
+        return name if abs(value) > LARGEST else None
+    if isinstance(value, msgspec.Struct):
+        parts = ((each, getattr(value, each)) for each in value.__struct_fields__)
+    elif isinstance(value, list | tuple):
+        parts = ((str(number), each) for number, each in enumerate(value))
+    else:
+        return None
+    for part, each in parts:
+        if not isinstance(each, str):
+            where = _too_large(each, f"{name}.{part}" if name else part)
+            if where is not None:
+                return where
+    return None
 
 
 def row_context(

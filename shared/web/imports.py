@@ -25,7 +25,7 @@ from shared.eventstore.commands import Command, Done, Outcome, Store
 from shared.eventstore.database import Connection, Database, Row
 from shared.eventstore.log import Failure
 from shared.kernel.clock import Clock, Runtime
-from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.kernel.errors import OverloadedError, Refusal
 from shared.observability.logging import bound, logger
 from shared.security.principal import Principal
 from shared.security.vault import Vault
@@ -38,6 +38,8 @@ from shared.web.import_rows import (
     row_context,
     row_outcome,
 )
+from shared.web.reasons import file_fault
+from shared.web.spool import Spool
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import MAX_ROWS, RawRow, UploadFormat, read_rows
 
@@ -111,7 +113,7 @@ class Imports:
     async def accept(
         self,
         kind: ImportKind[Any],
-        body: bytes,
+        body: Spool,
         upload_format: UploadFormat,
         principal: Principal,
         key: str,
@@ -122,7 +124,7 @@ class Imports:
         """Stage a file as a job. Refusals: IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE (another file
         while the key's import still runs). Raises ProblemError for a file that is none."""
         context = JobContext(principal.divisions, dict(parameters or {}), campaign)
-        digest = hashlib.sha256(msgspec.json.encode(context, order="deterministic") + b"\x00" + body).digest()
+        digest = hashlib.sha256(msgspec.json.encode(context, order="deterministic") + body.digest).digest()
         known = await self._known(principal.organisation, kind.name, key, digest)
         if known is not None:
             return known
@@ -163,7 +165,7 @@ class Imports:
             await connection.upsert(IMPORT_CHUNKS, [chunk for chunk, _ in chunks])
             total, number = total + sum(count for _, count in chunks), number + len(chunks)
             if total > MAX_ROWS:
-                raise ProblemError(Refusal("BODY_TOO_LARGE", rule="TOO_MANY_ROWS"))
+                raise file_fault("BODY_TOO_LARGE", "TOO_MANY_ROWS")
         done = {"state": "DONE", "finished_at": self._clock.now()} if not total else {}
         await connection.execute(
             sa.update(IMPORTS).where(IMPORTS.c.import_id == import_id).values(rows_total=total, **done)

@@ -21,9 +21,11 @@ from shared.web.context import correlation_of
 from shared.web.idempotency import header_key
 from shared.web.imports import ImportKind
 from shared.web.machinery import Machinery
-from shared.web.requests import metadata, read_body
+from shared.web.reasons import reason_of
+from shared.web.requests import metadata, spool_body
 from shared.web.responses import json_response
 from shared.web.service import Ports, ServiceDescription
+from shared.web.spool import KEY_BYTES, NONCE_BYTES, Spool
 from shared.web.uploads import format_of
 
 FAILURES_PAGE = 1000
@@ -51,10 +53,11 @@ async def accept_upload(
     body. ``Idempotency-Key`` is required; the same file under the same key is the same job."""
     key = header_key(request) or ""
     upload_format = format_of(request.headers.get("content-type", ""))
-    body = await read_body(request, ports.settings.import_limit_bytes)
-    accepted = await ports.imports.accept(
-        kind, body, upload_format, principal, key, correlation_of(request.scope), campaign, parameters
-    )
+    with Spool(ports.runtime.random_bytes(KEY_BYTES + NONCE_BYTES)) as body:
+        await spool_body(request, body, ports.settings.import_limit_bytes)
+        accepted = await ports.imports.accept(
+            kind, body, upload_format, principal, key, correlation_of(request.scope), campaign, parameters
+        )
     if isinstance(accepted, Refusal):
         raise ProblemError(accepted)
     headers = {"Location": f"/imports/{accepted.import_id}"}
@@ -162,9 +165,12 @@ def imports_router(ports: Ports) -> APIRouter:
     async def failures(import_id: str, caller: Principal = Depends(reader)) -> Response:
         if await ports.imports.status(import_id, caller.organisation) is None:
             raise ProblemError(Refusal("NOT_FOUND"))
-        lines, after = ["row_number,code,rule,field"], 0
+        lines, after = ["row_number,code,rule,field,reason"], 0
         while rows := await ports.imports.outcomes(import_id, after, FAILURES_PAGE, refused=True):
-            lines += [f"{row.row},{row.code},{row.rule},{row.field}" for row in rows]
+            lines += [
+                f'{row.row},{row.code},{row.rule},{row.field},"{reason_of(row.code, row.rule)}"'
+                for row in rows
+            ]
             after = rows[-1].row
         return Response("\r\n".join(lines) + "\r\n", media_type="text/csv; charset=utf-8")
 

@@ -12,6 +12,7 @@ from shared.eventstore.streams import Metadata
 from shared.kernel.errors import ProblemError, Refusal
 from shared.security.principal import Principal
 from shared.web.context import correlation_of
+from shared.web.spool import Spool, TooLargeError
 
 T = TypeVar("T")
 _PATH = re.compile(r" - at `(\$[^`]*)`\Z")
@@ -65,11 +66,24 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise ProblemError(Refusal("BODY_MALFORMED")) from None
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises ProblemError BODY_TOO_LARGE (413) without reading further."""
+def _refuse_announced(request: Request, limit_bytes: int) -> None:
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length) > limit_bytes:
         raise ProblemError(Refusal("BODY_TOO_LARGE"))
+
+
+async def spool_body(request: Request, spool: Spool, limit_bytes: int) -> None:
+    """The whole body into a spool. Raises ProblemError BODY_TOO_LARGE (413) without reading further."""
+    _refuse_announced(request, limit_bytes)
+    try:
+        await spool.fill(request.stream(), limit_bytes)
+    except TooLargeError:
+        raise ProblemError(Refusal("BODY_TOO_LARGE")) from None
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """The whole body. Raises ProblemError BODY_TOO_LARGE (413) without reading further."""
+    _refuse_announced(request, limit_bytes)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():

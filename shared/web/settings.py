@@ -53,7 +53,7 @@ class ServiceSettings(BaseSettings):
     database_pool: int = Field(default=12, ge=4)
     queue_size: int = Field(default=1024, ge=1)
     request_limit_bytes: int = Field(default=1 << 20, ge=1024)
-    import_limit_bytes: int = Field(default=64 << 20, ge=1024)
+    import_limit_bytes: int = Field(default=512 << 20, ge=1024)
 
     @property
     def serves(self) -> bool:

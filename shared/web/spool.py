@@ -1,4 +1,4 @@
-"""An upload on its way in (上传暂存): encrypted on disk without a name, digested as it arrives, read as often as wanted.
+"""An upload on its way in (上传暂存): encrypted on disk, digested as it arrives, read as often as wanted.
 
 A file of a million people is neither held in memory nor ever on disk in clear: it is encrypted under a key that
 only this process knows, and gone with it.
@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
@@ -55,7 +55,7 @@ class Spool:
         self._hash = hashlib.sha256()
         self.size = 0
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -14,9 +14,10 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import dropwhile
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-from shared.kernel.errors import ProblemError, Refusal
+from shared.kernel.errors import ProblemError
+from shared.web.reasons import file_fault
 from shared.web.uploads import BadCell
 
 MOST_BYTES = 256 << 20
@@ -34,7 +35,7 @@ Place = tuple[int, int]
 
 
 def lines_of(body: bytes) -> Iterator[list[Any]]:
-    """Lines of the first sheet, from its first row that is not blank; numbers, texts, booleans and dates as Python has them.
+    """Lines of the first sheet, from its first row that is not blank; numbers, dates and truth as Python has them.
 
     Raises ProblemError BODY_MALFORMED (no spreadsheet, or one that is encrypted) and BODY_TOO_LARGE.
     """
@@ -44,7 +45,7 @@ def lines_of(body: bytes) -> Iterator[list[Any]]:
     try:
         sheet = CalamineWorkbook.from_filelike(io.BytesIO(body)).get_sheet_by_index(0)
         if sheet.height > MOST_ROWS:
-            raise ProblemError(Refusal("BODY_TOO_LARGE", rule="XLSX_TOO_LARGE"))
+            raise file_fault("BODY_TOO_LARGE", "XLSX_TOO_LARGE")
         merged = sheet.merged_cell_ranges or []
     except (CalamineError, ValueError, OSError):
         raise _malformed() from None
@@ -83,13 +84,13 @@ def _formulas(body: bytes) -> set[Place]:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             if sum(each.file_size for each in archive.infolist()) > MOST_BYTES:
-                raise ProblemError(Refusal("BODY_TOO_LARGE", rule="XLSX_TOO_LARGE"))
+                raise file_fault("BODY_TOO_LARGE", "XLSX_TOO_LARGE")
             with archive.open(_first_sheet(archive)) as sheet:
                 return set(_places(sheet))
     except (
         zipfile.BadZipFile,
         KeyError,
-        ElementTree.ParseError,
+        ET.ParseError,
         StopIteration,
         NotImplementedError,
         RuntimeError,
@@ -99,9 +100,9 @@ def _formulas(body: bytes) -> set[Place]:
 
 def _first_sheet(archive: zipfile.ZipFile) -> str:
     """Path of the first sheet. Raises KeyError or StopIteration where the archive is no workbook."""
-    book = ElementTree.fromstring(archive.read(_BOOK))
+    book = ET.fromstring(archive.read(_BOOK))
     named = next(each for each in book.iter() if each.tag.endswith("}sheet")).attrib[_RELATION]
-    relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
     target = next(each.attrib["Target"] for each in relations if each.attrib["Id"] == named)
     return target.lstrip("/") if target.startswith("/") else posixpath.normpath(f"xl/{target}")
 
@@ -126,4 +127,4 @@ def _column(letters: bytes) -> int:
 
 
 def _malformed() -> ProblemError:
-    return ProblemError(Refusal("BODY_MALFORMED", rule="XLSX_MALFORMED"))
+    return file_fault("BODY_MALFORMED", "XLSX_MALFORMED")

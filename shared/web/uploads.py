@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from shared.kernel.errors import ProblemError, Refusal
+from shared.web.reasons import file_fault
 from shared.web.spool import Content, Held, whole
 
 MAX_ROWS = 1_000_000
@@ -131,7 +132,7 @@ def encoding_of(content: Content) -> str:
         except UnicodeDecodeError:
             continue
         return encoding
-    raise ProblemError(Refusal("BODY_MALFORMED", rule="ENCODING_UNKNOWN"))
+    raise file_fault("BODY_MALFORMED", "ENCODING_UNKNOWN")
 
 
 def _text_lines(content: Content, encoding: str) -> Iterator[str | None]:
@@ -177,7 +178,7 @@ def _headed(
 ) -> tuple[Iterator[list[Any] | str], list[str | None]]:
     heading = next(lines, [])
     if isinstance(heading, str):
-        raise ProblemError(Refusal("BODY_MALFORMED", rule=heading))
+        raise file_fault("BODY_MALFORMED", heading)
     return lines, _fields(heading, columns)
 
 
@@ -189,10 +190,10 @@ def _fields(heading: list[Any], columns: Mapping[str, str]) -> list[str | None]:
         title = str(cell).strip()
         fields.append(columns.get(title, title if title in known else None))
     if not any(fields):
-        raise ProblemError(Refusal("BODY_MALFORMED", rule="HEADING_MISSING"))
+        raise file_fault("BODY_MALFORMED", "HEADING_MISSING")
     named = [field for field in fields if field is not None]
     if len(set(named)) != len(named):
-        raise ProblemError(Refusal("BODY_MALFORMED", rule="HEADING_REPEATED"))
+        raise file_fault("BODY_MALFORMED", "HEADING_REPEATED")
     return fields
 
 
@@ -208,7 +209,7 @@ def _rows_of_cells(lines: Iterator[list[Any] | str], fields: list[str | None]) -
 
 
 def _row(number: int, cells: list[Any], fields: list[str | None]) -> RawRow:
-    if len(cells) > len(fields) and any(str(cell).strip() for cell in cells[len(fields) :]):
+    if len(cells) > len(fields):
         return RawRow(number, fault="TOO_MANY_CELLS")
     data: dict[str, Any] = {}
     for field, cell in zip(fields, cells, strict=False):
