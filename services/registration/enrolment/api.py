@@ -63,7 +63,13 @@ def enrolments_import(enrolments: Enrolments) -> ImportKind[RegisterEnrolment]:
     def to_command(row: RegisterEnrolment, context: ImportContext) -> Command | Refusal:
         return enrolments.register_command(row, context.metadata, context.key, context.covers)
 
-    return ImportKind("enrolments", RegisterEnrolment, to_command, {"险种": "insurance", "年度": "year"})
+    return ImportKind(
+        "enrolments",
+        RegisterEnrolment,
+        to_command,
+        {"人员编号": "person_id", "险种": "insurance", "年度": "year"},
+        answers="record_no",
+    )
 
 
 def router(

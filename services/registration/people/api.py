@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends
@@ -12,17 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.registration.bodies import Body, Division, Number, PersonId, Village, Year
-from services.registration.people.domain import Correction, Particulars
+from services.registration.people.domain import Correction, EmployeeInsurance, OutOfAreaCover, Particulars
 from services.registration.people.handlers import People
+from services.registration.people.imports import PeopleImports
 from services.registration.people.queries import PeopleQueries
-from shared.eventstore.commands import Command
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.identity import Sex
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import idempotency_key, required_key
-from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
@@ -94,46 +93,17 @@ class OutOfAreaBody(Body):
     year: Year
 
 
-def people_import(people: People) -> ImportKind[Particulars]:
-    """Rows are the bodies of POST /people; headings may be Chinese."""
-
-    def to_command(row: Particulars, context: ImportContext) -> Command | Refusal:
-        if not context.covers(row.division):
-            return Refusal("DIVISION_FORBIDDEN", field="division")
-        return people.register_command(row, context.metadata, context.key)
-
-    return ImportKind(
-        "people",
-        Particulars,
-        to_command,
-        {
-            "姓名": "name",
-            "公民身份号码": "number",
-            "身份证号": "number",
-            "出生日期": "birth",
-            "性别": "sex",
-            "村居代码": "division",
-            "户籍地代码": "hukou_division",
-            "居住证": "residence_permit",
-            "在校学生": "student",
-            "户号": "household",
-            "电话": "phone",
-            "出生医学证明": "birth_certificate",
-        },
-        answers="person_id",
-    )
-
-
-def router(people: People, queries: PeopleQueries, ports: Ports, upload: ImportKind[Any]) -> APIRouter:
+def router(people: People, queries: PeopleQueries, ports: Ports, uploads: PeopleImports) -> APIRouter:
     """Routes under ``/people`` and the reports about a person's other cover."""
     routes = APIRouter(tags=["people 人员"])
-    _register_routes(routes, people, ports, upload)
+    _register_routes(routes, people, ports, uploads)
     _read_routes(routes, people, queries)
     _change_routes(routes, people, queries)
+    _report_routes(routes, people, ports, uploads)
     return routes
 
 
-def _register_routes(routes: APIRouter, people: People, ports: Ports, upload: ImportKind[Any]) -> None:
+def _register_routes(routes: APIRouter, people: People, ports: Ports, uploads: PeopleImports) -> None:
     @routes.post("/people", status_code=201, summary="人员登记 / Register a person")
     async def register(request: Request, caller: Writer, body: PersonBody) -> Response:
         require_division(caller, body.division)
@@ -143,7 +113,7 @@ def _register_routes(routes: APIRouter, people: People, ports: Ports, upload: Im
 
     @routes.post("/people:import", status_code=202, summary="批量登记 / Register people from a file")
     async def import_people(request: Request, caller: Writer) -> Response:
-        return await accept_upload(request, caller, ports, upload)
+        return await accept_upload(request, caller, ports, uploads.people)
 
 
 def _read_routes(routes: APIRouter, people: People, queries: PeopleQueries) -> None:
@@ -189,22 +159,30 @@ def _change_routes(routes: APIRouter, people: People, queries: PeopleQueries) ->
         key = idempotency_key(request, caller, "merge_person", [person_id, body.survivor_id], required=False)
         return answer(await people.merge(person_id, body.survivor_id, metadata(request, caller), key))
 
+
+def _report_routes(routes: APIRouter, people: People, ports: Ports, uploads: PeopleImports) -> None:
     @routes.post("/employee-insurance", status_code=201, summary="职工保险参保信息 / Report employee cover")
     async def employee(request: Request, caller: Writer, body: EmployeeInsuranceBody) -> Response:
-        await check_division(caller, body.person_id)
         key = required_key(request, caller, "report_employee_insurance", body)
-        return answer(
-            await people.report_employee_insurance(
-                body.person_id, body.insurance, body.from_date, body.to_date, metadata(request, caller), key
-            )
-        )
+        given = msgspec.convert(body.model_dump(), EmployeeInsurance)
+        told = metadata(request, caller)
+        return answer(await people.report(people.employee_insurance_command(given, told, key, caller.covers)))
+
+    @routes.post(
+        "/employee-insurance:import", status_code=202, summary="职工保险名单 / Employee cover from a file"
+    )
+    async def import_employees(request: Request, caller: Writer) -> Response:
+        return await accept_upload(request, caller, ports, uploads.employees)
 
     @routes.post("/out-of-area-cover", status_code=201, summary="统筹区外参保 / Report cover elsewhere")
     async def elsewhere(request: Request, caller: Writer, body: OutOfAreaBody) -> Response:
-        await check_division(caller, body.person_id)
         key = required_key(request, caller, "report_out_of_area_cover", body)
-        return answer(
-            await people.report_out_of_area_cover(
-                body.person_id, body.insurance, body.region, body.year, metadata(request, caller), key
-            )
-        )
+        given = msgspec.convert(body.model_dump(), OutOfAreaCover)
+        told = metadata(request, caller)
+        return answer(await people.report(people.out_of_area_command(given, told, key, caller.covers)))
+
+    @routes.post(
+        "/out-of-area-cover:import", status_code=202, summary="统筹区外参保名单 / Cover elsewhere from a file"
+    )
+    async def import_elsewhere(request: Request, caller: Writer) -> Response:
+        return await accept_upload(request, caller, ports, uploads.elsewhere)

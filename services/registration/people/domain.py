@@ -66,6 +66,35 @@ class Particulars(msgspec.Struct, frozen=True, kw_only=True):
         return "Particulars(***)"
 
 
+class EmployeeInsurance(msgspec.Struct, frozen=True, kw_only=True):
+    """A spell of employee insurance (职工保险), of a person id or, in files, a number; repr hides it.
+
+    to_date: None while it lasts.
+    """
+
+    insurance: Insurance
+    from_date: dt.date
+    to_date: dt.date | None = None
+    person_id: str = ""
+    number: str = ""
+
+    def __repr__(self) -> str:
+        return "EmployeeInsurance(***)"
+
+
+class OutOfAreaCover(msgspec.Struct, frozen=True, kw_only=True):
+    """Paid for the year in another pooling area (统筹区外参保); person as in ``EmployeeInsurance``."""
+
+    region: str
+    year: int
+    insurance: Insurance = Insurance.MEDICAL
+    person_id: str = ""
+    number: str = ""
+
+    def __repr__(self) -> str:
+        return "OutOfAreaCover(***)"
+
+
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
     """Fields to correct; None leaves a field as it is. Holds personal data; repr hides it."""
 
@@ -221,34 +250,37 @@ def merge_person(state: Person, survivor: Person, person_id: str, survivor_id: s
     return [e.PersonIdentityMerged(person_id=person_id, survivor_id=survivor_id)]
 
 
-def report_employee_insurance(
-    state: Person, person_id: str, insurance: Insurance, from_date: dt.date, to_date: dt.date | None
-) -> Decision:
+def report_employee_insurance(state: Person, given: EmployeeInsurance) -> Decision:
     """Record a spell of employee insurance; the same spell again changes nothing (I-05)."""
     if state.birth is None:
         return unknown_person()
-    if to_date is not None and to_date < from_date:
+    if given.to_date is not None and given.to_date < given.from_date:
         return Refusal("VALIDATION_FAILED", rule="PERIOD", field="to_date")
-    if Spell(insurance, from_date, to_date) in state.employee:
+    if Spell(given.insurance, given.from_date, given.to_date) in state.employee:
         return []
     return [
         e.EmployeeInsuranceReported(
-            person_id=person_id, insurance=insurance, from_date=from_date, to_date=to_date
+            person_id=given.person_id,
+            insurance=given.insurance,
+            from_date=given.from_date,
+            to_date=given.to_date,
         )
     ]
 
 
-def report_out_of_area_cover(
-    state: Person, person_id: str, insurance: Insurance, region: str, year: int
-) -> Decision:
+def report_out_of_area_cover(state: Person, given: OutOfAreaCover) -> Decision:
     """Record that the person paid for the year in another pooling area (004:L81)."""
     if state.birth is None:
         return unknown_person()
-    if not is_division(region):
+    if not is_division(given.region):
         return Refusal("VALIDATION_FAILED", rule="DIVISION", field="region")
-    if (insurance, year) in state.elsewhere:
+    if (given.insurance, given.year) in state.elsewhere:
         return []
-    return [e.OutOfAreaCoverageReported(person_id=person_id, insurance=insurance, region=region, year=year)]
+    return [
+        e.OutOfAreaCoverageReported(
+            person_id=given.person_id, insurance=given.insurance, region=given.region, year=given.year
+        )
+    ]
 
 
 def number_fault(number: str, birth: dt.date | None, sex: Sex | None, today: dt.date) -> Refusal | None:

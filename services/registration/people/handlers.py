@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from services.registration.people import domain
 from services.registration.people.identity_index import find_people, index_row
@@ -20,12 +20,16 @@ from shared.eventstore.commands import (
     Store,
 )
 from shared.eventstore.database import Connection, Database
-from shared.eventstore.streams import Metadata, Stream
+from shared.eventstore.streams import Metadata
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision
-from shared.kernel.insurance import Insurance
 from shared.security.vault import PersonalIdentity, Vault
+
+G = TypeVar("G", domain.EmployeeInsurance, domain.OutOfAreaCover)
+
+Covers = Callable[[str], bool]
+"""Whether the caller may act in a village."""
 
 IDENTITY = "identity"
 BIRTH_CERTIFICATE = "birth-certificate"
@@ -55,7 +59,7 @@ class People:
         guards = []
         if given.number:
             guards.append(self._identity_guard(given.number, person_id))
-            rows.append(index_row(self._vault.blind_index(given.number), person_id))
+            rows.append(index_row(guards[0].key, person_id))
         elif given.birth_certificate:
             guards.append(
                 Guard(
@@ -113,44 +117,29 @@ class People:
 
         return await self._store.execute(Command("merge_person", [stream, other], judge, metadata, key))
 
-    async def report_employee_insurance(
+    def employee_insurance_command(
         self,
-        person_id: str,
-        insurance: Insurance,
-        from_date: dt.date,
-        to_date: dt.date | None,
+        given: domain.EmployeeInsurance,
         metadata: Metadata,
         key: IdempotencyKey | None,
-    ) -> Outcome:
-        """Record a spell of employee insurance (I-05)."""
-        stream = person(person_id)
+        covers: Covers,
+    ) -> Command:
+        """Record a spell of employee insurance (I-05) of a person inside the caller's divisions."""
+        return _report(
+            "report_employee_insurance", given, domain.report_employee_insurance, metadata, key, covers
+        )
 
-        def judge(loaded: Loaded) -> Accepted | Refusal:
-            events = domain.report_employee_insurance(
-                loaded.state(stream), person_id, insurance, from_date, to_date
-            )
-            return _answer(stream, events, person_id)
+    def out_of_area_command(
+        self, given: domain.OutOfAreaCover, metadata: Metadata, key: IdempotencyKey | None, covers: Covers
+    ) -> Command:
+        """Record cover in another pooling area (004:L81), as ``employee_insurance_command``."""
+        return _report(
+            "report_out_of_area_cover", given, domain.report_out_of_area_cover, metadata, key, covers
+        )
 
-        command = Command("report_employee_insurance", [stream], judge, metadata, key)
+    async def report(self, command: Command) -> Outcome:
+        """Execute one of the reports above."""
         return await self._store.execute(command)
-
-    async def report_out_of_area_cover(
-        self,
-        person_id: str,
-        insurance: Insurance,
-        region: str,
-        year: int,
-        metadata: Metadata,
-        key: IdempotencyKey | None,
-    ) -> Outcome:
-        """Record cover in another pooling area (004:L81)."""
-        stream = person(person_id)
-
-        def judge(loaded: Loaded) -> Accepted | Refusal:
-            events = domain.report_out_of_area_cover(loaded.state(stream), person_id, insurance, region, year)
-            return _answer(stream, events, person_id)
-
-        return await self._store.execute(Command("report_out_of_area_cover", [stream], judge, metadata, key))
 
     async def find(self, number: str) -> str | None:
         """The person's id by number, under every index key still held; None when nobody has it."""
@@ -190,8 +179,25 @@ class People:
         return [RowWrite(self._vault.table, self._vault.seal_row(person_id, identity))]
 
 
-def _answer(stream: Stream[domain.Person], events: Decision, person_id: str) -> Accepted | Refusal:
-    if isinstance(events, Refusal):
-        return events
-    appends = [Append(stream, events)] if events else []
-    return Accepted(appends, response={"person_id": person_id}, status=201 if events else 200)
+def _report(
+    operation: str,
+    given: G,
+    decide: Callable[[domain.Person, G], Decision],
+    metadata: Metadata,
+    key: IdempotencyKey | None,
+    covers: Covers,
+) -> Command:
+    """What somebody else tells about a person: ``{"person_id"}``, 200 when it was known."""
+    stream = person(given.person_id)
+
+    def judge(loaded: Loaded) -> Accepted | Refusal:
+        state = loaded.state(stream)
+        if state.birth is not None and not covers(state.division):
+            return Refusal("DIVISION_FORBIDDEN", field="person_id")
+        events = decide(state, given)
+        if isinstance(events, Refusal):
+            return events
+        appends = [Append(stream, events)] if events else []
+        return Accepted(appends, response={"person_id": given.person_id}, status=201 if events else 200)
+
+    return Command(operation, [stream], judge, metadata, key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from services.registration.people.api import people_import, router
+from services.registration.people.api import router
 from services.registration.people.handlers import People
+from services.registration.people.imports import people_imports
 from services.registration.people.projection import PeopleProjection
 from services.registration.people.publication import PeoplePublication
 from services.registration.people.queries import PeopleQueries
@@ -18,10 +19,10 @@ def handlers(ports: Ports) -> People:
 
 def capability(ports: Ports, people: People) -> Capability:
     """Everything ``app.py`` needs of people."""
-    upload = people_import(people)
+    uploads = people_imports(people)
     return Capability(
         projections=(PeopleProjection(),),
         publications=(PeoplePublication(),),
-        routers=(router(people, PeopleQueries(ports.database, ports.vault), ports, upload),),
-        imports=(upload,),
+        routers=(router(people, PeopleQueries(ports.database, ports.vault), ports, uploads),),
+        imports=uploads.kinds(),
     )

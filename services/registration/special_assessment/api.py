@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends
@@ -14,12 +14,17 @@ from starlette.responses import Response
 from services.registration.bodies import Body, PersonId, Year
 from services.registration.special_assessment.domain import AssessSpecialPayment
 from services.registration.special_assessment.handlers import SpecialPayments
+from shared.eventstore.commands import Command
+from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised
 from shared.web.idempotency import required_key
+from shared.web.imports import ImportContext, ImportKind
+from shared.web.operations import accept_upload
 from shared.web.requests import metadata
 from shared.web.responses import answer
+from shared.web.service import Ports
 
 Writer = Annotated[Principal, Depends(authorised("registration:special_assessment:write"))]
 
@@ -34,7 +39,19 @@ class SpecialAssessmentBody(Body):
     paid_at: dt.date = Field(examples=["2020-02-10"], description="拟缴费日 / day of the payment")
 
 
-def router(payments: SpecialPayments) -> APIRouter:
+def assessments_import(payments: SpecialPayments) -> ImportKind[AssessSpecialPayment]:
+    """Rows are the bodies of POST /special-assessments."""
+
+    def to_command(row: AssessSpecialPayment, context: ImportContext) -> Command | Refusal:
+        return payments.assess_command(row, context.metadata, context.key, context.covers)
+
+    columns = {"人员编号": "person_id", "险种": "insurance", "年度": "year", "拟缴费日": "paid_at"}
+    return ImportKind(
+        "special-assessments", AssessSpecialPayment, to_command, columns, answers="assessment_no"
+    )
+
+
+def router(payments: SpecialPayments, ports: Ports, upload: ImportKind[Any]) -> APIRouter:
     """``/special-assessments``."""
     routes = APIRouter(tags=["special assessment 特殊缴费核定"])
 
@@ -43,5 +60,13 @@ def router(payments: SpecialPayments) -> APIRouter:
         key = required_key(request, caller, "assess_special_payment", body)
         given = msgspec.convert(body.model_dump(), AssessSpecialPayment)
         return answer(await payments.assess(given, metadata(request, caller), key, caller.covers))
+
+    @routes.post(
+        "/special-assessments:import",
+        status_code=202,
+        summary="批量特殊缴费核定 / Assess late payments of a file",
+    )
+    async def import_assessments(request: Request, caller: Writer) -> Response:
+        return await accept_upload(request, caller, ports, upload)
 
     return routes

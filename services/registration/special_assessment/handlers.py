@@ -38,6 +38,16 @@ class SpecialPayments:
         key: IdempotencyKey,
         covers: Callable[[str], bool],
     ) -> Outcome:
+        """See ``assess_command``."""
+        return await self._store.execute(self.assess_command(given, metadata, key, covers))
+
+    def assess_command(
+        self,
+        given: domain.AssessSpecialPayment,
+        metadata: Metadata,
+        key: IdempotencyKey,
+        covers: Callable[[str], bool],
+    ) -> Command:
         """201 with what is owed, by when, and the cover it buys; 200 when it was assessed before."""
         stream = assessed(given.insurance, given.person_id)
 
@@ -72,6 +82,5 @@ class SpecialPayments:
             self._enrolments.stream(given.insurance, given.person_id),
             self._identities.stream(given.insurance, given.person_id),
         ]
-        return await self._store.execute(
-            Command("assess_special_payment", streams, judge, metadata, key, [(self._policies, [given.year])])
-        )
+        facts = [(self._policies, [given.year])]
+        return Command("assess_special_payment", streams, judge, metadata, key, facts)

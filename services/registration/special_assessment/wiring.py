@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.registration.policies.queries import PolicyFacts
 from services.registration.sources import Enrolments, Residents, SpecialIdentities
-from services.registration.special_assessment.api import router
+from services.registration.special_assessment.api import assessments_import, router
 from services.registration.special_assessment.handlers import SpecialPayments
 from services.registration.special_assessment.publication import SpecialAssessmentPublication
 from shared.web.capability import Capability
@@ -20,4 +20,9 @@ def capability(
 ) -> Capability:
     """Everything ``app.py`` needs of special assessment."""
     payments = SpecialPayments(ports.store, residents, enrolments, identities, policies)
-    return Capability(publications=(SpecialAssessmentPublication(),), routers=(router(payments),))
+    upload = assessments_import(payments)
+    return Capability(
+        publications=(SpecialAssessmentPublication(),),
+        routers=(router(payments, ports, upload),),
+        imports=(upload,),
+    )
