@@ -421,8 +421,39 @@ class TaxVoucherIssuedV1(Message, frozen=True, kw_only=True):
     fen: int
 
 
+class VillageSum(msgspec.Struct, frozen=True):
+    """What of a voucher belongs to one village."""
+
+    village: str
+    count: int
+    fen: int
+
+
+class GovernmentLegRefusedV1(Message, frozen=True, kw_only=True):
+    """政府代缴行不予开票 (I-27): the leg is on no voucher and may be submitted again.
+
+    reason: NOT_ASSESSED, LEG_DIFFERS, or ALREADY_VOUCHERED, which may not.
+    """
+
+    topic: ClassVar = topics.TREASURY
+
+    voucher_no: str
+    person_id: str
+    department: str
+    payment_no: str
+    campaign: str
+    insurance: Insurance
+    year: int
+    payer: str
+    fen: int
+    reason: str
+
+
 class TreasuryEntryConfirmedV1(Message, frozen=True, kw_only=True):
-    """入库（国库）(I-23)."""
+    """入库（国库）(I-23). village "": lines of many villages (a channel's day, a government payment).
+
+    villages: sums to count and fen, whatever the source.
+    """
 
     topic: ClassVar = topics.TREASURY
 
@@ -435,6 +466,7 @@ class TreasuryEntryConfirmedV1(Message, frozen=True, kw_only=True):
     treasury_date: dt.date
     count: int
     fen: int
+    villages: tuple[VillageSum, ...] = ()
 
 
 class TreasuryEntryRejectedV1(Message, frozen=True, kw_only=True):
@@ -593,3 +625,73 @@ class ReconciliationDifferenceFoundV1(Message, frozen=True, kw_only=True):
     kind: str
     fen: int
     owner: str
+
+
+class ArrivedLeg(msgspec.Struct, frozen=True):
+    """A payer leg whose money lies in the fund income account; fen."""
+
+    person_id: str
+    payer: str
+    fen: int
+
+
+class FundAccountDepositedV1(Message, frozen=True, kw_only=True):
+    """存入基金收入账户: without it nothing may be entered (I-15). village "": a channel's or finance's money."""
+
+    topic: ClassVar = topics.FUND_ACCOUNTS
+
+    village: str
+    campaign: str
+    deposit_no: str
+    kind: str
+    insurance: Insurance
+    year: int
+    date: dt.date
+    fen: int
+    legs: tuple[ArrivedLeg, ...]
+
+
+class DocumentLeg(msgspec.Struct, frozen=True):
+    """A line of a payment document; fen."""
+
+    line_no: int
+    person_id: str
+    village: str
+    payer: str
+    fen: int
+
+
+class PaymentDocumentDrawnV1(Message, frozen=True, kw_only=True):
+    """缴费单据 drawn: what may be entered, at most 500 lines a part. voucher_no: the document's number.
+
+    source: VILLAGE and CHANNEL have their money in the account; GOVERNMENT waits for finance's.
+    """
+
+    topic: ClassVar = topics.PAYMENT_DOCUMENTS
+
+    voucher_no: str
+    source: str
+    campaign: str
+    insurance: Insurance
+    year: int
+    part: int
+    parts: int
+    legs: tuple[DocumentLeg, ...]
+
+
+class PaymentDocumentsConfirmedV1(CollectionInfoReturnedV1, frozen=True, kw_only=True):
+    """确认缴费单据: booked as a return is. voucher_no: the document's number; treasury_date: day of confirmation."""
+
+    topic: ClassVar = topics.PAYMENT_DOCUMENTS
+
+
+class VillagePaymentsConfirmedV1(Message, frozen=True, kw_only=True):
+    """村居缴费核定完毕: the village publishes its payments; notification starts POST_TREASURY on it."""
+
+    topic: ClassVar = topics.FUND_ACCOUNTS
+
+    village: str
+    campaign: str
+    roster_id: str
+    count: int
+    fen: int

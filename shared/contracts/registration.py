@@ -345,3 +345,19 @@ class BookkeepingReversedV1(Message, frozen=True, kw_only=True):
     insurance: Insurance
     year: int
     fen: int
+
+
+class EnrolmentEnteredV1(Message, frozen=True, kw_only=True):
+    """参保信息录入 of one payer leg: paid, arrived and reconciled (先缴费后录入, I-15). voucher_no: its document."""
+
+    topic: ClassVar = topics.ENROLMENT
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    payer: str
+    campaign: str
+    village: str
+    voucher_no: str
+    fen: int
+    entered_on: dt.date

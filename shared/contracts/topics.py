@@ -41,6 +41,8 @@ SETTLEMENT = Topic("collection", "settlement", "village")
 TREASURY = Topic("collection", "treasury", "voucher_no")
 REFUNDS = Topic("collection", "refunds", "person_id")
 RECONCILIATION = Topic("collection", "reconciliation", "campaign")
+FUND_ACCOUNTS = Topic("collection", "fund-accounts", "village")
+PAYMENT_DOCUMENTS = Topic("collection", "payment-documents", "voucher_no")
 
 LISTS = Topic("subsidy", "lists", "person_id")
 LIST_HEADERS = Topic("subsidy", "list-headers", "list_id")

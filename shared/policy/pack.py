@@ -247,6 +247,19 @@ class Pack:
             self.parameter_text("virtual_household_mode") or self.document.virtual_household.value
         )
 
+    @cached_property
+    def pays_into_fund_accounts(self) -> bool:
+        """True when money ends in the agency's fund accounts (基金收入账户), not in the treasury.
+
+        The plan's own flow says so: one of its steps is the deposit there.
+        """
+        return any("FundAccountDeposited" in step.events for step in self.flow)
+
+    @property
+    def has_roster(self) -> bool:
+        """False when the plan lets agents collect without a roster (清册)."""
+        return self.document.roster_basis.value != "NONE"
+
     def place(self, name: str) -> Place | None:
         """A town of the pack by name or division code."""
         for place in self.document.places:

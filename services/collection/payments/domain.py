@@ -365,9 +365,9 @@ def _agent_refusal(
     if agent.mode == "FALLBACK" and not assessment.category:
         return Refusal("CHANNEL_NOT_ALLOWED", rule="I-07", clause="D-41", field=field_name)
     roster = known.rosters.get((assessment.campaign, line.insurance, line.person_id))
-    if roster is None:
+    if roster is None and pack.has_roster:
         return Refusal("NOT_ON_ROSTER", rule="I-09", field=field_name)
-    if not roster.notice_closed:
+    if roster is not None and not roster.notice_closed:
         return Refusal("ROSTER_NOTICE_OPEN", rule="I-09", field=field_name)
     if order.receipt is None and pack.receipt_required(order.channel):
         return Refusal("RECEIPT_REQUIRED", rule="I-19", field="receipt")

@@ -54,10 +54,15 @@ class AgentBody(_Body):
     agent_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["A-370406101201"])
     campaign: str = Field(examples=["370406-2020"], max_length=16)
     village: Village
-    virtual_household_id: str = Field(max_length=64, examples=["VH-370406101"])
+    virtual_household_id: str = Field(
+        "",
+        max_length=64,
+        examples=["VH-370406101"],
+        description="方案不设虚拟户时为空 / empty where there are none",
+    )
     unit: str = Field(max_length=64, examples=["U-370406101"])
     designated_account_ref: str = Field(
-        max_length=64, examples=["ACC-370406101"], description="账户代号，非账号 / a reference"
+        "", max_length=64, examples=["ACC-370406101"], description="账户代号，非账号 / a reference"
     )
     account_type: str = Field("UNIT", pattern="^(UNIT|PERSONAL)$")
     channels: list[str] = Field(min_length=1, max_length=20, examples=[["CASH_AGENT"]])

@@ -190,6 +190,30 @@ def authorize_agent(
         return Refusal(
             "ALREADY_EXISTS", field="agent_id", message="代办员已授权 / the agent is authorised already"
         )
+    outside = _outside_unit(command, household, campaign)
+    if outside is not None:
+        return outside
+    if command.account_type != UNIT:
+        return [
+            e.PersonalAccountUseFlagged(
+                agent_id=command.agent_id,
+                campaign=command.campaign,
+                village=command.village,
+                account_ref=command.account_ref,
+            )
+        ]
+    return _checked_channels(command, campaign.pack)
+
+
+def _outside_unit(
+    command: AuthorizeAgent, household: VirtualHousehold, campaign: CampaignFact
+) -> Refusal | None:
+    """An agent belongs to a virtual household's unit; where the plan has none, to his village alone."""
+    if not command.virtual_household_id and campaign.pack is not None:
+        mode = campaign.pack.virtual_household_mode
+        if mode is HouseholdMode.NONE:
+            inside = _is_place(command.village, campaign)
+            return None if inside else Refusal("VALIDATION_FAILED", "DIVISION", field="village")
     registered = household.registered
     if registered is None or registered.campaign != command.campaign:
         return Refusal(
@@ -202,16 +226,7 @@ def authorize_agent(
             field="village",
             message="不属于该代收单位 / not of this collecting unit",
         )
-    if command.account_type != UNIT:
-        return [
-            e.PersonalAccountUseFlagged(
-                agent_id=command.agent_id,
-                campaign=command.campaign,
-                village=command.village,
-                account_ref=command.account_ref,
-            )
-        ]
-    return _checked_channels(command, campaign.pack)
+    return None
 
 
 def _checked_channels(command: AuthorizeAgent, pack: Pack) -> Decision:

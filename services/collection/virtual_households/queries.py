@@ -30,7 +30,9 @@ class AgentFacts:
         rows = await connection.execute(
             sa.select(AGENT, household.insurances, household.divisions, household.mode)
             .select_from(
-                AGENT.join(VIRTUAL_HOUSEHOLD, AGENT.c.virtual_household_id == household.virtual_household_id)
+                AGENT.outerjoin(
+                    VIRTUAL_HOUSEHOLD, AGENT.c.virtual_household_id == household.virtual_household_id
+                )
             )
             .where(
                 AGENT.c.agent_id.in_({agent_id for agent_id, _ in wanted}),
@@ -41,6 +43,8 @@ class AgentFacts:
 
 
 def _fact(row: Row) -> AgentFact:
+    """Without a virtual household an agent collects both insurances in his own village."""
+    alone = not row.virtual_household_id
     return AgentFact(
         agent_id=row.agent_id,
         campaign=row.campaign,
@@ -49,9 +53,9 @@ def _fact(row: Row) -> AgentFact:
         unit_id=row.unit_id,
         designated_account=row.designated_account,
         channels=_codes.decode(row.channels),
-        insurances=_insurances.decode(row.insurances),
-        divisions=_codes.decode(row.divisions),
-        mode=row.mode,
+        insurances=tuple(Insurance) if alone else _insurances.decode(row.insurances),
+        divisions=(row.village,) if alone else _codes.decode(row.divisions),
+        mode="NONE" if alone else row.mode,
         active=row.active,
     )
 
