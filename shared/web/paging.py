@@ -66,6 +66,14 @@ def inside(column: sa.ColumnElement[Any], divisions: Sequence[str]) -> sa.Column
     return sa.or_(sa.false(), *(column.startswith(scope, autoescape=True) for scope in divisions))
 
 
+def placed_inside(
+    village: sa.ColumnElement[str], campaign: sa.ColumnElement[str], divisions: Sequence[str]
+) -> sa.ColumnElement[bool]:
+    """As ``inside``; a row of many villages (village "") is for whoever has its whole campaign."""
+    whole = sa.and_(village == "", inside(campaign, divisions))
+    return sa.or_(whole, sa.and_(village != "", inside(village, divisions)))
+
+
 def keyset(
     statement: sa.Select[Any], columns: Sequence[sa.ColumnElement[Any]], after: str, limit: int
 ) -> sa.Select[Any]:

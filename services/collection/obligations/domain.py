@@ -62,7 +62,6 @@ class Obligation:
     hold_until: dt.date | None = None
     lines: dict[str, PaidLine] = field(default_factory=dict)
     vouchered_legs: frozenset[str] = frozenset()
-    returned: frozenset[tuple[str, str]] = frozenset()
     died_on: dt.date | None = None
     death_disputed: bool = False
     assessed_version: int = 0
@@ -103,7 +102,7 @@ def _evolve_terms(state: Obligation, event: Event) -> Obligation:
 
 
 def _evolve_money(state: Obligation, event: Event) -> Obligation:
-    """What was paid, refunded, vouchered and returned."""
+    """What was paid, refunded and vouchered."""
     match event:
         case e.PaymentReceived():
             return _with_line(state, event, "EFFECTIVE")
@@ -119,8 +118,6 @@ def _evolve_money(state: Obligation, event: Event) -> Obligation:
             return _restand(state, event.line_id, "REFUNDED")
         case e.GovernmentLegVouchered():
             return replace(state, vouchered_legs=state.vouchered_legs | {event.payer})
-        case e.LegReturned():
-            return replace(state, returned=state.returned | {(event.voucher_no, event.payer)})
         case _:
             return state
 

@@ -181,19 +181,8 @@ class GovernmentLegVouchered(Event, frozen=True, kw_only=True):
     payer: str
     fen: int
     voucher_no: str
-
-
-class LegReturned(Event, frozen=True, kw_only=True):
-    """回传: one leg of the obligation stands in a return (I-23: once per voucher and person line)."""
-
-    person_id: str
-    insurance: Insurance
-    year: int
-    payer: str
-    fen: int
-    voucher_no: str
-    return_no: str
-    line_id: str = ""
+    campaign: str = ""
+    village: str = ""
 
 
 class PaymentRefunded(Event, frozen=True, kw_only=True):

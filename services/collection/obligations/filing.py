@@ -28,7 +28,6 @@ class PlacedOrderLine(msgspec.Struct, frozen=True):
     """Where payments put, or had, a line of a file; fen is what is recorded."""
 
     line_id: str
-    village: str
     insurance: Insurance
     fen: int
     standing: str

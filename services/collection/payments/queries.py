@@ -92,15 +92,26 @@ async def cash_days(
 
 async def channel_lines(
     connection: Connection, campaign: str, channel: str, day: dt.date
-) -> Sequence[tuple[str, str, Insurance, int]]:
-    """(line, village, insurance, fen) our streams have for a channel's day."""
+) -> Sequence[tuple[str, Insurance, int]]:
+    """(line, insurance, fen) our streams have for a channel's day."""
     c = payment_line.c
     rows = await connection.execute(
-        sa.select(c.line_id, c.village, c.insurance, c.fen)
+        sa.select(c.line_id, c.insurance, c.fen)
         .where(c.campaign == campaign, c.channel == channel, c.paid_on == day)
         .order_by(c.line_id)
     )
-    return [(row[0], row[1], Insurance(row[2]), row[3]) for row in rows]
+    return [(row[0], Insurance(row[1]), row[2]) for row in rows]
+
+
+async def lines_of_payments(connection: Connection, payment_ids: Sequence[str]) -> list[Row]:
+    """(payment_id, line_id, person_id, insurance, year, fen, standing) of orders, those known."""
+    c = payment_line.c
+    columns = (c.payment_id, c.line_id, c.person_id, c.insurance, c.year, c.fen, c.standing)
+    found: list[Row] = []
+    for start in range(0, len(payment_ids), 1000):
+        wanted = list(payment_ids[start : start + 1000])
+        found += await connection.execute(sa.select(*columns).where(c.payment_id.in_(wanted)))
+    return found
 
 
 async def line_details(connection: Connection, line_ids: Sequence[str]) -> Mapping[str, Row]:
@@ -141,3 +152,25 @@ def lines_statement(
     }
     statement = sa.select(payment_line).where(*(column == value for column, value in wanted.items() if value))
     return statement if paid_on is None else statement.where(c.paid_on == paid_on)
+
+
+async def village_cash(connection: Connection, campaign: str, village: str) -> Sequence[tuple[str, int]]:
+    """(line, fen) of the cash taken in a village and not paid back, whatever its standing."""
+    c = payment_line.c
+    rows = await connection.execute(
+        sa.select(c.line_id, c.fen).where(
+            c.campaign == campaign, c.village == village, c.channel == CASH, c.standing != "REFUNDED"
+        )
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def received_totals(connection: Connection, campaign: str) -> Sequence[tuple[str, str, int, int]]:
+    """(village, insurance, count, fen) of a campaign's effective payments."""
+    c = payment_line.c
+    rows = await connection.execute(
+        sa.select(c.village, c.insurance, sa.func.count(), sa.func.sum(c.fen))
+        .where(c.campaign == campaign, c.standing == "EFFECTIVE")
+        .group_by(c.village, c.insurance)
+    )
+    return [(row[0], row[1], int(row[2]), int(row[3])) for row in rows]

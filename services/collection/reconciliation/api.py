@@ -81,7 +81,6 @@ def _book(row: BookRow) -> dict[str, Any]:
         "campaign": row.campaign,
         "channel": row.channel,
         "book": row.book,
-        "village": row.village,
         "insurance": row.insurance,
         "date": row.date,
         "outside_fen": row.outside_fen,

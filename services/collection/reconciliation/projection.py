@@ -31,9 +31,9 @@ money_line = sa.Table(
     sa.Column("insurance", sa.Text, nullable=False),
     sa.Column("date", sa.Date, nullable=True),
     sa.Column("channel", sa.Text, nullable=False),
-    # whose book outside holds it: the agent of cash, else the channel; and the village it is filed under
-    sa.Column("book", sa.Text, nullable=False),
-    sa.Column("book_village", sa.Text, nullable=False),
+    sa.Column(
+        "book", sa.Text, nullable=False
+    ),  # whose book outside holds it: the agent of cash, else the channel
     sa.Column("person_id", sa.Text, nullable=False),
     sa.Column("payer", sa.Text, nullable=False),
     sa.Column("fen", sa.BigInteger, nullable=False),
@@ -51,7 +51,6 @@ outside_book = sa.Table(
     metadata,
     sa.Column("campaign", sa.Text, primary_key=True),
     sa.Column("book", sa.Text, primary_key=True),
-    sa.Column("village", sa.Text, primary_key=True),
     sa.Column("insurance", sa.Text, primary_key=True),
     sa.Column("date", sa.Date, primary_key=True),
     sa.Column("channel", sa.Text, nullable=False),
@@ -159,13 +158,12 @@ class MoneyPositions:
         s.SettlementLinesConfirmed,
         s.DailySettlementDeposited,
         s.SettlementCorrected,
-        s.ChannelDayFileSums,
+        s.ChannelDayFileReceived,
         s.DailySettlementDiscrepancyDetected,
         s.DailySettlementDiscrepancyResolved,
         t.DeclarationLines,
         t.DeclarationReturned,
         t.VoucherLines,
-        t.TaxVoucherIssued,
         t.FundsDebited,
         t.FundsRemitted,
         t.TreasuryEntryConfirmed,
@@ -195,7 +193,7 @@ class MoneyPositions:
     async def _new_lines(self, connection: Connection, events: Iterable[Any]) -> None:
         """New lines are inserted; an event on a known line only changes its standing, village and person."""
         rows = [_line_row(event) for event in events]
-        chain = ["date", "book", "book_village", "stage", "voucher_no", "declaration_no", "payer"]
+        chain = ["date", "book", "stage", "voucher_no", "declaration_no", "payer"]
         await connection.upsert(money_line, rows, keep=chain)
 
     async def _booked(self, connection: Connection, events: Sequence[BookkeepingPostedV1]) -> None:
@@ -228,7 +226,7 @@ class MoneyPositions:
             event,
             s.DailySettlementDeposited
             | s.SettlementCorrected
-            | s.ChannelDayFileSums
+            | s.ChannelDayFileReceived
             | s.DailySettlementDiscrepancyDetected
             | s.DailySettlementDiscrepancyResolved,
         ):
@@ -252,8 +250,6 @@ class MoneyPositions:
         match event:
             case s.SettlementLinesConfirmed():
                 values: dict[str, Any] = {"stage": "SETTLED", "date": event.date}
-                if event.kind == "CHANNEL":
-                    values["book_village"] = event.village
                 await connection.execute(change.where(c.line_id.in_(event.lines)).values(**values))
             case t.DeclarationLines():
                 ids = [line.line_id for line in event.lines]
@@ -283,9 +279,7 @@ class MoneyPositions:
             t.TaxVoucherReissued: "VOUCHERED",
         }
         change = sa.update(money_line).where(money_line.c.voucher_no == getattr(event, "voucher_no", ""))
-        if isinstance(event, t.TaxVoucherIssued) and event.source == "GOVERNMENT":
-            await connection.execute(change.values(campaign=event.campaign, village=event.village))
-        elif type(event) in stages:
+        if type(event) in stages:
             await connection.execute(change.values(stage=stages[type(event)]))
 
     async def _voucher(self, connection: Connection, event: Any) -> None:
@@ -315,25 +309,21 @@ class MoneyPositions:
         rows: list[dict[str, Any]] = []
         add = ["fen", "told"]
         match event:
-            case s.ChannelDayFileSums():
+            case s.ChannelDayFileReceived():
                 rows = [
-                    _book_row(event, event.channel, each.village, each.insurance, event.channel)
-                    | {"fen": each.fen}
+                    _book_row(event, event.channel, each.insurance, event.channel) | {"fen": each.fen}
                     for each in event.sums
                 ]
             case s.DailySettlementDeposited():
                 if event.designated:
-                    rows = [_book_row(event, event.source, "", event.insurance, CASH) | {"fen": event.fen}]
+                    rows = [_book_row(event, event.source, event.insurance, CASH) | {"fen": event.fen}]
             case s.SettlementCorrected():
                 sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
-                row = _book_row(event, event.source, "", event.insurance, CASH)
+                row = _book_row(event, event.source, event.insurance, CASH)
                 rows = [row | {"fen": sign * event.fen}]
             case _:
                 agent = event.kind == "AGENT"
-                village = "" if agent else event.village
-                row = _book_row(
-                    event, event.source, village, event.insurance, CASH if agent else event.source
-                )
+                row = _book_row(event, event.source, event.insurance, CASH if agent else event.source)
                 row["open_diff_fen"] = getattr(event, "diff_fen", 0)
                 rows, add = [row | {"told": 0}], ["fen", "told"]
                 await connection.upsert(outside_book, rows, add=add)
@@ -399,7 +389,6 @@ def _line_row(event: Any) -> dict[str, Any]:
         "date": event.paid_at.astimezone(SHANGHAI).date(),
         "channel": event.channel,
         "book": event.agent_id if event.channel == CASH else event.channel,
-        "book_village": "" if event.channel == CASH else event.village,
         "person_id": getattr(event, "person_id", ""),
         "payer": "person",
         "fen": event.fen,
@@ -413,13 +402,12 @@ def _line_row(event: Any) -> dict[str, Any]:
 def _government_row(event: e.GovernmentLegVouchered) -> dict[str, Any]:
     return {
         "line_id": government_line_id(event.year, event.insurance.value, event.person_id, event.payer),
-        "campaign": "",
-        "village": "",
+        "campaign": event.campaign,
+        "village": event.village,
         "insurance": event.insurance.value,
         "date": None,
         "channel": "GOVERNMENT",
         "book": "",
-        "book_village": "",
         "person_id": event.person_id,
         "payer": event.payer,
         "fen": event.fen,
@@ -430,11 +418,10 @@ def _government_row(event: e.GovernmentLegVouchered) -> dict[str, Any]:
     }
 
 
-def _book_row(event: Any, book: str, village: str, insurance: Any, channel: str) -> dict[str, Any]:
+def _book_row(event: Any, book: str, insurance: Any, channel: str) -> dict[str, Any]:
     return {
         "campaign": event.campaign,
         "book": book,
-        "village": village,
         "insurance": insurance.value,
         "date": event.date,
         "channel": channel,

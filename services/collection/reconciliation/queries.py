@@ -70,7 +70,6 @@ class BookRow:
     campaign: str
     book: str
     channel: str
-    village: str
     insurance: str
     date: dt.date
     outside_fen: int
@@ -91,7 +90,7 @@ class BookRow:
 async def book_rows(connection: Connection, campaign: str = "") -> list[BookRow]:
     """Every day the outside told us of, compared."""
     b, m = outside_book.c, money_line.c
-    keys = [m.campaign, m.book, m.book_village, m.insurance, m.date]
+    keys = [m.campaign, m.book, m.insurance, m.date]
     hand = sa.case((m.stage == "RECEIVED", m.fen), else_=0)
     inside = sa.select(*keys, sa.func.sum(m.fen).label("placed"), sa.func.sum(hand).label("hand"))
     if campaign:
@@ -102,7 +101,6 @@ async def book_rows(connection: Connection, campaign: str = "") -> list[BookRow]
         sa.and_(
             placed.c.campaign == b.campaign,
             placed.c.book == b.book,
-            placed.c.book_village == b.village,
             placed.c.insurance == b.insurance,
             placed.c.date == b.date,
         ),
@@ -110,7 +108,7 @@ async def book_rows(connection: Connection, campaign: str = "") -> list[BookRow]
     statement = (
         sa.select(outside_book, placed.c.placed, placed.c.hand)
         .select_from(joined)
-        .order_by(b.campaign, b.book, b.village, b.insurance, b.date)
+        .order_by(b.campaign, b.book, b.insurance, b.date)
     )
     if campaign:
         statement = statement.where(b.campaign == campaign)
@@ -119,7 +117,6 @@ async def book_rows(connection: Connection, campaign: str = "") -> list[BookRow]
             row.campaign,
             row.book,
             row.channel,
-            row.village,
             row.insurance,
             row.date,
             row.fen,

@@ -45,6 +45,16 @@ class PaidBody(BaseModel):
     bank_ref: str = Field(min_length=1, max_length=64)
 
 
+class RecoveredBody(BaseModel):
+    """追回到账 / what was paid without ground came back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount_fen: int = Field(gt=0, examples=[26000])
+    received_on: dt.date
+    bank_ref: str = Field(min_length=1, max_length=64)
+
+
 def _item(row: Row) -> dict[str, Any]:
     return dict(row._mapping)
 
@@ -69,6 +79,15 @@ def router(refunds: Refunds, database: Database) -> APIRouter:
         payout = Payout(body.amount_fen, body.paid_on, body.bank_ref)
         told = metadata(request, principal)
         return answer(await refunds.pay(refund_no, payout, principal.divisions, told, key))
+
+    @routes.post("/refunds/{refund_no}:recovered", summary="追回到账 / a payout came back")
+    async def refund_recovered(
+        refund_no: str, request: Request, principal: Writer, body: RecoveredBody
+    ) -> Response:
+        key = idempotency_key(request, principal, f"recover_refund {refund_no}", body, required=False)
+        payout = Payout(body.amount_fen, body.received_on, body.bank_ref)
+        told = metadata(request, principal)
+        return answer(await refunds.recover(refund_no, payout, principal.divisions, told, key))
 
     @routes.get("/refunds", summary="退费 / refunds")
     async def list_refunds(

@@ -24,6 +24,7 @@ DIED_BEFORE_PERIOD = "DIED_BEFORE_PERIOD"
 BY_DEATH = frozenset({DIED_BEFORE_PERIOD, "PAID_AFTER_DEATH"})
 """Reasons that rest on the date of death: not paid while sources disagree on it (scenario 4e)."""
 OPEN = frozenset({"ACCEPTED", "VERIFIED", "APPROVED"})
+RECOVERY_DUE = "RECOVERY_DUE"
 IN_FLIGHT = frozenset({"DECLARED", "ISSUED", "DEBITED", "REMITTED", "REJECTED"})
 """Where a line's money can not be reached: the refund is paid before declaration or after treasury entry."""
 
@@ -45,7 +46,11 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """State of ``refund:{no}``. status: "", ACCEPTED, VERIFIED, APPROVED, SETTLED, REFUSED or CANCELLED."""
+    """State of ``refund:{no}``.
+
+    status: "", ACCEPTED, VERIFIED, APPROVED, SETTLED, REFUSED, CANCELLED, RECOVERY_DUE or RECOVERED.
+    approved: the bank may have been told to pay; paid, recovered: day and bank reference.
+    """
 
     status: str = ""
     fen: int = 0
@@ -56,6 +61,8 @@ class Refund:
     campaign: str = ""
     village: str = ""
     paid: tuple[str, str] = ("", "")
+    approved: bool = False
+    recovered: tuple[str, str] = ("", "")
 
 
 def evolve(state: Refund, event: Event) -> Refund:
@@ -77,7 +84,7 @@ def evolve(state: Refund, event: Event) -> Refund:
         case r.RefundVerified():
             return replace(state, status="VERIFIED")
         case r.RefundApproved():
-            return replace(state, status="APPROVED")
+            return replace(state, status="APPROVED", approved=True)
         case r.RefundPaid():
             return replace(state, status="PAID", paid=(event.paid_on.isoformat(), event.bank_ref))
         case r.RefundSettled():
@@ -86,24 +93,34 @@ def evolve(state: Refund, event: Event) -> Refund:
             return replace(state, status="REFUSED")
         case r.RefundCancelled():
             return replace(state, status="CANCELLED")
+        case r.RefundPaidAfterCancellation():
+            return replace(state, status=RECOVERY_DUE, paid=(event.paid_on.isoformat(), event.bank_ref))
+        case r.RefundRecovered():
+            told = (event.received_on.isoformat(), event.bank_ref)
+            return replace(state, status="RECOVERED", recovered=told)
         case _:
             return state
 
 
 def open_refund(
-    state: Refund, owed: Owed, obligation: Obligation, reason: str, applicant: str
+    state: Refund, owed: Owed, obligation: Obligation, reason: str, applicant: str, stage: str = ""
 ) -> list[Event] | Refusal:
-    """申请与受理: the line must stand as the reason says; nothing when the refund is open or settled."""
+    """申请与受理: the line must stand as the reason says; nothing when the refund is open or settled.
+
+    stage: where the line's money is (see IN_FLIGHT).
+    """
     line = obligation.lines.get(owed.line_id)
     if line is None:
         return Refusal("NOT_FOUND", rule="PAYMENT_UNKNOWN", field="payment_line_id")
     if state.status in OPEN | {"PAID", "SETTLED"}:
         return []
+    if state.status == RECOVERY_DUE:
+        return Refusal("INVALID_STATE", rule=RECOVERY_DUE, clause="I-28", field="payment_line_id")
     refusal = _not_due(obligation, owed, line, reason)
     if refusal is not None:
         return refusal
     remains = _effective_remains(obligation, owed.line_id)
-    returned = line.was_effective and any(payer == "person" for _, payer in obligation.returned)
+    returned = line.was_effective and stage == "IN_TREASURY"
     return [
         r.RefundRequested(
             refund_no=owed.refund_no,
@@ -208,19 +225,26 @@ class Payout:
 def pay_refund(
     state: Refund, owed: Owed, obligation: Obligation, payout: Payout
 ) -> tuple[list[Event], list[Event]] | Refusal:
-    """退付: (events of the refund, events of the obligation). The whole payment, once."""
+    """退付: (events of the refund, events of the obligation). The whole payment, once.
+
+    What an approved refund's bank had paid when its ground was withdrawn is recorded, and claimed back.
+    """
     if not state.status:
         return Refusal("NOT_FOUND", rule="REFUND_UNKNOWN", field="refund_no")
     if payout.fen != state.fen:
         return Refusal("AMOUNT_MISMATCH", rule="I-28", clause="I-28", field="amount_fen")
-    if state.status == "SETTLED":
-        same = state.paid == (payout.paid_on.isoformat(), payout.bank_ref)
-        return ([], []) if same else Refusal("INVALID_STATE", rule="REFUND_SETTLED", clause="I-28")
+    told = (payout.paid_on.isoformat(), payout.bank_ref)
+    if state.status in ("SETTLED", RECOVERY_DUE, "RECOVERED"):
+        rule = f"REFUND_{state.status}"
+        return ([], []) if state.paid == told else Refusal("INVALID_STATE", rule=rule, clause="I-28")
+    if state.status == "CANCELLED" and state.approved:
+        return _paid_in_vain(state, owed, payout), []
     if state.status != "APPROVED":
         return Refusal("INVALID_STATE", rule=f"REFUND_{state.status}", clause="I-28")
     line = obligation.lines.get(owed.line_id)
     if line is None or _not_due(obligation, owed, line, state.reason) is not None:
-        return Refusal("INVALID_STATE", rule="REFUND_WITHDRAWN", clause="I-28")
+        withdrawn = r.RefundCancelled(refund_no=owed.refund_no, reason="WITHDRAWN")
+        return [withdrawn, *_paid_in_vain(state, owed, payout)], []
     if obligation.death_disputed and state.reason in BY_DEATH:
         return Refusal("INVALID_STATE", rule="DEATH_DATE_DISPUTED", clause="I-16")
     if payout.stage in IN_FLIGHT:
@@ -251,3 +275,52 @@ def pay_refund(
         paid_on=payout.paid_on,
     )
     return [paid, settled], [refunded]
+
+
+def _paid_in_vain(state: Refund, owed: Owed, payout: Payout) -> list[Event]:
+    return [
+        r.RefundPaidAfterCancellation(
+            refund_no=owed.refund_no,
+            payment_line_id=owed.line_id,
+            person_id=owed.person_id,
+            insurance=owed.insurance,
+            year=owed.year,
+            campaign=state.campaign,
+            village=state.village,
+            fen=payout.fen,
+            paid_on=payout.paid_on,
+            bank_ref=payout.bank_ref,
+        ),
+        r.RefundRecoveryOpened(
+            refund_no=owed.refund_no,
+            person_id=owed.person_id,
+            campaign=state.campaign,
+            village=state.village,
+            fen=payout.fen,
+        ),
+    ]
+
+
+def recover_refund(
+    state: Refund, refund_no: str, line_id: str, fen: int, received_on: dt.date, bank_ref: str
+) -> list[Event] | Refusal:
+    """追回: the whole amount, once."""
+    if not state.status:
+        return Refusal("NOT_FOUND", rule="REFUND_UNKNOWN", field="refund_no")
+    if state.status == "RECOVERED" and state.recovered == (received_on.isoformat(), bank_ref):
+        return []
+    if state.status != RECOVERY_DUE:
+        return Refusal("INVALID_STATE", rule=f"REFUND_{state.status}", clause="I-28")
+    if fen != state.fen:
+        return Refusal("AMOUNT_MISMATCH", rule="I-28", clause="I-28", field="amount_fen")
+    return [
+        r.RefundRecovered(
+            refund_no=refund_no,
+            payment_line_id=line_id,
+            campaign=state.campaign,
+            village=state.village,
+            fen=fen,
+            received_on=received_on,
+            bank_ref=bank_ref,
+        )
+    ]

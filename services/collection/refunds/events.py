@@ -118,3 +118,40 @@ class RefundCancelled(Event, frozen=True, kw_only=True):
 
     refund_no: str
     reason: str
+
+
+class RefundPaidAfterCancellation(Event, frozen=True, kw_only=True):
+    """退费撤销后已付: the bank had paid an approved refund when it was cancelled; the money is out (I-28)."""
+
+    refund_no: str
+    payment_line_id: str
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    fen: int
+    paid_on: dt.date
+    bank_ref: str
+
+
+class RefundRecoveryOpened(Event, frozen=True, kw_only=True):
+    """追回退费: what was paid out without ground is claimed back from whoever got it."""
+
+    refund_no: str
+    person_id: str
+    campaign: str
+    village: str
+    fen: int
+
+
+class RefundRecovered(Event, frozen=True, kw_only=True):
+    """退费追回到账: the whole amount came back."""
+
+    refund_no: str
+    payment_line_id: str
+    campaign: str
+    village: str
+    fen: int
+    received_on: dt.date
+    bank_ref: str

@@ -44,6 +44,8 @@ _STATES: dict[type[msgspec.Struct], str] = {
     r.RefundSettled: "SETTLED",
     r.RefundRefused: "REFUSED",
     r.RefundCancelled: "CANCELLED",
+    r.RefundPaidAfterCancellation: "RECOVERY_DUE",
+    r.RefundRecovered: "RECOVERED",
 }
 
 
@@ -64,7 +66,7 @@ class RefundStates:
             values: dict[str, Any] = {"state": _STATES[type(event)]}
             if isinstance(event, r.RefundRefused):
                 values["rule"] = event.rule
-            if isinstance(event, r.RefundPaid):
+            if isinstance(event, r.RefundPaid | r.RefundPaidAfterCancellation):
                 values["paid_on"] = event.paid_on
             await connection.execute(
                 sa.update(refund_table).where(refund_table.c.refund_no == event.refund_no).values(**values)

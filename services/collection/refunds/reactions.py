@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from services.collection.obligations import events as e
 from services.collection.refunds.domain import DIED_BEFORE_PERIOD, OPEN, Owed
-from services.collection.refunds.handlers import cancel_command, open_command
+from services.collection.refunds.handlers import MoneyTrail, cancel_command, open_command
 from services.collection.refunds.projection import refund_table
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
@@ -30,6 +30,9 @@ class FindingsRefunded:
         e.PayerDeathNoted,
     )
 
+    def __init__(self, trail: MoneyTrail) -> None:
+        self._trail = trail
+
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         event = recorded.event
         told = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=recorded.metadata.campaign)
@@ -40,7 +43,7 @@ class FindingsRefunded:
             return await self._recheck(event, recorded, told, connection)
         owed = Owed(event.year, event.insurance, event.person_id, event.line_id)
         key = derived_key(recorded, "open_refund")
-        return [open_command(owed, _reason(event), "SYSTEM", told, key)]
+        return [open_command(owed, _reason(event), "SYSTEM", self._trail, told, key)]
 
     async def _recheck(
         self, event: e.PayerDeathNoted, recorded: Recorded[Any], told: Metadata, connection: Connection

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -24,7 +23,7 @@ from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import header_key, required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged, placed_inside
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -191,11 +190,10 @@ def router(settlements: Settlements, database: Database) -> APIRouter:
     ) -> Response:
         c = settlement_day.c
         columns = [c.campaign, c.village, c.source, c.date, c.insurance]
-        # A channel's money that is nobody's yet has no village.
-        mine = sa.or_(c.village == "", inside(c.village, principal.divisions))
-        statement = days_statement(campaign, village, state).where(mine)
+        statement = days_statement(campaign, village, state)
+        mine = placed_inside(c.village, c.campaign, principal.divisions)
         async with database.read() as connection:
-            rows = await connection.execute(keyset(statement, columns, after, limit))
+            rows = await connection.execute(keyset(statement.where(mine), columns, after, limit))
 
         def item(row: Any) -> dict[str, Any]:
             return dict(row._mapping)
@@ -209,7 +207,7 @@ def router(settlements: Settlements, database: Database) -> APIRouter:
         channel: str, request: Request, principal: Writer, body: DayFileBody
     ) -> Response:
         header_key(request)
-        check_campaign(body.campaign)
+        require_division(principal, parse_campaign(check_campaign(body.campaign))[0], "campaign")
         stated = (body.total_count, body.total_fen)
         if stated != (len(body.lines), sum(line.amount_fen for line in body.lines)):
             raise ProblemError(Refusal("TOTALS_MISMATCH", rule="I-20", field="total_fen"))

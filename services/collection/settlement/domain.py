@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.collection.parts import in_parts
@@ -17,27 +17,32 @@ CHANNEL = "CHANNEL"
 RESOLUTIONS = ("CORRECTIVE_DEPOSIT", "RETURNED_EXCESS")
 
 BookKey = tuple[str, Insurance]
-"""An agent, or in a channel's day a village; and the insurance."""
+"""An agent, or in a channel's day nobody (""): a channel settles its day whole; and the insurance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What is known of one agent (or one village of a channel) and insurance on the day; fen.
+    """What is known of one agent (or of a channel) and insurance on the day; fen.
 
     deposits: fen per slip; corrected_fen: corrective deposits less returned excess; difference: expected and
-    actual count and fen of the open discrepancy.
+    actual count and fen of the open discrepancy; parts: confirmed lines, as they were told.
     """
 
     summary: tuple[int, int] | None = None
     deposits: Mapping[str, int] = field(default_factory=dict)
     in_time_fen: int = 0
     corrected_fen: int = 0
-    confirmed: frozenset[str] = frozenset()
+    parts: tuple[tuple[str, ...], ...] = ()
     batches: int = 0
     difference: tuple[int, int, int, int] | None = None
     reason: str = ""
     last_move: str = ""
     overdue: bool = False
+
+    @property
+    def confirmed(self) -> frozenset[str]:
+        """Lines of all confirmations; a channel's day may have 100,000, so it is put together when asked."""
+        return frozenset().union(*self.parts)
 
     @property
     def deposited_fen(self) -> int:
@@ -47,10 +52,14 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """State of ``settlement:{campaign}:{village or channel}:{date}``. files: digest per channel file."""
+    """State of ``settlement:{campaign}:{village or channel}:{date}``.
+
+    files: digest per channel file; told: fen per line a file told with another amount than recorded.
+    """
 
     books: Mapping[BookKey, Book] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
 
     def book(self, owner: str, insurance: Insurance) -> Book:
         """The book, empty when nothing happened."""
@@ -78,7 +87,7 @@ def evolve(state: Day, event: Event) -> Day:
         case s.SettlementLinesConfirmed():
             owner = _owner(event)
             book = state.book(owner, event.insurance)
-            book = replace(book, confirmed=book.confirmed | set(event.lines), batches=event.batch)
+            book = replace(book, parts=(*book.parts, event.lines), batches=event.batch)
             return state.having(owner, event.insurance, book)
         case s.DailySettlementDiscrepancyDetected():
             owner = _owner(event)
@@ -93,7 +102,8 @@ def evolve(state: Day, event: Event) -> Day:
             book = replace(state.book(event.source, event.insurance), overdue=True)
             return state.having(event.source, event.insurance, book)
         case s.ChannelDayFileReceived():
-            return replace(state, files={**state.files, event.file_no: event.digest})
+            told = {**state.told, **{line.line_id: line.fen for line in event.differing}}
+            return replace(state, files={**state.files, event.file_no: event.digest}, told=told)
         case _:
             return state
 
@@ -135,7 +145,7 @@ def _with_deposit(state: Day, event: s.DailySettlementDeposited) -> Day:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose day it is: campaign, village (of the agent), agent or channel, date."""
+    """Whose day it is: campaign, village of the agent ("" for a channel), agent or channel, date."""
 
     campaign: str
     village: str
@@ -188,9 +198,18 @@ class Deposit:
 
 
 def record_deposit(
-    state: Day, place: Place, deposit: Deposit, bank: str, file_no: str, designated_account: str
+    state: Day,
+    place: Place,
+    deposit: Deposit,
+    bank: str,
+    file_no: str,
+    designated_account: str,
+    fund_accounts: Collection[str] = (),
 ) -> list[Event]:
-    """费款日解缴. Flags another account (I-18) and cash older than the day it was taken (I-22)."""
+    """费款日解缴. Flags another account (I-18) and cash older than the day it was taken (I-22).
+
+    fund_accounts: the campaign's; the other insurance's account is a mixed deposit (分别存入).
+    """
     designated = deposit.account_ref in ("", designated_account)
     found: list[Event] = [
         s.DailySettlementDeposited(
@@ -208,8 +227,9 @@ def record_deposit(
         )
     ]
     if not designated:
+        mixed = deposit.account_ref in fund_accounts
         found.append(
-            s.PersonalAccountDepositFlagged(
+            (s.MixedDepositFlagged if mixed else s.PersonalAccountDepositFlagged)(
                 campaign=place.campaign,
                 village=place.village,
                 agent_id=place.source,
@@ -263,7 +283,8 @@ def _compare(book: Book, place: Place, insurance: Insurance, lines: Sequence[Tak
         return []
     actual = book.deposited_fen
     if book.summary == expected and actual == expected[1]:
-        new = [line for line in lines if line.line_id not in book.confirmed]
+        confirmed = book.confirmed
+        new = [line for line in lines if line.line_id not in confirmed]
         events = resolve(book, place, AGENT, insurance, book.last_move or "LATER_DEPOSIT")
         return events + confirm(place, AGENT, insurance, new, book.batches + 1)
     reason = "OVER" if actual > expected[1] else "SHORT" if actual < expected[1] else "SUMMARY"

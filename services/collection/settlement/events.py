@@ -1,6 +1,7 @@
 """Events of streams ``settlement:{campaign}:{village or channel}:{date}`` and ``process:deposit-file:…``.
 
-source: the agent's id, or the channel. kind: AGENT or CHANNEL.
+source: the agent's id, or the channel. kind: AGENT or CHANNEL. A channel settles its whole day at once:
+its events have village "", and what belongs to which village is read from the lines.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ class DayTotal(msgspec.Struct, frozen=True, array_like=True):
     fen: int
 
 
-class DaySum(msgspec.Struct, frozen=True, array_like=True):
-    """What a channel's file says of one village and insurance; village "" while nobody is known."""
+class ToldLine(msgspec.Struct, frozen=True, array_like=True):
+    """What a channel's file says of a line our streams have another amount for; fen."""
 
-    village: str
-    insurance: Insurance
-    count: int
+    line_id: str
     fen: int
 
 
@@ -177,6 +176,18 @@ class DailySettlementDiscrepancyResolved(Event, frozen=True, kw_only=True):
     resolution: str
 
 
+class MixedDepositFlagged(Event, frozen=True, kw_only=True):
+    """养老、医疗资金混存: money of one insurance went to the other's fund account; it does not count there."""
+
+    campaign: str
+    village: str
+    agent_id: str
+    date: dt.date
+    insurance: Insurance
+    slip_no: str
+    fen: int
+
+
 class SettlementOverdue(Event, frozen=True, kw_only=True):
     """滞留资金预警 (I-22): cash not deposited by the day it was taken. Once per agent, day and insurance."""
 
@@ -190,7 +201,11 @@ class SettlementOverdue(Event, frozen=True, kw_only=True):
 
 
 class ChannelDayFileReceived(Event, frozen=True, kw_only=True):
-    """渠道日终文件: the channel's own book of a day, as it reached us. digest: of the file's parsed content."""
+    """渠道日终文件: the channel's own book of a day, as it reached us. digest: of the parsed content.
+
+    sums: what the file adds to that book per insurance, a line told before only by what is said anew;
+    differing: lines told with another amount than recorded, or put right since; at most 500.
+    """
 
     campaign: str
     channel: str
@@ -201,13 +216,5 @@ class ChannelDayFileReceived(Event, frozen=True, kw_only=True):
     count: int
     fen: int
     unidentified_fen: int
-
-
-class ChannelDayFileSums(Event, frozen=True, kw_only=True):
-    """渠道日终文件按村按险种合计: at most 500 rows each."""
-
-    campaign: str
-    channel: str
-    date: dt.date
-    file_no: str
-    sums: tuple[DaySum, ...]
+    sums: tuple[DayTotal, ...]
+    differing: tuple[ToldLine, ...] = ()

@@ -18,6 +18,7 @@ from services.collection.settlement.dayfile import (
     FILE_NO_TAKEN,
     DayFile,
     FiledLine,
+    Recorded,
     RecordedLine,
     receive_day_file,
 )
@@ -49,6 +50,9 @@ from shared.kernel.errors import Refusal
 from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
 
+INCOME = "INCOME"
+"""Kind of the fund account a deposit goes to."""
+
 LINE_SETTLED = Refusal("INVALID_STATE", rule="LINE_SETTLED_ELSEWHERE")
 SLIP_TAKEN = Refusal(
     "SLIP_TAKEN", rule="I-20", field="slip_no", message="缴款回单号已使用 / the slip was deposited before"
@@ -62,10 +66,12 @@ ChannelLines = Callable[[Connection, str, str, dt.date], Awaitable[Sequence[Reco
 
 @dataclass(frozen=True, slots=True)
 class SettlementFacts:
-    """takings: (campaign, agent, date) -> lines of cash; agents: (agent id, campaign) -> AgentFact."""
+    """takings: (campaign, agent, date) -> lines of cash; agents: (agent id, campaign) -> AgentFact;
+    fund_accounts: campaign -> {(insurance, kind): account}, where the plan has them (基金收入账户)."""
 
     takings: FactSource
     agents: FactSource
+    fund_accounts: FactSource
 
 
 def _body(place: Place, events: Sequence[Event]) -> dict[str, Any]:
@@ -259,14 +265,16 @@ class Settlements:
         slip = f"{bank}/{line.slip_no}/{line.agent_id}/{line.date}/{line.insurance.value}"
         digest = hashlib.sha256(msgspec.json.encode(line, order="deterministic")).digest()
         key = IdempotencyKey("", "record_deposit", f"{bank}/{file_no}/{slip}", digest)
-        return place_command(
-            "record_deposit",
-            place,
-            lambda state, _: record_deposit(state, place, line, bank, file_no, agent.designated_account),
-            metadata,
-            key,
-            [Guard("slip", slip, file_no, SLIP_TAKEN)],
-        )
+        funds = self._facts.fund_accounts
+
+        def decide(state: Any, loaded: Loaded) -> Sequence[Event]:
+            accounts = loaded.fact(funds, place.campaign) or {}
+            designated = accounts.get((line.insurance, INCOME), agent.designated_account)
+            return record_deposit(state, place, line, bank, file_no, designated, accounts.values())
+
+        guards = [Guard("slip", slip, file_no, SLIP_TAKEN)]
+        facts = [(funds, [place.campaign])]
+        return place_command("record_deposit", place, decide, metadata, key, guards, facts)
 
     async def receive_day_file(
         self,
@@ -277,7 +285,7 @@ class Settlements:
         lines: Sequence[FiledOrderLine],
         metadata: Metadata,
     ) -> Outcome:
-        """渠道日终文件: its orders are matched or recorded first, then the day is settled."""
+        """渠道日终文件: its orders are matched or recorded first, then the day is settled once for the channel."""
         told = replace(metadata, campaign=campaign)
         digest = hashlib.sha256(
             msgspec.json.encode([channel, date, lines], order="deterministic")
@@ -292,13 +300,14 @@ class Settlements:
         if isinstance(placed, Refusal):
             return placed
         async with self._database.read() as connection:
-            recorded = await self._channel_lines(connection, campaign, channel, date)
+            ours = await self._channel_lines(connection, campaign, channel, date)
         filed = tuple(
-            FiledLine(
-                there.line_id, there.village, line.insurance, line.amount_fen, there.fen, there.standing
-            )
+            FiledLine(there.line_id, line.insurance, line.amount_fen, there.fen, there.standing)
             for line, there in zip(lines, placed, strict=True)
         )
+        named = {line.line_id for line in filed} | {line.line_id for line in ours}
+        holders = await self._store.guard_holders("settled", sorted(named))
+        recorded = Recorded(ours, frozenset(line for line, held in holders.items() if held != stream.id))
         file = DayFile(campaign, channel, date, file_no, digest, filed)
 
         def decide(loaded: Loaded) -> Accepted | Refusal:

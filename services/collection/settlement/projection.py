@@ -1,4 +1,4 @@
-"""Read model of settlements: one row per day, source, village and insurance."""
+"""Read model of settlements: one row per day, source and insurance; village "" for a channel's day."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ settlement_day = sa.Table(
 def _key(event: Any, insurance: Any, **own: Any) -> dict[str, Any]:
     return {
         "campaign": event.campaign,
-        "village": own.get("village", getattr(event, "village", "")),
+        "village": getattr(event, "village", ""),
         "source": own.get("source", getattr(event, "source", "")),
         "date": event.date,
         "insurance": insurance.value,
@@ -58,7 +58,7 @@ class SettlementDays:
         s.DailySettlementDiscrepancyDetected,
         s.DailySettlementDiscrepancyResolved,
         s.SettlementOverdue,
-        s.ChannelDayFileSums,
+        s.ChannelDayFileReceived,
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
@@ -82,9 +82,9 @@ class SettlementDays:
                 sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
                 row = _key(event, event.insurance) | {"kind": "AGENT", "outside_fen": sign * event.fen}
                 await connection.upsert(settlement_day, [row], add=["outside_fen"])
-            case s.ChannelDayFileSums():
+            case s.ChannelDayFileReceived():
                 rows = [
-                    _key(event, each.insurance, village=each.village, source=event.channel)
+                    _key(event, each.insurance, source=event.channel)
                     | {"kind": "CHANNEL", "outside_fen": each.fen}
                     for each in event.sums
                 ]

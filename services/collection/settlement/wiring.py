@@ -17,7 +17,7 @@ from shared.kernel.insurance import Insurance
 from shared.web.capability import Capability
 from shared.web.service import Ports
 
-ChannelRows = Callable[[Connection, str, str, dt.date], Awaitable[Sequence[tuple[str, str, Insurance, int]]]]
+ChannelRows = Callable[[Connection, str, str, dt.date], Awaitable[Sequence[tuple[str, Insurance, int]]]]
 
 
 def capability(

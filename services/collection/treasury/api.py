@@ -24,7 +24,7 @@ from shared.web.auth import authorised, require_division
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged, placed_inside
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 from shared.web.service import Ports
@@ -266,7 +266,8 @@ def _vouchers(routes: APIRouter, ports: Ports, kind: ImportKind[VoucherStepRow])
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
         statement = vouchers_statement(campaign, village, state, source, insurance)
-        statement = statement.where(inside(voucher.c.village, principal.divisions))
+        c = voucher.c
+        statement = statement.where(placed_inside(c.village, c.campaign, principal.divisions))
         async with ports.database.read() as connection:
             rows = await connection.execute(keyset(statement, [voucher.c.voucher_no], after, limit))
         return json_response(paged(rows, limit, _item, lambda row: [row.voucher_no]))
@@ -282,5 +283,5 @@ def _vouchers(routes: APIRouter, ports: Ports, kind: ImportKind[VoucherStepRow])
             )
         if not rows:
             raise ProblemError(Refusal("NOT_FOUND", rule="VOUCHER_UNKNOWN", field="voucher_no"))
-        require_division(principal, rows[0].village, "voucher_no")
+        require_division(principal, rows[0].village or rows[0].campaign.partition("-")[0], "voucher_no")
         return json_response(_item(rows[0]) | {"lines": [row.line_id for row in lines]})

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from services.collection.obligations.flows import MoneyFlows
 from services.collection.treasury.domain import acknowledge
 from services.collection.treasury.handlers import government_command, step_command
 from services.collection.treasury.queries import legs_assessed
 from shared.contracts.registration import CollectionInfoAcknowledgedV1
 from shared.contracts.subsidy import GovernmentPaymentSubmittedV1
-from shared.eventstore.commands import Command
+from shared.eventstore.commands import Command, IdempotencyKey
 from shared.eventstore.database import Connection
 from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded, Wait, derived_key
 from shared.kernel.clock import Clock
+
+DrawDocument = Callable[[GovernmentPaymentSubmittedV1, dt.datetime, Metadata, IdempotencyKey], Command]
 
 PATIENCE_DAYS = 3
 """How long a payment waits for assessments that are still on their way; then differing lines are refused."""
 
 
 class GovernmentPaymentsVouchered:
-    """GovernmentPaymentSubmittedV1 -> voucher_government_payment, one command per part."""
+    """GovernmentPaymentSubmittedV1 -> voucher_government_payment, one command per part.
+
+    drawn: what stands for the voucher in a campaign that pays into fund accounts.
+    """
 
     name = "treasury-government"
     handles: tuple[type[msgspec.Struct], ...] = (GovernmentPaymentSubmittedV1,)
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, flows: MoneyFlows, drawn: DrawDocument) -> None:
         self._clock = clock
+        self._flows = flows
+        self._drawn = drawn
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         message = recorded.event
@@ -39,6 +48,9 @@ class GovernmentPaymentsVouchered:
             if any(known.get((line.person_id, line.payer)) != line.fen for line in message.lines):
                 return Wait("LEG_NOT_ASSESSED")
         told = Metadata(recorded.metadata.correlation, recorded.event_id)
+        if await self._flows.into_fund_accounts(connection, message.campaign):
+            key = derived_key(recorded, "draw_government_document")
+            return [self._drawn(message, recorded.occurred_at, told, key)]
         key = derived_key(recorded, "voucher_government_payment")
         return [government_command(message, recorded.occurred_at, told, key)]
 

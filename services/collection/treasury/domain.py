@@ -190,6 +190,11 @@ class Voucher:
         """What the step said in this cycle, or None."""
         return dict(self.done).get(step)
 
+    @property
+    def division(self) -> str:
+        """Whose it is: the village's, or the campaign's when it holds lines of many villages."""
+        return self.village or self.campaign.partition("-")[0]
+
     def having(self, status: str, *said: str) -> Voucher:
         """The voucher one step on."""
         return replace(self, status=status, done=(*self.done, (status, said)))
@@ -319,6 +324,7 @@ def confirm_entry(state: Voucher, voucher_no: str, treasury_date: dt.date, fen: 
             treasury_date=treasury_date,
             count=len(state.lines),
             fen=fen,
+            villages=village_sums(state.lines),
         ),
         t.TaxReceiptIssued(
             voucher_no=voucher_no,
@@ -328,6 +334,15 @@ def confirm_entry(state: Voucher, voucher_no: str, treasury_date: dt.date, fen: 
         ),
         *_return(state, voucher_no, treasury_date),
     ]
+
+
+def village_sums(lines: Sequence[t.VoucherLine]) -> tuple[t.VillageSum, ...]:
+    """Count and fen per village, in the order of the villages."""
+    sums: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        count, fen = sums.get(line.village, (0, 0))
+        sums[line.village] = (count + 1, fen + line.fen)
+    return tuple(t.VillageSum(village, *total) for village, total in sorted(sums.items()))
 
 
 def _return(state: Voucher, voucher_no: str, treasury_date: dt.date) -> list[Event]:

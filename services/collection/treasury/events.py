@@ -27,6 +27,14 @@ class VoucherLine(msgspec.Struct, frozen=True, array_like=True):
     special_assessment_no: str = ""
 
 
+class VillageSum(msgspec.Struct, frozen=True, array_like=True):
+    """Lines and fen of one village in a voucher; a channel's or government's voucher holds many villages."""
+
+    village: str
+    count: int
+    fen: int
+
+
 class DeclarationLines(Event, frozen=True, kw_only=True):
     """虚拟户申报明细, before its header: at most 500 lines and 64 KiB."""
 
@@ -92,7 +100,10 @@ class VoucherLines(Event, frozen=True, kw_only=True):
 
 
 class TaxVoucherIssued(Event, frozen=True, kw_only=True):
-    """开票. source: DECLARATION, CHANNEL or GOVERNMENT; origin: the declaration, channel day or payment."""
+    """开票. source: DECLARATION, CHANNEL or GOVERNMENT; origin: the declaration, channel day or payment.
+
+    village: of a declaration; "" for a channel's day or a government payment, whose lines name theirs.
+    """
 
     voucher_no: str
     campaign: str
@@ -106,9 +117,11 @@ class TaxVoucherIssued(Event, frozen=True, kw_only=True):
 
 
 class GovernmentLineRefused(Event, frozen=True, kw_only=True):
-    """政府代缴行不予开票: reason NOT_ASSESSED, LEG_DIFFERS or ALREADY_VOUCHERED; shown, never dropped (I-27)."""
+    """政府代缴行不予开票: reason NOT_ASSESSED, LEG_DIFFERS or ALREADY_VOUCHERED; told back, never dropped (I-27)."""
 
     payment_no: str
+    department: str
+    voucher_no: str
     campaign: str
     village: str
     person_id: str
@@ -138,7 +151,7 @@ class FundsRemitted(Event, frozen=True, kw_only=True):
 
 
 class TreasuryEntryConfirmed(Event, frozen=True, kw_only=True):
-    """入库（国库）(I-23)."""
+    """入库（国库）(I-23). villages: what of it belongs to which village; sums to count and fen."""
 
     voucher_no: str
     campaign: str
@@ -149,6 +162,7 @@ class TreasuryEntryConfirmed(Event, frozen=True, kw_only=True):
     treasury_date: dt.date
     count: int
     fen: int
+    villages: tuple[VillageSum, ...] = ()
 
 
 class TreasuryEntryRejected(Event, frozen=True, kw_only=True):

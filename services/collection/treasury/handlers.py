@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from services.collection.obligations.facts import CampaignFact, campaign_refusal
 from services.collection.obligations.stream import obligation
 from services.collection.treasury import domain as d
 from services.collection.treasury import events as t
-from services.collection.treasury.queries import next_declaration
+from services.collection.treasury.queries import LINE_CLAIM, next_declaration
 from services.collection.treasury.stream import declaration_stream, voucher_stream
 from shared.contracts.subsidy import GovernmentLine, GovernmentPaymentSubmittedV1
 from shared.eventstore.commands import (
@@ -133,17 +133,26 @@ def voucher_number(*parts: str) -> str:
 
 def issue_command(
     issue: d.Issue,
+    claims: FactSource,
+    line_ids: Sequence[str],
     metadata: Metadata,
     key: IdempotencyKey,
     *,
     reads: Sequence[Stream[Any]] = (),
-    lines: Callable[[Loaded], tuple[t.VoucherLine, ...]] | None = None,
+    lines: Callable[[Loaded], Iterable[t.VoucherLine]] | None = None,
 ) -> Command:
-    """开票. ``lines``: taken from a stream in ``reads`` instead of ``issue``; none: no voucher."""
+    """开票. ``lines``: taken from a stream in ``reads`` instead of ``issue``; none: no voucher.
+
+    claims: line id -> who moves its money. What another voucher or a refund has is left out (I-23, I-28).
+    """
     stream = voucher_stream(issue.voucher_no)
 
+    def free(loaded: Loaded, line: t.VoucherLine) -> bool:
+        return loaded.fact(claims, line.line_id) in (None, issue.voucher_no)
+
     def decide(loaded: Loaded) -> Accepted | Refusal:
-        meant = issue if lines is None else replace(issue, lines=lines(loaded))
+        given = issue.lines if lines is None else lines(loaded)
+        meant = replace(issue, lines=tuple(line for line in given if free(loaded, line)))
         if not meant.lines:
             return Accepted(status=200)
         events = d.issue_voucher(loaded.state(stream), meant)
@@ -152,26 +161,31 @@ def issue_command(
         if not events:
             return Accepted(response={"voucher_no": issue.voucher_no}, status=200)
         guards = [
-            Guard("vouchered", line.line_id, issue.voucher_no, LINE_VOUCHERED)
+            Guard(LINE_CLAIM, line.line_id, issue.voucher_no, LINE_VOUCHERED)
             for line in meant.lines
             if line.line_id
         ]
         return Accepted([Append(stream, events)], guards, response={"voucher_no": issue.voucher_no})
 
     told = replace(metadata, campaign=issue.campaign)
-    return Command("issue_voucher", [*reads, stream], decide, told, key)
+    facts = [(claims, line_ids)]
+    return Command("issue_voucher", [*reads, stream], decide, told, key, facts)
 
 
 def declaration_vouchers(
-    event: t.DeclarationVerified, metadata: Metadata, key: Callable[[str], IdempotencyKey]
+    event: t.DeclarationVerified,
+    claims: FactSource,
+    line_ids: Sequence[str],
+    metadata: Metadata,
+    key: Callable[[str], IdempotencyKey],
 ) -> list[Command]:
-    """One voucher per insurance of a verified declaration."""
+    """One voucher per insurance of a verified declaration. line_ids: the declaration's lines."""
     source = declaration_stream(event.declaration_no)
 
-    def lines_of(insurance: Insurance) -> Callable[[Loaded], tuple[t.VoucherLine, ...]]:
-        return lambda loaded: tuple(
+    def lines_of(insurance: Insurance) -> Callable[[Loaded], list[t.VoucherLine]]:
+        return lambda loaded: [
             each.line for each in loaded.state(source).lines if each.insurance is insurance
-        )
+        ]
 
     year = int(event.campaign.rpartition("-")[2])
     return [
@@ -186,6 +200,8 @@ def declaration_vouchers(
                 event.declaration_no,
                 (),
             ),
+            claims,
+            line_ids,
             metadata,
             key(insurance.value),
             reads=[source],
@@ -208,7 +224,7 @@ def step_command(
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
         state = loaded.state(stream)
-        if state.status and not any(state.village.startswith(scope) for scope in divisions):
+        if state.status and not any(state.division.startswith(scope) for scope in divisions):
             return Refusal("DIVISION_FORBIDDEN", field="voucher_no")
         events = step(state)
         if isinstance(events, Refusal):
@@ -224,66 +240,61 @@ def step_command(
 def government_command(
     message: GovernmentPaymentSubmittedV1, paid_at: Any, metadata: Metadata, key: IdempotencyKey
 ) -> Command:
-    """政府代缴: one voucher per village of the part; each leg once for ever (I-17, I-27)."""
+    """政府代缴: one voucher per part, over all villages; each leg once for ever (I-17, I-27)."""
     part = f"-p{message.part}" if message.part > 1 else ""
-    villages = list(dict.fromkeys(line.village for line in message.lines))
-    vouchers = {
-        village: voucher_stream(
-            voucher_number("GOV", message.payment_no, village, f"{message.insurance.value}{part}")
-        )
-        for village in villages
-    }
+    number = voucher_number("GOV", message.payment_no, f"{message.insurance.value}{part}")
+    stream = voucher_stream(number)
     owed = {
         line.person_id: obligation(message.year, message.insurance, line.person_id) for line in message.lines
     }
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
+        if loaded.version(stream):
+            return Accepted(response={"voucher_no": number}, status=200)
         appends: list[Append] = []
         done: set[tuple[str, str]] = set()
-        for village, stream in vouchers.items():
-            if loaded.version(stream):
+        lines: list[t.VoucherLine] = []
+        refused: list[Event] = []
+        for line in message.lines:
+            state = loaded.state(owed[line.person_id])
+            reason = _leg_refused(line, state, done)
+            if reason:
+                refused.append(_refused(message, line, reason, number))
                 continue
-            number = stream.id.partition(":")[2]
-            lines: list[t.VoucherLine] = []
-            refused: list[Event] = []
-            for line in message.lines:
-                if line.village != village:
-                    continue
-                reason = _leg_refused(line, loaded.state(owed[line.person_id]), done)
-                if reason:
-                    refused.append(_refused(message, line, reason))
-                    continue
-                done.add((line.person_id, line.payer))
-                assessment = loaded.state(owed[line.person_id]).assessment
-                lines.append(_government_line(line, assessment, paid_at))
-                vouchered = e.GovernmentLegVouchered(
-                    person_id=line.person_id,
-                    insurance=message.insurance,
-                    year=message.year,
-                    payer=line.payer,
-                    fen=line.fen,
-                    voucher_no=number,
-                )
-                appends.append(Append(owed[line.person_id], [vouchered]))
-            issue = d.Issue(
-                number,
-                message.campaign,
-                village,
-                message.insurance,
-                message.year,
-                d.GOVERNMENT,
-                message.payment_no,
-                tuple(lines),
-            )
-            issued = d.issue_voucher(loaded.state(stream), issue) if lines else []
-            if isinstance(issued, Refusal):
-                return issued
-            appends.append(Append(stream, [*refused, *issued]))
-        return Accepted(appends, response={"vouchers": [s.id for s in vouchers.values()]})
+            done.add((line.person_id, line.payer))
+            lines.append(_government_line(line, state.assessment, paid_at))
+            appends.append(Append(owed[line.person_id], [_vouchered(message, line, number)]))
+        issue = d.Issue(
+            number,
+            message.campaign,
+            "",
+            message.insurance,
+            message.year,
+            d.GOVERNMENT,
+            message.payment_no,
+            tuple(lines),
+        )
+        issued = d.issue_voucher(loaded.state(stream), issue) if lines else []
+        if isinstance(issued, Refusal):
+            return issued
+        appends.append(Append(stream, [*refused, *issued]))
+        return Accepted(appends, response={"voucher_no": number, "refused": len(refused)})
 
-    streams: list[Stream[Any]] = [*owed.values(), *vouchers.values()]
     told = replace(metadata, campaign=message.campaign)
-    return Command("voucher_government_payment", streams, decide, told, key)
+    return Command("voucher_government_payment", [*owed.values(), stream], decide, told, key)
+
+
+def _vouchered(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, voucher_no: str) -> Event:
+    return e.GovernmentLegVouchered(
+        person_id=line.person_id,
+        insurance=message.insurance,
+        year=message.year,
+        campaign=message.campaign,
+        village=line.village,
+        payer=line.payer,
+        fen=line.fen,
+        voucher_no=voucher_no,
+    )
 
 
 def _leg_refused(line: GovernmentLine, state: Any, done: set[tuple[str, str]]) -> str:
@@ -295,9 +306,13 @@ def _leg_refused(line: GovernmentLine, state: Any, done: set[tuple[str, str]]) -
     return "" if assessed == line.fen and line.fen > 0 else "LEG_DIFFERS"
 
 
-def _refused(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, reason: str) -> Event:
+def _refused(
+    message: GovernmentPaymentSubmittedV1, line: GovernmentLine, reason: str, voucher_no: str
+) -> Event:
     return t.GovernmentLineRefused(
         payment_no=message.payment_no,
+        department=message.department,
+        voucher_no=voucher_no,
         campaign=message.campaign,
         village=line.village,
         person_id=line.person_id,
@@ -320,30 +335,6 @@ def _government_line(line: GovernmentLine, assessment: Any, paid_at: Any) -> t.V
         paid_at,
         assessment.tier_yuan,
     )
-
-
-def return_leg_command(
-    event: t.CollectionInfoReturned, line: t.VoucherLine, metadata: Metadata, key: IdempotencyKey
-) -> Command:
-    """回传 noted on the obligation: once per voucher and person line (I-23)."""
-    stream = obligation(event.year, event.insurance, line.person_id)
-
-    def decide(loaded: Loaded) -> Accepted | Refusal:
-        if (event.voucher_no, line.payer) in loaded.state(stream).returned:
-            return Accepted(status=200)
-        returned = e.LegReturned(
-            person_id=line.person_id,
-            insurance=event.insurance,
-            year=event.year,
-            payer=line.payer,
-            fen=line.fen,
-            voucher_no=event.voucher_no,
-            return_no=event.return_no,
-            line_id=line.line_id,
-        )
-        return Accepted([Append(stream, [returned])])
-
-    return Command("return_leg", [stream], decide, replace(metadata, campaign=event.campaign), key)
 
 
 class Treasury:

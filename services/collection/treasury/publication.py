@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from services.collection.treasury import events as t
 from shared.contracts.collection import (
     CollectionInfoReturnedV1,
     DeclarationVerifiedV1,
+    GovernmentLegRefusedV1,
     ReturnedLine,
     TaxReceiptIssuedV1,
     TaxVoucherIssuedV1,
     TreasuryEntryConfirmedV1,
     TreasuryEntryRejectedV1,
+    VillageSum,
 )
 from shared.contracts.message import Message
 from shared.eventstore.tailing import Recorded
@@ -31,6 +35,7 @@ class TreasuryPublication:
         t.TreasuryEntryRejected,
         t.TaxReceiptIssued,
         t.CollectionInfoReturned,
+        t.GovernmentLineRefused,
     )
 
     def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:
@@ -71,6 +76,7 @@ class TreasuryPublication:
                         treasury_date=event.treasury_date,
                         count=event.count,
                         fen=event.fen,
+                        villages=tuple(VillageSum(*msgspec.structs.astuple(each)) for each in event.villages),
                     )
                 ]
             case t.CollectionInfoReturned():
@@ -81,6 +87,21 @@ class TreasuryPublication:
 
 def _others(event: Event) -> Sequence[Message]:
     match event:
+        case t.GovernmentLineRefused():
+            return [
+                GovernmentLegRefusedV1(
+                    voucher_no=event.voucher_no,
+                    person_id=event.person_id,
+                    department=event.department,
+                    payment_no=event.payment_no,
+                    campaign=event.campaign,
+                    insurance=event.insurance,
+                    year=event.year,
+                    payer=event.payer,
+                    fen=event.fen,
+                    reason=event.reason,
+                )
+            ]
         case t.TreasuryEntryRejected():
             return [
                 TreasuryEntryRejectedV1(

@@ -13,7 +13,11 @@ from services.collection.treasury.events import VoucherLine
 from services.collection.treasury.projection import declaration, government_leg, treasury_line, voucher
 from shared.eventstore.commands import FactSource
 from shared.eventstore.database import Connection, Database, Row
+from shared.eventstore.log import Log
 from shared.kernel.insurance import Insurance
+
+LINE_CLAIM = "vouchered"
+"""Guard of a payment line: the voucher, or the refund before any voucher, that moves its money once."""
 
 LineDetails = Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, Row]]]
 """Payments' rows by line id: person_id, village, insurance, fen, standing, paid_at and the assessed terms."""
@@ -133,12 +137,11 @@ async def settled_channel_lines(
     *,
     campaign: str = "",
     source: str = "",
-    village: str | None = None,
     date: Any = None,
     insurance: str = "",
     batch: int = 0,
-) -> Mapping[tuple[str, str, Any, str, str], tuple[VoucherLine, ...]]:
-    """Effective channel lines without a voucher, by (campaign, channel, date, village, insurance)."""
+) -> Mapping[tuple[str, str, Any, str], list[VoucherLine]]:
+    """Effective channel lines without a voucher, by (campaign, channel, date, insurance)."""
     c = treasury_line.c
     wanted: dict[Any, Any] = {
         c.campaign: campaign,
@@ -148,19 +151,38 @@ async def settled_channel_lines(
         c.batch: batch,
     }
     where = [column == value for column, value in wanted.items() if value]
-    if village is not None:
-        where.append(c.village == village)
     rows = await connection.execute(
-        sa.select(treasury_line).where(c.kind == "CHANNEL", c.voucher_no == "", *where).order_by(c.line_id)
+        sa.select(c.line_id, c.campaign, c.source, c.date, c.insurance)
+        .where(c.kind == "CHANNEL", c.voucher_no == "", *where)
+        .order_by(c.line_id)
     )
     known = await details(connection, [row.line_id for row in rows])
-    found: dict[tuple[str, str, Any, str, str], tuple[VoucherLine, ...]] = {}
+    found: dict[tuple[str, str, Any, str], list[VoucherLine]] = {}
     for row in rows:
         detail = known.get(row.line_id)
         if detail is not None and detail.standing == "EFFECTIVE":
-            key = (row.campaign, row.source, row.date, detail.village, detail.insurance)
-            found[key] = (*found.get(key, ()), voucher_line(detail))
+            key = (row.campaign, row.source, row.date, row.insurance)
+            found.setdefault(key, []).append(voucher_line(detail))
     return found
+
+
+async def declared_lines(connection: Connection, declaration_no: str) -> list[str]:
+    """Line ids of a declaration."""
+    c = treasury_line.c
+    rows = await connection.execute(sa.select(c.line_id).where(c.declaration_no == declaration_no))
+    return [row[0] for row in rows]
+
+
+class LineClaims:
+    """Key payment line id -> the voucher, or the refund, that moves its money; absent: nobody yet."""
+
+    name = "line-claims"
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
+        return await self._log.guard_holders(LINE_CLAIM, cast("Sequence[str]", keys))
 
 
 async def legs_assessed(
@@ -191,14 +213,16 @@ def vouchers_statement(
     return sa.select(voucher).where(*(column == value for column, value in wanted.items() if value))
 
 
-async def line_stage(database: Database, line_id: str) -> str:
-    """Where a payment line's money is: "", SETTLED, DECLARED, or its voucher's state."""
-    async with database.read() as connection:
+class LineStages:
+    """Key payment line id -> where its money is: SETTLED, DECLARED, or its voucher's state; absent: not settled."""
+
+    name = "line-stages"
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
+        c = treasury_line.c
         rows = await connection.execute(
-            sa.select(treasury_line.c.declaration_no, voucher.c.state)
-            .select_from(treasury_line.outerjoin(voucher, voucher.c.voucher_no == treasury_line.c.voucher_no))
-            .where(treasury_line.c.line_id == line_id)
+            sa.select(c.line_id, c.declaration_no, voucher.c.state)
+            .select_from(treasury_line.outerjoin(voucher, voucher.c.voucher_no == c.voucher_no))
+            .where(c.line_id.in_(keys))
         )
-    if not rows:
-        return ""
-    return rows[0][1] or ("DECLARED" if rows[0][0] else "SETTLED")
+        return {row[0]: row[2] or ("DECLARED" if row[1] else "SETTLED") for row in rows}

@@ -1,4 +1,4 @@
-"""Our own facts that make vouchers and return legs."""
+"""Our own facts that make vouchers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
+from services.collection.obligations.flows import MoneyFlows
 from services.collection.settlement.events import DailySettlementConfirmed
 from services.collection.treasury import events as t
 from services.collection.treasury.domain import CHANNEL, Issue
 from services.collection.treasury.handlers import (
     declaration_vouchers,
     issue_command,
-    return_leg_command,
     voucher_number,
 )
-from services.collection.treasury.queries import LineDetails, settled_channel_lines
-from shared.eventstore.commands import Command
+from services.collection.treasury.queries import LineDetails, declared_lines, settled_channel_lines
+from shared.eventstore.commands import Command, FactSource
 from shared.eventstore.database import Connection
 from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded, Wait, derived_key
@@ -38,9 +38,14 @@ class DeclarationsVouchered:
     name = "treasury-declarations"
     handles: tuple[type[msgspec.Struct], ...] = (t.DeclarationVerified,)
 
+    def __init__(self, claims: FactSource) -> None:
+        self._claims = claims
+
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         return declaration_vouchers(
             recorded.event,
+            self._claims,
+            await declared_lines(connection, recorded.event.declaration_no),
             _told(recorded),
             lambda insurance: derived_key(recorded, "issue_voucher", insurance),
         )
@@ -50,7 +55,7 @@ class DeclarationsVouchered:
 
 
 class ChannelsVouchered:
-    """A channel's day was confirmed -> issue_voucher per village and insurance.
+    """A channel's day was confirmed -> issue_voucher per insurance, over all villages.
 
     A day later still, what became effective after its settlement (identified, or a death report withdrawn).
     """
@@ -58,8 +63,10 @@ class ChannelsVouchered:
     name = "treasury-channels"
     handles: tuple[type[msgspec.Struct], ...] = (DailySettlementConfirmed, DayBegun)
 
-    def __init__(self, details: LineDetails) -> None:
+    def __init__(self, details: LineDetails, claims: FactSource, flows: MoneyFlows) -> None:
         self._details = details
+        self._claims = claims
+        self._flows = flows
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         event = recorded.event
@@ -73,7 +80,6 @@ class ChannelsVouchered:
                 self._details,
                 campaign=event.campaign,
                 source=event.source,
-                village=event.village,
                 date=event.date,
                 insurance=event.insurance.value,
                 batch=event.batch,
@@ -82,42 +88,25 @@ class ChannelsVouchered:
         else:
             return []
         commands: list[Command] = []
-        for (campaign, channel, date, village, insurance), lines in sorted(found.items()):
-            number = voucher_number(campaign, channel, f"{date:%Y%m%d}", village, f"{insurance}{suffix}")
+        for (campaign, channel, date, insurance), lines in sorted(found.items(), key=lambda item: item[0]):
+            if await self._flows.into_fund_accounts(connection, campaign):
+                continue
+            number = voucher_number(campaign, channel, f"{date:%Y%m%d}", f"{insurance}{suffix}")
             issue = Issue(
                 number,
                 campaign,
-                village,
+                "",
                 Insurance(insurance),
                 parse_campaign(campaign)[1],
                 CHANNEL,
                 f"{channel}/{date}",
-                lines,
+                tuple(lines),
             )
             key = derived_key(recorded, "issue_voucher", number)
-            commands.append(issue_command(issue, _told(recorded), key))
+            ids = [line.line_id for line in lines]
+            commands.append(issue_command(issue, self._claims, ids, _told(recorded), key))
         return commands
 
     def key(self, recorded: Recorded[Any]) -> str:
         event = recorded.event
         return "calendar" if isinstance(event, DayBegun) else f"{event.source}/{event.village}"
-
-
-class LegsReturned:
-    """CollectionInfoReturned -> return_leg on each obligation of the part."""
-
-    name = "treasury-returns"
-    handles: tuple[type[msgspec.Struct], ...] = (t.CollectionInfoReturned,)
-
-    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        event = recorded.event
-        told = _told(recorded)
-        return [
-            return_leg_command(
-                event, line, told, derived_key(recorded, "return_leg", f"{line.person_id}/{line.payer}")
-            )
-            for line in event.lines
-        ]
-
-    def key(self, recorded: Recorded[Any]) -> str:
-        return str(recorded.event.voucher_no)

@@ -131,7 +131,7 @@ class ProgressProjection:
                     stage_table, [_stage(each, "REFUNDED", 1) for each in run], add=("lines", "fen")
                 )
             case TreasuryEntryConfirmedV1():
-                rows = [_stage(each, "IN_TREASURY", each.count) for each in run]
+                rows = [row for each in run for row in _entered(each)]
                 await connection.upsert(stage_table, rows, add=("lines", "fen"))
             case BookkeepingPostedV1():
                 rows = [_stage(each, "BOOKED", 1) for each in run]
@@ -195,9 +195,13 @@ def _paid(event: PaymentReceivedV1 | RefundPaidV1, fen: int) -> dict[str, Any]:
     }
 
 
-def _stage(
-    event: RefundPaidV1 | TreasuryEntryConfirmedV1 | BookkeepingPostedV1, stage: str, lines: int
-) -> dict[str, Any]:
+def _entered(event: TreasuryEntryConfirmedV1) -> list[dict[str, Any]]:
+    """A voucher's money by village: a channel's or a government payment's voucher holds many."""
+    key = {"campaign": event.campaign, "insurance": event.insurance.value, "stage": "IN_TREASURY"}
+    return [key | {"village": each.village, "lines": each.count, "fen": each.fen} for each in event.villages]
+
+
+def _stage(event: RefundPaidV1 | BookkeepingPostedV1, stage: str, lines: int) -> dict[str, Any]:
     return {
         "campaign": event.campaign,
         "village": event.village,

@@ -125,7 +125,6 @@ def upgrade() -> None:
         sa.Column("date", sa.Date(), nullable=True),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("book", sa.Text(), nullable=False),
-        sa.Column("book_village", sa.Text(), nullable=False),
         sa.Column("person_id", sa.Text(), nullable=False),
         sa.Column("payer", sa.Text(), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
@@ -188,14 +187,13 @@ def upgrade() -> None:
         "outside_book",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("book", sa.Text(), nullable=False),
-        sa.Column("village", sa.Text(), nullable=False),
         sa.Column("insurance", sa.Text(), nullable=False),
         sa.Column("date", sa.Date(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
         sa.Column("open_diff_fen", sa.BigInteger(), nullable=False),
         sa.Column("told", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("campaign", "book", "village", "insurance", "date"),
+        sa.PrimaryKeyConstraint("campaign", "book", "insurance", "date"),
     )
     op.create_table(
         "payment_campaign",

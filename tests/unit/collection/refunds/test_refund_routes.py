@@ -152,7 +152,6 @@ async def test_a_withdrawn_death_cancels_the_refund() -> None:
     await money.post("/payments", payment("O1", "p1"))
     await money.receive(died("2019-10-30"))
     number = "F-WECHAT-O1-1"
-    await verdicts(money, number)
     await money.receive(DeathReportCorrectedV1(person_id="p1", date=None, source="CIVIL_AFFAIRS"))
     assert await state_of(money, number) == "CANCELLED"
     assert (await money.post(f"/refunds/{number}:paid", paid())).status_code == 409
