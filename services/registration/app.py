@@ -8,14 +8,17 @@ from services.registration import directory
 from services.registration.accounts import events as accounts_events
 from services.registration.accounts import projection as accounts_projection
 from services.registration.accounts import wiring as accounts
+from services.registration.data_entry import events as data_entry_events
+from services.registration.data_entry import projection as data_entry_projection
+from services.registration.data_entry import wiring as data_entry
 from services.registration.enrolment import events as enrolment_events
 from services.registration.enrolment import projection as enrolment_projection
 from services.registration.enrolment import wiring as enrolment
 from services.registration.entitlements import events as entitlements_events
 from services.registration.entitlements import projection as entitlements_projection
 from services.registration.entitlements import wiring as entitlements
+from services.registration.entitlements.queries import PaidFacts
 from services.registration.people import events as people_events
-from services.registration.people import identity_index
 from services.registration.people import projection as people_projection
 from services.registration.people import wiring as people
 from services.registration.people.queries import PeopleQueries
@@ -51,6 +54,9 @@ RECEIVES = (
     c.RegistrationLinkedV1,
     c.PaymentReceivedV1,
     c.CollectionInfoReturnedV1,
+    c.FundAccountDepositedV1,
+    c.PaymentDocumentDrawnV1,
+    c.PaymentDocumentsConfirmedV1,
     c.RefundVerificationRequestedV1,
     c.RefundPaidV1,
     s.SubsidyLineSubmittedV1,
@@ -68,6 +74,7 @@ TYPES = EventTypes(
         *special_assessment_events.EVENTS,
         *accounts_events.EVENTS,
         *entitlements_events.EVENTS,
+        *data_entry_events.EVENTS,
         *refund_events.EVENTS,
         *tasks_events.EVENTS,
     ),
@@ -76,12 +83,12 @@ TYPES = EventTypes(
 
 METADATA = (
     people_projection.metadata,
-    identity_index.metadata,
     enrolment_projection.metadata,
     vital_projection.metadata,
     policies_projection.metadata,
     accounts_projection.metadata,
     entitlements_projection.metadata,
+    data_entry_projection.metadata,
     tasks_projection.metadata,
 )
 
@@ -107,6 +114,9 @@ def describe(ports: Ports) -> ServiceDescription:
             special_assessment.capability(ports, residents, enrolments, identities, facts),
             accounts.capability(ports, residents, enrolments, assessments, facts, covers, division_of),
             entitlements.capability(ports, covers, division_of),
+            data_entry.capability(
+                ports, residents, enrolments, facts, PaidFacts(), directory.enrolled_in_village
+            ),
             refunds.capability(residents, directory.CoverDirectory()),
             tasks.capability(ports),
         )
@@ -131,6 +141,7 @@ SERVICE = ServiceDefinition(
     metadata=METADATA,
     migrations="services.registration.migrations",
     settings=RegistrationSettings,
+    finds_by_number=True,
 )
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy as sa
+
 from services.registration.accounts.stream import ledger
+from services.registration.enrolment.projection import ENROLMENT
 from services.registration.enrolment.stream import enrolment
 from services.registration.entitlements.stream import cover
 from services.registration.facts import Assessed, Booked, Cover, EmployeeSpell, Identities, Insured, Resident
+from services.registration.people.projection import PERSON
 from services.registration.people.stream import person
 from services.registration.special_assessment.stream import assessed
 from services.registration.special_identities.stream import marks
 from services.registration.vital.stream import life
 from shared.eventstore.commands import Loaded
+from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Stream
 from shared.kernel.insurance import Insurance
 
@@ -63,6 +68,28 @@ class EnrolmentDirectory:
         if record is None:
             return None
         return Insured(record.record_no, record.live, record.period_from, record.period_to)
+
+
+async def enrolled_in_village(
+    connection: Connection, village: str, year: int, after: tuple[str, str], limit: int
+) -> Sequence[Row]:
+    """Live enrolments of a village and year with the person's particulars, after (person, insurance)."""
+    e, p = ENROLMENT.c, PERSON.c
+    return await connection.execute(
+        sa.select(
+            e.record_no, e.person_id, e.insurance, e.route, e.period_from, e.period_to,
+            p.birth, p.sex, p.hukou_division, p.household,
+        )
+        .select_from(ENROLMENT.join(PERSON, p.person_id == e.person_id))
+        .where(
+            e.year == year,
+            e.division == village,
+            e.state.in_(("REGISTERED", "TRANSMITTED")),
+            sa.tuple_(e.person_id, e.insurance) > sa.tuple_(*(sa.literal(part) for part in after)),
+        )
+        .order_by(e.person_id, e.insurance)
+        .limit(limit)
+    )  # fmt: skip
 
 
 class SpecialIdentityDirectory:

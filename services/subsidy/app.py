@@ -19,9 +19,6 @@ from services.subsidy.funding import projection as funding_projection
 from services.subsidy.funding.consumer import TakeRefundRequests
 from services.subsidy.funding.publication import FundingPublication
 from services.subsidy.funding.queries import SubmittedLegs
-from services.subsidy.identities import events as identities_events
-from services.subsidy.identities.consumer import IndexPeople
-from services.subsidy.identities.handlers import find_persons
 from services.subsidy.lists import api as lists_api
 from services.subsidy.lists import events as lists_events
 from services.subsidy.lists import projection as lists_projection
@@ -37,7 +34,6 @@ from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 EVENTS: tuple[type[Event], ...] = (
     DayBegun,
-    *identities_events.EVENTS,
     *lists_events.EVENTS,
     *eligibility_events.EVENTS,
     *funding_events.EVENTS,
@@ -59,7 +55,8 @@ def describe(ports: Ports) -> ServiceDescription:
     entitlements = Entitlements(packs, eligibility_queries.DeathFacts(), SubmittedLegs())
 
     async def find(numbers: Sequence[str]) -> Mapping[str, str]:
-        return await find_persons(ports.store, ports.vault, numbers)
+        async with ports.database.read() as connection:
+            return await ports.vault.find_people(connection, numbers)
 
     return ServiceDescription(
         routers=(
@@ -79,7 +76,6 @@ def describe(ports: Ports) -> ServiceDescription:
             funding_projection.FundProjection(),
         ),
         reactions=(
-            IndexPeople(ports.vault),
             ResolveClaims(entitlements, packs, lists_queries.header),
             FollowDeaths(entitlements, packs),
             TakeRefundRequests(),
@@ -96,6 +92,7 @@ SERVICE = ServiceDefinition(
     describe=describe,
     metadata=(lists_projection.metadata, eligibility_projection.metadata, funding_projection.metadata),
     migrations="services.subsidy.migrations",
+    finds_by_number=True,
 )
 
 

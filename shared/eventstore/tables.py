@@ -92,6 +92,8 @@ private = sa.Table(
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    sa.Column("blind_index", sa.Text, nullable=True),
+    sa.Index("private_by_number", "blind_index"),
 )
 
 log_identity = sa.Table(

@@ -19,4 +19,10 @@ PRIVATE = sa.Table(
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False, comment="nonce and AES-256-GCM of the data key"),
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    sa.Column(
+        "blind_index",
+        sa.Text,
+        nullable=True,
+        comment="kid:hmac of the number, in a service that looks people up by it",
+    ),
 )

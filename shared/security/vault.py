@@ -9,7 +9,6 @@ person or service. A number is found only by ``blind_index``.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -26,7 +25,7 @@ from shared.security.private_table import PRIVATE
 
 ERASED = "erased"
 NONCE_BYTES = 12
-_LOOKUP_SIZE = 500
+_LOOKUP_SIZE = 1000
 
 Row = dict[str, Any]
 
@@ -62,7 +61,9 @@ class Vault:
 
     table = PRIVATE
 
-    def __init__(self, keyring: Keyring, service: str, runtime: Runtime) -> None:
+    def __init__(
+        self, keyring: Keyring, service: str, runtime: Runtime, *, finds_by_number: bool = False
+    ) -> None:
         if not keyring.key_encryption.get(service) or not keyring.blind_index.get(service):
             raise KeyFileError(f"the key file has no keys for {service}")
         self._keyring = keyring
@@ -71,6 +72,7 @@ class Vault:
         self._wrapping = keyring.key_encryption[service]
         self._index = keyring.blind_index[service]
         self._ciphers: dict[bytes, AESGCM] = {}
+        self._finds = finds_by_number
 
     # -- numbers --------------------
 
@@ -81,6 +83,23 @@ class Vault:
     def blind_indexes(self, number: str) -> tuple[str, ...]:
         """The number under every key still held, newest first: lookups during a re-keying."""
         return tuple(_blind(key, number) for key in self._index)
+
+    async def find_people(self, connection: RowReader, numbers: Sequence[str]) -> dict[str, str]:
+        """Person id per known number, under every index key still held; only where rows are indexed
+        (``finds_by_number``). An erased person is not found."""
+        wanted = {index: number for number in numbers if number for index in self.blind_indexes(number)}
+        found: dict[str, str] = {}
+        indexes = sorted(wanted)
+        for start in range(0, len(indexes), _LOOKUP_SIZE):
+            some = indexes[start : start + _LOOKUP_SIZE]
+            rows = await connection.execute(
+                sa.select(PRIVATE.c.blind_index, PRIVATE.c.person_id)
+                .where(PRIVATE.c.blind_index.in_(some))
+                .order_by(PRIVATE.c.person_id)
+            )
+            for row in rows:
+                found.setdefault(wanted[row.blind_index], row.person_id)
+        return found
 
     # -- at rest --------------------
 
@@ -96,11 +115,13 @@ class Vault:
             "wrapped_key": wrap_nonce + self._cipher(wrapping.key).encrypt(wrap_nonce, data_key, person),
             "nonce": nonce,
             "ciphertext": AESGCM(data_key).encrypt(nonce, msgspec.json.encode(identity), person),
+            "blind_index": self.blind_index(identity.number) if self._finds and identity.number else None,
         }
 
     def erase(self, person_id: str) -> Row:
-        """The row that replaces a person's: the data key and its ciphertext are gone for good."""
-        return {"person_id": person_id, "kid": ERASED, "wrapped_key": b"", "nonce": b"", "ciphertext": b""}
+        """The row that replaces a person's: the data key, its ciphertext and the index are gone for good."""
+        nothing = {"wrapped_key": b"", "nonce": b"", "ciphertext": b"", "blind_index": None}
+        return {"person_id": person_id, "kid": ERASED, **nothing}
 
     def open_rows(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, PersonalIdentity]:
         """Identities of rows of ``PRIVATE``; erased persons are left out. Raises VaultError."""
@@ -213,7 +234,7 @@ class Vault:
 
 
 def _blind(named: NamedKey, number: str) -> str:
-    return f"{named.kid}:{hmac.new(named.key, number.encode(), hashlib.sha256).hexdigest()}"
+    return f"{named.kid}:{hmac.digest(named.key, number.encode(), 'sha256').hex()}"
 
 
 def _associated(person_id: str, receiver: str) -> bytes:

@@ -127,7 +127,8 @@ def memory_service(
     if parts is None:
         parts = memory_store(definition.types, [*definition.metadata, tables.metadata], seed, today)
     keyring = memory_keyring()
-    ports = _ports(definition, parts, settings, Vault(keyring, definition.name, parts.runtime))
+    vault = Vault(keyring, definition.name, parts.runtime, finds_by_number=definition.finds_by_number)
+    ports = _ports(definition, parts, settings, vault)
     description = definition.describe(ports)
     projections = parts.projections(description.projections)
     follows = projections if description.projections else None

@@ -121,7 +121,7 @@ def open_process(
         metrics=metrics,
         queue=settings.queue_size,
     )
-    vault = Vault(keyring, definition.name, runtime)
+    vault = Vault(keyring, definition.name, runtime, finds_by_number=definition.finds_by_number)
     imports = Imports(
         store=writer,
         database=database,

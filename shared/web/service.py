@@ -92,7 +92,8 @@ class ServiceDefinition:
     title: Chinese first, English second. types: ``EventTypes(own events + (DayBegun,), receives)``.
     receives: contract messages taken from topics; empty: all contract messages ``types`` knows.
     metadata: SQLAlchemy metadata of its read models. migrations: package holding the Alembic versions of
-    those read models, e.g. ``services.collection.migrations``.
+    those read models, e.g. ``services.collection.migrations``. finds_by_number: it looks people up by their
+    number, so its private rows carry a blind index.
     """
 
     name: str
@@ -103,3 +104,4 @@ class ServiceDefinition:
     metadata: Sequence[sa.MetaData] = ()
     migrations: str = ""
     settings: type[ServiceSettings] = ServiceSettings
+    finds_by_number: bool = False

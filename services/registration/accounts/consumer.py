@@ -10,7 +10,11 @@ import msgspec
 from services.registration.accounts.domain import Line
 from services.registration.accounts.handlers import Bookkeeping
 from services.registration.causes import following
-from shared.contracts.collection import CollectionInfoReturnedV1, RefundPaidV1
+from shared.contracts.collection import (
+    CollectionInfoReturnedV1,
+    PaymentDocumentsConfirmedV1,
+    RefundPaidV1,
+)
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded, Wait, derived_key
@@ -18,10 +22,10 @@ from shared.kernel.clock import SHANGHAI
 
 
 class BookReturns:
-    """征缴信息回传 → 记账: one command per part; the last part acknowledges the document."""
+    """征缴信息回传、确认的缴费单据 → 记账: one command per part; the last part acknowledges the document."""
 
     name = "book-returns"
-    handles: tuple[type[msgspec.Struct], ...] = (CollectionInfoReturnedV1,)
+    handles: tuple[type[msgspec.Struct], ...] = (CollectionInfoReturnedV1, PaymentDocumentsConfirmedV1)
     page = 8
 
     def __init__(self, bookkeeping: Bookkeeping) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from services.registration.entitlements.projection import ENTITLEMENT, PAID_LINE
-from shared.eventstore.database import Database
+from shared.eventstore.database import Connection, Database
 
 _p = PAID_LINE.c
 _PAID = (
@@ -19,6 +20,22 @@ _PAID = (
     _p.paid_on,
     sa.case((_p.refunded, "REFUNDED"), (_p.booked, "BOOKED"), else_="PAID").label("status"),
 )
+
+
+class PaidFacts:
+    """Key (year, insurance, person) -> True when collection told of a payment that was not paid back."""
+
+    name = "paid-lines"
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
+        wanted = cast("Sequence[tuple[int, str, str]]", keys)
+        c = PAID_LINE.c
+        rows = await connection.execute(
+            sa.select(c.year, c.insurance, c.person_id).where(
+                c.person_id.in_({key[2] for key in wanted}), c.refunded.is_(False)
+            )
+        )
+        return {(row.year, row.insurance, row.person_id): True for row in rows}
 
 
 class EntitlementQueries:

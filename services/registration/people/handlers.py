@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from services.registration.people import domain
-from services.registration.people.identity_index import find_people, index_row
 from services.registration.people.stream import person
 from shared.eventstore.commands import (
     Accepted,
@@ -59,7 +58,6 @@ class People:
         guards = []
         if given.number:
             guards.append(self._identity_guard(given.number, person_id))
-            rows.append(index_row(guards[0].key, person_id))
         elif given.birth_certificate:
             guards.append(
                 Guard(
@@ -92,7 +90,6 @@ class People:
         guards = [self._identity_guard(given.number, person_id)] if given.number else []
         holders = await self._store.guard_holders(IDENTITY, [guard.key for guard in guards])
         guards = [guard for guard in guards if holders.get(guard.key) != person_id]
-        rows += [index_row(guard.key, person_id) for guard in guards]
 
         def judge(loaded: Loaded) -> Accepted | Refusal:
             events = domain.correct_person(loaded.state(stream), person_id, given, today)
@@ -148,7 +145,7 @@ class People:
 
     async def find_many(self, connection: Connection, numbers: Sequence[str]) -> dict[str, str]:
         """Person id per known number."""
-        return await find_people(connection, self._vault, numbers)
+        return await self._vault.find_people(connection, numbers)
 
     def _identity_guard(self, number: str, person_id: str) -> Guard:
         return Guard(

@@ -112,6 +112,22 @@ class TestPeople:
         assert changed.identified
         assert (await desk.post("/people:search", {"number": number})).json()["person_id"] == person_id
 
+    async def test_a_corrected_number_is_found_and_an_erased_person_is_not(
+        self, desk: Desk, service: MemoryService
+    ) -> None:
+        """The blind index lies beside the sealed row and changes with it; erasing destroys it (architecture §5)."""
+        birth = dt.date(1980, 5, 1)
+        old, new = number_of(birth, 2), number_of(birth, 4)
+        person_id = await desk.person(birth, 2)
+        assert (await desk.post(f"/people/{person_id}:correct", {"number": new})).status_code == 200
+        assert (await desk.post("/people:search", {"number": new})).json() == {"person_id": person_id}
+        assert (await desk.post("/people:search", {"number": old})).status_code == 404
+
+        vault = service.ports.vault
+        async with service.parts.database.begin() as connection:
+            await connection.upsert(vault.table, [vault.erase(person_id)])
+        assert (await desk.post("/people:search", {"number": new})).status_code == 404
+
     async def test_two_ids_of_one_person_are_merged_and_found_as_the_survivor(self, desk: Desk) -> None:
         """PersonIdentityMerged never rewrites history; the search answers the survivor."""
         number = number_of(dt.date(1980, 5, 1), 4)

@@ -91,6 +91,14 @@ async def test_identities_of_a_page_leave_out_the_unknown_and_erased() -> None:
     assert rows.asked == 1
 
 
+def test_only_a_service_that_looks_people_up_keeps_an_index_of_the_number() -> None:
+    finding = Vault(memory_keyring(), "subsidy", SeededRuntime(1), finds_by_number=True)
+    assert finding.seal_row(PERSON, WANG)["blind_index"] == finding.blind_index(WANG.number)
+    assert finding.seal_row(PERSON, PersonalIdentity("王小明"))["blind_index"] is None
+    assert finding.erase(PERSON)["blind_index"] is None
+    assert vault().seal_row(PERSON, WANG)["blind_index"] is None
+
+
 async def test_nobody_asked_for_means_no_query() -> None:
     rows = StoredRows([])
     assert await vault().identities(rows, []) == {}

@@ -86,12 +86,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", "year"),
     )
     op.create_table(
-        "identity_index",
-        sa.Column("blind_index", sa.Text(), nullable=False, comment="kid:hmac of the number"),
-        sa.Column("person_id", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("blind_index"),
-    )
-    op.create_table(
         "open_campaign",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("division", sa.Text(), nullable=False),
@@ -158,7 +152,6 @@ def downgrade() -> None:
     op.drop_table("paid_line")
     op.drop_index(op.f("ix_open_campaign_year"), table_name="open_campaign")
     op.drop_table("open_campaign")
-    op.drop_table("identity_index")
     op.drop_table("entitlement")
     op.drop_index("enrolment_by_division", table_name="enrolment")
     op.drop_table("enrolment")
