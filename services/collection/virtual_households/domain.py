@@ -208,10 +208,13 @@ def authorize_agent(
 def _outside_unit(
     command: AuthorizeAgent, household: VirtualHousehold, campaign: CampaignFact
 ) -> Refusal | None:
-    """An agent belongs to a virtual household's unit; where the plan has none, to his village alone."""
-    if not command.virtual_household_id and campaign.pack is not None:
-        mode = campaign.pack.virtual_household_mode
-        if mode is HouseholdMode.NONE:
+    """An agent belongs to a virtual household's unit, or to his village alone: where the plan has none, or
+    where his channels settle by themselves and he holds no money (D-40, D-42)."""
+    pack = campaign.pack
+    if not command.virtual_household_id and pack is not None:
+        channels = [pack.channel(code) for code in command.channels]
+        holds_cash = any(channel is not None and channel.cash for channel in channels)
+        if pack.virtual_household_mode is HouseholdMode.NONE or not holds_cash:
             inside = _is_place(command.village, campaign)
             return None if inside else Refusal("VALIDATION_FAILED", "DIVISION", field="village")
     registered = household.registered

@@ -141,6 +141,28 @@ def test_an_agent_belongs_to_the_unit_and_uses_agents_channels(command: d.Author
     assert refusal(d.authorize_agent(d.Agent(), command, registered(), campaign())).code == code
 
 
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (agent(virtual_household_id="", channels=("CASH_AGENT",)), "virtual_household_id"),
+        (agent(virtual_household_id="", channels=("POS",), village="110101001001"), "village"),
+    ],
+)
+def test_an_agent_without_a_household_takes_no_cash(command: d.AuthorizeAgent, field: str) -> None:
+    """D-40, D-42: cash is held for a virtual household only, and agents are of the campaign's places."""
+    assert refusal(d.authorize_agent(d.Agent(), command, d.VirtualHousehold(), campaign())).field == field
+
+
+def test_an_agent_whose_channels_settle_themselves_needs_no_household() -> None:
+    """D-40: 裕农通 and POS takings go straight to the bank, also where the plan leaves households open (D-42)."""
+    told = campaign(pack=load_pack("SC-2025"), division="370406001")
+    village = f"{told.division}201"
+    command = agent(virtual_household_id="", village=village, channels=("YUNONGTONG", "POS"))
+    event = _events(d.authorize_agent(d.Agent(), command, d.VirtualHousehold(), told))[0]
+    assert isinstance(event, e.AgentAuthorized)
+    assert (event.virtual_household_id, event.channels) == ("", ("YUNONGTONG", "POS"))
+
+
 def test_a_revoked_agent_may_be_authorised_again() -> None:
     """EVENTS 2: 取消 and anew; revoking twice is nothing new, revoking nobody is refused."""
     state = d.evolve_agent(
