@@ -4,6 +4,7 @@ environment.json, and audit.json when the audit was made."""
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import os
@@ -15,24 +16,45 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from deploy.rehearsal.report import TOTALS, Report
+from deploy.rehearsal import charts, figures
+from deploy.rehearsal.report import COUNTS, TOTALS, Report
 
 LABELS = {
-    "due_fen": "应缴（标准）Due",
-    "paid_fen": "个人实缴 Paid",
-    "subsidised_fen": "财政资助 Subsidised",
-    "deposited_fen": "日结确认 Deposited",
-    "declared_fen": "已申报 Declared",
-    "in_treasury_fen": "已入库 In treasury",
-    "returned_fen": "已回传 Returned",
-    "booked_fen": "已记账 Booked",
-    "refunded_fen": "已退费 Refunded",
-    "refund_due_fen": "待退费 Refund due",
-    "unidentified_fen": "待查 Unidentified",
+    "due_fen": ("应缴（标准）", "due"),
+    "paid_fen": ("个人实缴", "paid"),
+    "subsidised_fen": ("财政资助", "subsidised"),
+    "deposited_fen": ("已缴存", "deposited"),
+    "declared_fen": ("已申报", "declared"),
+    "in_treasury_fen": ("已入库", "in treasury"),
+    "returned_fen": ("已回传", "returned"),
+    "booked_fen": ("已记账", "booked"),
+    "refunded_fen": ("已退费", "refunded"),
+    "refund_due_fen": ("待退费", "refund due"),
+    "unidentified_fen": ("待查", "unidentified"),
+}
+SHOWN = ("due_fen", "paid_fen", "subsidised_fen", "deposited_fen", "in_treasury_fen", "booked_fen")
+"""Columns of the tables of areas and villages; the file has all of them."""
+
+PIPELINE = (
+    "due_fen",
+    "paid_fen",
+    "subsidised_fen",
+    "deposited_fen",
+    "in_treasury_fen",
+    "returned_fen",
+    "booked_fen",
+)
+INSURANCES = {"medical": "基本医疗保险 medical", "pension": "基本养老保险 pension"}
+READINGS = {
+    "printed": "原文 printed",
+    "carried_over": "沿用 carried over",
+    "inferred": "推定 inferred",
+    "external": "外部规定 external",
 }
 PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "asyncpg", "aiokafka", "msgspec", "httpx", "pydantic")
-COUNTS = ("persons", "paid_persons", "exempt_persons", "rate")
+CSV_COLUMNS = ("division", "name", "area", *COUNTS, "rate", "target_persons", "target_rate", *TOTALS)
 
 
 def yuan(fen: int) -> str:
@@ -42,23 +64,98 @@ def yuan(fen: int) -> str:
     return f"{sign}{whole:,}.{rest:02d}"
 
 
-def html_of(report: Report, audit: Mapping[str, Any] | None) -> str:
-    """The page."""
+def html_of(report: Report, audit: Mapping[str, Any] | None = None) -> str:
+    """The page: A4, Chinese first, nothing loaded from elsewhere."""
     environment = Environment(
         loader=PackageLoader("deploy.rehearsal", "templates"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["yuan"] = yuan
     template = environment.get_template("report.html.j2")
-    return template.render(report=report, labels=LABELS, totals=TOTALS, audit=audit or {})
+    sums = (
+        figures.summed(report.villages)
+        if report.villages
+        else dict.fromkeys((*COUNTS, "target_persons", *TOTALS), 0)
+    )
+    return template.render(
+        report=report,
+        whole={**sums, **figures.rates(sums, report.scope)},
+        labels=LABELS,
+        shown=SHOWN,
+        totals=TOTALS,
+        insurances=INSURANCES,
+        readings=READINGS,
+        charts=_charts(report),
+        sizes=_sizes(report),
+        processes=_processes(report),
+        audit=audit or {},
+    )
+
+
+def _charts(report: Report) -> dict[str, Markup]:
+    days = [(dt.date.fromisoformat(row["date"]), int(row["fen"])) for row in report.daily]
+    totals = report.totals
+    return {
+        "pipeline": charts.bars(
+            [charts.Bar(LABELS[name][0], totals[name], charts.wan_yuan(totals[name])) for name in PIPELINE],
+            "从应缴到记账",
+        ),
+        "daily": charts.daily(days, "每日个人缴费"),
+        "cumulative": charts.cumulative(days, totals["due_fen"] - totals["subsidised_fen"], "累计个人缴费"),
+        "channels": charts.bars(
+            [
+                charts.Bar(
+                    row["term"], row["fen"], f"{charts.wan_yuan(row['fen'])} · {row['share'] * 100:.1f}%"
+                )
+                for row in report.channels
+            ],
+            "各渠道金额",
+        ),
+    }
+
+
+def _sizes(report: Report) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = [
+        ("应参保人数", "persons", f"{report.persons:,}"),
+        ("应缴核定", "obligations", f"{report.obligations:,}"),
+        ("事件", "events", f"{report.events:,}"),
+        ("消息", "messages", f"{report.messages:,}"),
+    ]
+    words = {"setup": "启动用时（秒）", "run": "演练用时（秒）", "verify": "核查用时（秒）"}
+    rows += [
+        (words.get(name, name), f"seconds {name}", f"{value:,}") for name, value in report.seconds.items()
+    ]
+    if report.disk_mib:
+        rows.append(("磁盘（MiB）", "disk", f"{report.disk_mib:,}"))
+    each = {"cpu_ms_per_person": ("每人 CPU（毫秒）", "CPU ms per person"),
+            "disk_kib_per_person": ("每人磁盘（KiB）", "disk KiB per person")}  # fmt: skip
+    rows += [(*each[name], f"{value:,}") for name, value in report.costs.items()]
+    rows.append(
+        (
+            "种子、规模、消息平台",
+            "seed, scale, broker",
+            f"{report.seed} · {report.scale:g} · {report.broker or '—'}",
+        )
+    )
+    return rows
+
+
+def _processes(report: Report) -> list[tuple[str, str, str]]:
+    """Memory and CPU seconds per process."""
+    names = dict.fromkeys((*report.peak_mib, *report.cpu_seconds))
+    return [(name, _told(report.peak_mib.get(name)), _told(report.cpu_seconds.get(name))) for name in names]
+
+
+def _told(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.1f}"
 
 
 def csv_of(report: Report) -> str:
-    """One line per village; opens in a spreadsheet."""
+    """One line per village, amounts in fen; opens in a spreadsheet (UTF-8 with mark)."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["division", "name", *COUNTS, *TOTALS])
+    writer.writerow(CSV_COLUMNS)
     for village in report.villages:
-        writer.writerow([village[name] for name in ("division", "name", *COUNTS, *TOTALS)])
+        writer.writerow([village[name] for name in CSV_COLUMNS])
     return "\ufeff" + out.getvalue()
 
 
@@ -70,6 +167,12 @@ def environment_of(report: Report) -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "broker": report.broker,
+        "seconds": report.seconds,
+        "peak_mib": report.peak_mib,
+        "cpu_seconds": report.cpu_seconds,
+        "disk_mib": report.disk_mib,
+        "disk_mib_parts": report.disk_mib_parts,
+        "costs": report.costs,
         "packages": {name: metadata.version(name) for name in PACKAGES},
     }
 

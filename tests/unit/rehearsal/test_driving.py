@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +15,6 @@ from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_d
 from deploy.rehearsal.driver import Driver, Outside, drain_over_http
 from deploy.rehearsal.journal import Journal, OtherRunError
 from deploy.rehearsal.plan import draw_plan
-from deploy.rehearsal.rendering import csv_of, html_of, write_files, yuan
-from deploy.rehearsal.report import TOTALS, Report, event_name
 from shared.policy import load_pack
 
 
@@ -154,87 +149,3 @@ async def test_a_folder_with_another_run_is_not_touched(tmp_path: Path) -> None:
     organisations.write_text("clients: []", encoding="utf-8")
     with pytest.raises(NotRehearsedError, match="seed"):
         await run_demo(DemoOptions(tmp_path, organisations), Quiet())
-
-
-def report(**changes: Any) -> Report:
-    made = Report({"id": "ST-2020", "version": 1, "digest": "d"}, "370406-2020", "店子镇", 1, 1.0)
-    made.totals = dict.fromkeys(TOTALS, 123456)
-    village = {"division": "370406101201", "name": "合成村", "persons": 3, "paid_persons": 2}
-    made.villages = [{**village, "exempt_persons": 1, "rate": 1.0, **made.totals, "insurances": {}}]
-    made.steps = [
-        {"step": "COLLECT", "term": "代收费款", "stage": 4, "reading": "printed", "clause": "002:L151",
-         "events": 0, "types": ["PaymentReceived", "ReceiptIssued"]}
-    ]  # fmt: skip
-    made.injected = [
-        {"kind": "LOST_ANSWER", "term": "重试", "expected": "A", "outcome": "A", "event_ids": []}
-    ]
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
-
-
-def test_a_step_counts_the_events_of_its_types() -> None:
-    made = report()
-    made.count_steps({"PaymentReceived": 5, "ReceiptIssued": 2, "Other": 9})
-    assert made.steps[0]["events"] == 7
-
-
-def test_a_report_is_clean_when_nothing_is_lost_and_everything_went_as_it_must() -> None:
-    assert report().clean
-    assert not report(unaccounted_fen=1).clean
-    other = {"kind": "LOST_ANSWER", "term": "", "expected": "A", "outcome": "B", "event_ids": []}
-    assert not report(injected=[other]).clean
-
-
-def test_the_audit_is_added_to_the_report() -> None:
-    made = report()
-    audit = {
-        "invariants": [{"id": "I-17", "checked": 3, "violations": 0}],
-        "difference_fen": 1,
-        "unaccounted_fen": 2,
-        "records_compared": 4,
-    }
-    made.add_audit(audit, {"ReceiptIssued": 2})
-    assert (made.unaccounted_fen, made.difference_fen, made.records_compared) == (2, 1, 4)
-    assert made.invariants[0]["id"] == "I-17"
-    assert made.steps[0]["events"] == 2
-
-
-def test_the_page_stands_alone_and_shows_what_matters() -> None:
-    """Chinese first, printable, nothing loaded from elsewhere."""
-    page = html_of(report(unaccounted_fen=5), None)
-    assert '<html lang="zh-CN">' in page
-    assert "未落实资金" in page
-    assert "0.05" in page
-    assert "1,234.56" in page
-    for outside in ("http://", "https://", "<script", "<link", "@import", "src="):
-        assert outside not in page
-
-
-def test_names_in_the_page_are_text() -> None:
-    page = html_of(report(place="<b>x</b>"), None)
-    assert "<b>x</b>" not in page
-
-
-def test_villages_open_in_a_spreadsheet() -> None:
-    text = csv_of(report())
-    assert text.startswith("\ufeffdivision,name,")
-    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
-    assert rows[0]["due_fen"] == "123456"
-
-
-def test_all_files_are_written(tmp_path: Path) -> None:
-    files = write_files(report(), tmp_path / "out", {"clean": True})
-    assert sorted(files) == ["audit.json", "environment.json", "report.html", "report.json", "villages.csv"]
-    assert json.loads(files["report.json"].read_text(encoding="utf-8"))["campaign"] == "370406-2020"
-
-
-@pytest.mark.parametrize(
-    ("fen", "shown"), [(0, "0.00"), (5, "0.05"), (123456789, "1,234,567.89"), (-5, "-0.05")]
-)
-def test_yuan_is_exact(fen: int, shown: str) -> None:
-    assert yuan(fen) == shown
-
-
-def test_types_of_messages_are_named_as_events() -> None:
-    assert event_name("liangxian.collection.payment_received.v1") == "PaymentReceived"

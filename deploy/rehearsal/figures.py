@@ -1,0 +1,252 @@
+"""Figures of the report (数字): villages, 管区 or towns, totals, days, channels, open matters. Pure.
+
+A village's people are counted once where the service counts people (row ``ALL``), else as the medical insurance
+counts them. Totals are sums of the villages, money that belongs to no village included in a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from deploy.rehearsal.population import WHOLE_TABLE, VillageSize
+from deploy.rehearsal.summaries import Row
+from shared.policy import Pack
+
+TOTALS = (
+    "due_fen",
+    "paid_fen",
+    "subsidised_fen",
+    "deposited_fen",
+    "declared_fen",
+    "in_treasury_fen",
+    "returned_fen",
+    "booked_fen",
+    "refunded_fen",
+    "refund_due_fen",
+    "unidentified_fen",
+)
+COUNTS = ("persons", "paid_persons", "exempt_persons")
+EVERYTHING = "ALL"
+HEADLINES = (EVERYTHING, "medical", "pension")
+
+
+def village_rows(
+    places: Iterable[VillageSize], answered: Iterable[Row], targets: Iterable[Row], scope: str
+) -> list[dict[str, Any]]:
+    """A row per village of the plan, in its order, then one per division the plan does not know."""
+    by_village: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in answered:
+        by_village[_division(row)][str(row["insurance"])] = row
+    wanted = {(str(row["division"]), str(row["insurance"])): int(row["persons"]) for row in targets}
+    rows = []
+    for place in places:
+        found = by_village.pop(place.division, {})
+        rows.append(_village(place.division, place.name, place.area, found, wanted, scope))
+    for division, found in sorted(by_village.items()):
+        rows.append(_village(division, division or "未分村 no village", "", found, wanted, scope))
+    return rows
+
+
+def _division(row: Row) -> str:
+    return str(row.get("village", row.get("division", "")) or "")
+
+
+def _village(
+    division: str,
+    name: str,
+    area: str,
+    found: Mapping[str, Row],
+    wanted: Mapping[tuple[str, str], int],
+    scope: str,
+) -> dict[str, Any]:
+    headline = next((found[each] for each in HEADLINES if each in found), {})
+    insurances = {each: row for each, row in found.items() if each != EVERYTHING}
+    row: dict[str, Any] = {"division": division, "name": name, "area": area}
+    row |= {each: int(headline.get(each, 0)) for each in COUNTS}
+    row |= {each: sum(int(one.get(each, 0)) for one in insurances.values()) for each in TOTALS}
+    row["target_persons"] = wanted.get((division, "medical"), 0)
+    row["insurances"] = {
+        insurance: {each: int(one.get(each, 0)) for each in (*COUNTS, *TOTALS)}
+        | {"target_persons": wanted.get((division, insurance), 0)}
+        for insurance, one in sorted(insurances.items())
+    }
+    return row | rates(row, scope)
+
+
+def rates(row: Mapping[str, Any], scope: str) -> dict[str, float]:
+    """rate: of those who count; target_rate: of the target, where there is one."""
+    everybody = scope == WHOLE_TABLE
+    reached = int(row["paid_persons"]) + (int(row["exempt_persons"]) if everybody else 0)
+    of = int(row["persons"]) - (0 if everybody else int(row["exempt_persons"]))
+    target = int(row["target_persons"])
+    return {
+        "rate": round(reached / of, 6) if of else 0.0,
+        "target_rate": round(reached / target, 6) if target else 0.0,
+    }
+
+
+def summed(rows: Sequence[Row]) -> dict[str, int]:
+    """Σ of people and money."""
+    return {each: sum(int(row[each]) for row in rows) for each in (*COUNTS, "target_persons", *TOTALS)}
+
+
+def area_rows(rows: Sequence[Row], scope: str) -> list[dict[str, Any]]:
+    """A row per 管区 (or town), in the order of their first villages."""
+    by_area: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_area[str(row["area"])].append(row)
+    found = []
+    for area, members in by_area.items():
+        sums = summed(members)
+        found.append({"area": area or "其他 other", "villages": len(members), **sums, **rates(sums, scope)})
+    return found
+
+
+def insurance_rows(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Σ per insurance."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        for insurance, one in row["insurances"].items():
+            found[insurance].update(one)
+    return {insurance: dict(sums) for insurance, sums in sorted(found.items())}
+
+
+def by_key(days: Iterable[Row], key: Callable[[Row], str]) -> list[dict[str, Any]]:
+    """Count and fen per key, keys in order."""
+    counts, fen = Counter[str](), Counter[str]()
+    for row in days:
+        counts[key(row)] += int(row["count"])
+        fen[key(row)] += int(row["fen"])
+    return [{"key": each, "count": counts[each], "fen": fen[each]} for each in sorted(counts)]
+
+
+def daily_rows(days: Iterable[Row]) -> list[dict[str, Any]]:
+    """Money of payers per day."""
+    return [
+        {"date": row["key"], "count": row["count"], "fen": row["fen"]}
+        for row in by_key(days, lambda row: str(row["date"]))
+    ]
+
+
+def channel_rows(days: Iterable[Row], pack: Pack) -> list[dict[str, Any]]:
+    """Money of payers per channel, the largest first; share of the amount."""
+    terms = {channel.code: channel.term for channel in pack.document.channels}
+    rows = by_key(days, lambda row: str(row["channel"]))
+    total = sum(row["fen"] for row in rows)
+    found = [
+        {
+            "channel": row["key"],
+            "term": terms.get(row["key"], row["key"]),
+            "count": row["count"],
+            "fen": row["fen"],
+            "share": round(row["fen"] / total, 6) if total else 0.0,
+        }
+        for row in rows
+    ]
+    return sorted(found, key=lambda row: (-row["fen"], row["channel"]))
+
+
+# -- what is open, and whose matter it is ---------------------------------------------------------------------
+
+CASES: Mapping[str, tuple[str, str]] = {
+    "FUND_RETENTION": ("滞留资金 money held", "代办员所在村居、税务分局 the agent's village, the tax branch"),
+    "ADVANCE_FUNDING": (
+        "垫资 advance funding",
+        "代办员所在村居、税务分局 the agent's village, the tax branch",
+    ),
+    "SHORTFALL": ("短款 shortfall", "代办员所在村居、税务分局 the agent's village, the tax branch"),
+}
+REFUND_OWNERS: Mapping[str, str] = {
+    "REQUESTED": "税务 tax",
+    "ACCEPTED": "人社、医保 registration",
+    "VERIFICATION_REQUESTED": "人社、医保 registration",
+    "VERIFIED": "财政 finance",
+    "APPROVED": "税务、国库 tax, treasury",
+}
+CLOSED_REFUNDS = frozenset({"SETTLED", "PAID", "REFUSED", "REJECTED", "CANCELLED"})
+CASH = "CASH_AGENT"
+
+
+def open_matters(
+    money: Row, settlements: Iterable[Row], refunds: Iterable[Row], cases: Iterable[Row]
+) -> list[dict[str, Any]]:
+    """What is not settled: what it is, where, how much, and whose turn it is. Empty when all is done."""
+    found = [
+        _matter("账实差异 difference of books", _where(row), int(row["difference_fen"]) or int(row["unaccounted_fen"]),
+                _book_owner(row))
+        for row in money["rows"]
+    ]  # fmt: skip
+    found += [
+        _matter("日结未平 open settlement", _where(row), int(row.get("diff_fen", row.get("difference_fen", 0)) or 0),
+                str(row.get("agent_id") or row.get("channel") or ""))
+        for row in settlements
+    ]  # fmt: skip
+    found += [
+        _matter(
+            "待退费 refund due",
+            str(row["refund_no"]),
+            int(row["fen"]),
+            REFUND_OWNERS.get(row["state"], row["state"]),
+        )
+        for row in refunds
+        if row["state"] not in CLOSED_REFUNDS
+    ]
+    for row in cases:
+        if row["state"] == "OPEN":
+            what, owner = CASES.get(row["rule"], (row["rule"], "税务 tax"))
+            found.append(_matter(what, str(row["case_id"]), int(row.get("fen", 0) or 0), owner))
+    return found
+
+
+def _matter(what: str, where: str, fen: int, owner: str) -> dict[str, Any]:
+    return {"matter": what, "where": where, "fen": fen, "owner": owner}
+
+
+def _where(row: Row) -> str:
+    names = ("village", "agent_id", "book", "channel", "insurance", "date")
+    return " ".join(dict.fromkeys(str(row[name]) for name in names if row.get(name)))
+
+
+def _book_owner(row: Row) -> str:
+    if row.get("channel") == CASH:
+        return f"代办员与开户银行 the agent and his bank: {row.get('book', '')}"
+    return f"缴费渠道 the channel: {row.get('channel', '')}"
+
+
+def case_counts(cases: Iterable[Row]) -> list[dict[str, Any]]:
+    """Cases per rule, opened and closed."""
+    opened, closed = Counter[str](), Counter[str]()
+    for row in cases:
+        opened[row["rule"]] += 1
+        closed[row["rule"]] += row["state"] == "CLOSED"
+    return [
+        {
+            "rule": rule,
+            "term": CASES.get(rule, (rule, ""))[0],
+            "owner": CASES.get(rule, ("", "税务 tax"))[1],
+            "opened": opened[rule],
+            "closed": closed[rule],
+        }
+        for rule in sorted(opened)
+    ]
+
+
+# -- what a person costs --------------------------------------------------------------------------------------
+
+
+def costs(
+    cpu_seconds: Mapping[str, float], disk_mib: float, persons: int, baseline: Mapping[str, Any] | None = None
+) -> dict[str, float]:
+    """CPU milliseconds and disk KiB per person; an empty campaign's cost (its report.json) taken off."""
+    empty = baseline or {}
+    cpu = sum(cpu_seconds.values()) - sum(empty.get("cpu_seconds", {}).values())
+    disk = disk_mib - float(empty.get("disk_mib", 0))
+    people = persons - int(empty.get("persons", 0))
+    if people <= 0:
+        return {}
+    return {
+        "cpu_ms_per_person": round(cpu * 1000 / people, 3),
+        "disk_kib_per_person": round(disk * 1024 / people, 3),
+    }
