@@ -24,9 +24,12 @@ from shared.policy import (
     PackInvalidError,
     assess,
     check_pack,
+    copy_to_year,
     diff_packs,
+    dump,
     load_file,
     load_packs,
+    revise,
 )
 
 packs_app = typer.Typer(no_args_is_help=True, help="政策包 / policy packs")
@@ -244,6 +247,52 @@ def check_file(file: Path, as_json: Json = False) -> None:
         out.print("合格 / sound" if not faults else f"{len(faults)} 处问题 / faults")
     if faults:
         raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+@packs_app.command("copy")
+def copy_pack(
+    pack: str,
+    year: Annotated[int, typer.Option(help="参保年度 / insured year of the copy")],
+    file: Annotated[Path, typer.Option("--out", help="写到此文件 / file to write")],
+    pack_id: Annotated[str, typer.Option("--id", help="编号，缺省换年度 / id of the copy")] = "",
+) -> None:
+    """复制为另一年度的合成方案 / copy a plan for another year, marked as synthetic."""
+    source = chosen_pack(pack)
+    name = pack_id or f"{source.id.rpartition('-')[0]}-{year}"
+    try:
+        copy = copy_to_year(source, name, year)
+    except ValueError as fault:
+        fail(Exit.USAGE, f"编号须以年度结尾 / {fault}")
+    _write_pack(
+        file, copy, f"合成：由 {source.id} 复制 / synthetic: copied from {source.id}; nobody issued it"
+    )
+
+
+@packs_app.command("revise")
+def revise_pack(
+    pack: str,
+    file: Annotated[Path, typer.Option("--out", help="写到此文件 / file to write")],
+    param: Annotated[list[str], typer.Option(help="参数=值 / name=value; repeatable")],
+    source: Annotated[str, typer.Option(help="依据文件 / the document that orders it")],
+) -> None:
+    """拟定下一版本 / write a pack's next version with parameters set from a source."""
+    base = chosen_pack(pack)
+    clause = f"EXT:{''.join(source.split())}"
+    try:
+        values = dict(each.split("=", 1) for each in param)
+        revised = revise(base, values, clause)
+    except KeyError as fault:
+        fail(Exit.USAGE, f"没有此参数 / no such parameter: {fault.args[0]}")
+    except ValueError:
+        fail(Exit.USAGE, "参数须写作 名=值，且合其类型 / parameters are name=value and fit their kind")
+    _write_pack(file, revised, f"{base.id} v{revised.version}: {source}")
+
+
+def _write_pack(file: Path, pack: Pack, heading: str) -> None:
+    if file.exists():
+        fail(Exit.USAGE, "文件已存在 / the file exists already")
+    file.write_text(dump(pack, heading), encoding="utf-8")
+    out.print(f"{pack.id} v{pack.version} {pack.digest[:12]} → {file.name}", markup=False)
 
 
 @packs_app.command("diff")

@@ -12,7 +12,6 @@ from services.collection.campaigns import events as campaigns_events
 from services.collection.campaigns import projection as campaigns_projection
 from services.collection.campaigns import wiring as campaigns
 from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns
-from services.collection.campaigns.registry import PackRegistry, open_registry
 from services.collection.capability import events_in
 from services.collection.money import MoneyFacts, money_events, money_metadata, wire_money
 from services.collection.obligations import events as obligations_events
@@ -44,6 +43,7 @@ from shared.contracts.message import Message
 from shared.eventstore.types import EventTypes
 from shared.kernel.division import campaign_id
 from shared.kernel.events import DayBegun
+from shared.policy.registry import PackRegistry, open_registry
 from shared.web.capability import Capability, joined
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 

@@ -28,7 +28,7 @@ from shared.contracts.message import Message
 from shared.contracts.registration import BookkeepingPostedV1, PersonRegisteredV1
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun, Event
-from shared.policy import load_packs
+from shared.policy.registry import open_registry
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 EVENTS: tuple[type[Event], ...] = (
@@ -42,6 +42,7 @@ EVENTS: tuple[type[Event], ...] = (
 RECEIVES: tuple[type[Message], ...] = (
     PersonRegisteredV1,
     BookkeepingPostedV1,
+    c.PolicyPackPublishedV1,
     c.CampaignOpenedV1,
     c.CampaignWindowExtendedV1,
     c.CollectionTargetAssignedV1,
@@ -63,7 +64,7 @@ RECEIVES: tuple[type[Message], ...] = (
 
 def describe(ports: Ports) -> ServiceDescription:
     """Capabilities and their readers, wired to the ports."""
-    packs = load_packs()
+    packs = open_registry(ports.settings.packs)
     return ServiceDescription(
         routers=(
             notices_api.router(Notices(ports.store), ports.database, ports.vault),
@@ -84,6 +85,7 @@ def describe(ports: Ports) -> ServiceDescription:
             WatchSettlements(),
         ),
         publications=(NoticePublication(), ProgressPublication(), CasePublication()),
+        facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
     )
 
 

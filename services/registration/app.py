@@ -27,7 +27,7 @@ from services.registration.policies import wiring as policies
 from services.registration.policies.queries import PolicyFacts
 from services.registration.refund_verification import events as refund_events
 from services.registration.refund_verification import wiring as refunds
-from services.registration.settings import RegistrationSettings, held_packs
+from services.registration.settings import RegistrationSettings
 from services.registration.special_assessment import events as special_assessment_events
 from services.registration.special_assessment import wiring as special_assessment
 from services.registration.special_identities import events as special_identities_events
@@ -42,6 +42,7 @@ from shared.contracts import collection as c
 from shared.contracts import subsidy as s
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun
+from shared.policy.registry import open_registry
 from shared.web.capability import joined
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
@@ -95,7 +96,7 @@ METADATA = (
 
 def describe(ports: Ports) -> ServiceDescription:
     """Capabilities, each told of the others only through ``directory`` and facts."""
-    packs = held_packs(ports.settings.packs)
+    packs = open_registry(ports.settings.packs)
     facts = PolicyFacts(packs)
     residents = directory.ResidentDirectory()
     enrolments = directory.EnrolmentDirectory()

@@ -10,7 +10,12 @@ from services.subsidy.eligibility import api as eligibility_api
 from services.subsidy.eligibility import events as eligibility_events
 from services.subsidy.eligibility import projection as eligibility_projection
 from services.subsidy.eligibility import queries as eligibility_queries
-from services.subsidy.eligibility.consumer import FollowDeaths, ResolveClaims
+from services.subsidy.eligibility.consumer import (
+    FollowDeaths,
+    KeepPaidTerms,
+    ResolveClaims,
+    ReviewEntitlements,
+)
 from services.subsidy.eligibility.handlers import Entitlements
 from services.subsidy.eligibility.publication import EntitlementPublication
 from services.subsidy.funding import api as funding_api
@@ -24,12 +29,20 @@ from services.subsidy.lists import events as lists_events
 from services.subsidy.lists import projection as lists_projection
 from services.subsidy.lists import queries as lists_queries
 from services.subsidy.lists.publication import ListPublication
+from services.subsidy.policies import projection as policies_projection
+from services.subsidy.policies.projection import CampaignPacksProjection
+from services.subsidy.policies.queries import CampaignPacks
 from shared.contracts import registration as r
-from shared.contracts.collection import RefundApprovalRequestedV1
+from shared.contracts.collection import (
+    CampaignOpenedV1,
+    PaidTermsKeptV1,
+    PolicyPackPublishedV1,
+    RefundApprovalRequestedV1,
+)
 from shared.contracts.message import Message
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun, Event
-from shared.policy import load_packs
+from shared.policy.registry import open_registry
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
 EVENTS: tuple[type[Event], ...] = (
@@ -45,14 +58,18 @@ RECEIVES: tuple[type[Message], ...] = (
     r.SubsidyImportFailedV1,
     r.DeathReportedV1,
     r.DeathReportCorrectedV1,
+    CampaignOpenedV1,
+    PaidTermsKeptV1,
+    PolicyPackPublishedV1,
     RefundApprovalRequestedV1,
 )
 
 
 def describe(ports: Ports) -> ServiceDescription:
     """Capabilities and their readers, wired to the ports."""
-    packs = load_packs()
-    entitlements = Entitlements(packs, eligibility_queries.DeathFacts(), SubmittedLegs())
+    packs = open_registry(ports.settings.packs)
+    pack_of = CampaignPacks(packs).of
+    entitlements = Entitlements(eligibility_queries.DeathFacts(), SubmittedLegs())
 
     async def find(numbers: Sequence[str]) -> Mapping[str, str]:
         async with ports.database.read() as connection:
@@ -60,7 +77,7 @@ def describe(ports: Ports) -> ServiceDescription:
 
     return ServiceDescription(
         routers=(
-            lists_api.router(ports.store, ports.database, ports.clock, packs, find),
+            lists_api.router(ports.store, ports.database, ports.clock, pack_of, find),
             eligibility_api.router(ports.database),
             funding_api.router(
                 ports.store,
@@ -71,16 +88,20 @@ def describe(ports: Ports) -> ServiceDescription:
             ),
         ),
         projections=(
+            CampaignPacksProjection(),
             lists_projection.ListProjection(),
             eligibility_projection.EntitlementProjection(),
             funding_projection.FundProjection(),
         ),
         reactions=(
-            ResolveClaims(entitlements, packs, lists_queries.header),
-            FollowDeaths(entitlements, packs),
+            ResolveClaims(entitlements, pack_of, lists_queries.header),
+            FollowDeaths(entitlements, pack_of),
+            ReviewEntitlements(entitlements, pack_of),
+            KeepPaidTerms(entitlements),
             TakeRefundRequests(),
         ),
         publications=(ListPublication(), EntitlementPublication(), FundingPublication()),
+        facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
     )
 
 
@@ -90,7 +111,12 @@ SERVICE = ServiceDefinition(
     types=EventTypes(EVENTS, RECEIVES),
     receives=RECEIVES,
     describe=describe,
-    metadata=(lists_projection.metadata, eligibility_projection.metadata, funding_projection.metadata),
+    metadata=(
+        policies_projection.metadata,
+        lists_projection.metadata,
+        eligibility_projection.metadata,
+        funding_projection.metadata,
+    ),
     migrations="services.subsidy.migrations",
     finds_by_number=True,
 )

@@ -155,6 +155,24 @@ class AssessmentRefusedV1(Message, frozen=True, kw_only=True):
     rule: str
 
 
+class PaidTermsKeptV1(Message, frozen=True, kw_only=True):
+    """已缴不变: the person has paid and these legs stand, whatever was resolved for him (I-12, 政策调整).
+
+    reason: PAID_ONLINE (a relief was forfeited, 004:L203-207) or PAID_BEFORE (paid before it was resolved so).
+    """
+
+    topic: ClassVar = topics.RELIEFS
+
+    person_id: str
+    campaign: str
+    insurance: Insurance
+    year: int
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    reason: str
+    paid_on: dt.date
+
+
 class BirthdayHoldFoundV1(Message, frozen=True, kw_only=True):
     """待满周岁再缴: a payer would owe less from ``birthday`` on (YC-2023, 004:L203)."""
 

@@ -23,6 +23,7 @@ from shared.policy.pack import Pack, PackRef
 from shared.policy.parameters import revise
 from shared.policy.task_tables import PackFault, TaskTotals, task_table_faults, task_totals
 from shared.policy.terms import Insurance, NoticeKind, Payer, PhaseKind, Reading
+from shared.policy.writing import copy_to_year, dump, is_synthetic
 
 __all__ = [
     "Aid",
@@ -46,8 +47,11 @@ __all__ = [
     "TaskTotals",
     "assess",
     "check_pack",
+    "copy_to_year",
     "diff_packs",
+    "dump",
     "eligibility_refusal",
+    "is_synthetic",
     "load_file",
     "load_pack",
     "load_packs",

@@ -82,13 +82,18 @@ class System:
 
 
 @asynccontextmanager
-async def composed(seed: int = 1, today: dt.date = BEFORE) -> AsyncIterator[System]:
-    """The whole system in memory."""
+async def composed(
+    seed: int = 1, today: dt.date = BEFORE, packs: Path | None = None
+) -> AsyncIterator[System]:
+    """The whole system in memory. packs: folder of further packs, as ``LIANGXIAN_PACKS`` names it."""
     clients = load_clients(ORGANISATIONS)
     async with AsyncExitStack() as opened:
         services = {}
         for number, definition in enumerate((REGISTRATION, COLLECTION, SUBSIDY, NOTIFICATION)):
-            service = memory_service(definition, seed=seed * 10 + number, today=today, clients=clients)
+            settings = definition.settings(rehearsal=True, packs=packs)
+            service = memory_service(
+                definition, seed=seed * 10 + number, today=today, clients=clients, settings=settings
+            )
             services[definition.name] = await opened.enter_async_context(service)
         network = await connect([_member(services[name]) for name in SERVICES], seed=seed)
         books = Books.connect(None)

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -400,9 +401,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*payers: Payer, seed: int = 1) -> AsyncIterator[Scene]:
-    """A campaign that is open, with these residents in it."""
-    async with composed(seed=seed) as system:
+async def scene(*payers: Payer, seed: int = 1, packs: Path | None = None) -> AsyncIterator[Scene]:
+    """A campaign that is open, with these residents in it. packs: folder of further packs."""
+    async with composed(seed=seed, packs=packs) as system:
         prepared = Scene(system)
         await prepared.open(*payers)
         yield prepared

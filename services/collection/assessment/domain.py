@@ -17,6 +17,7 @@ from services.collection.obligations import events as e
 from services.collection.obligations.domain import Assessment, Obligation, evolve
 from services.collection.obligations.facts import CampaignFact, EnrolmentLink, TaxpayerFact
 from shared import policy
+from shared.kernel.clock import SHANGHAI
 from shared.kernel.division import within
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
@@ -105,11 +106,42 @@ def assess_now(state: Obligation, subject: Subject, reason: str) -> list[Event]:
     if terms is None:
         return []
     if isinstance(terms, Refusal):
-        return _refused(state, known, terms)
+        return _refused(state, known, terms) + _revised(state, known, terms)
     events: list[Event] = []
     if _differs(state.assessment, terms, known):
         events.append(_assessed(state, known, terms, reason))
+        events += _revised(state, known, terms)
     return events + _birthday_hold(state, known, subject.today)
+
+
+def _revised(state: Obligation, known: _Known, terms: _Terms | Refusal) -> list[Event]:
+    """Names whoever owes another amount by a revised pack (D-06, scenario 14)."""
+    before = state.assessment
+    if before is None or before.pack_version >= known.pack.version:
+        return []
+    standard, personal, rule = 0, 0, ""
+    if isinstance(terms, Refusal):
+        rule = terms.rule or terms.code
+    else:
+        standard, personal = terms.standard_fen, personal_fen(terms.legs)
+    if (before.standard_fen, before.personal_fen) == (standard, personal):
+        return []
+    return [
+        e.RevisionDifferenceFound(
+            person_id=known.person.person_id,
+            insurance=known.insurance,
+            year=known.year,
+            campaign=known.link.campaign,
+            village=known.link.village,
+            pack_version=known.pack.version,
+            previous_version=before.pack_version,
+            before_standard_fen=before.standard_fen,
+            before_personal_fen=before.personal_fen,
+            after_standard_fen=standard,
+            after_personal_fen=personal,
+            rule=rule,
+        )
+    ]
 
 
 def select_tier(state: Obligation, command: SelectTier, subject: Subject) -> Decision:
@@ -162,7 +194,29 @@ def note_entitlement(state: Obligation, command: Entitlement, subject: Subject) 
         legs=command.legs,
         reason=command.reason,
     )
-    return [noted, *assess_now(evolve(state, noted), subject, "SUBSIDY")]
+    after = evolve(state, noted)
+    return [noted, *_kept(after, command), *assess_now(after, subject, "SUBSIDY")]
+
+
+def _kept(state: Obligation, command: Entitlement) -> list[Event]:
+    """Who paid before the entitlement came, or came to differ, keeps his legs: subsidy is told (I-12, D-06)."""
+    paid, assessment = state.effective, state.assessment
+    if paid is None or assessment is None or state.vouchered_legs or not command.legs:
+        return []
+    if frozenset(assessment.legs) == frozenset(leg for leg in command.legs if leg.fen):
+        return []
+    return [
+        e.PaidTermsKept(
+            person_id=command.person_id,
+            insurance=command.insurance,
+            year=command.year,
+            campaign=assessment.campaign,
+            standard_fen=assessment.standard_fen,
+            legs=assessment.legs,
+            reason="PAID_BEFORE",
+            paid_on=paid.paid_at.astimezone(SHANGHAI).date(),
+        )
+    ]
 
 
 def note_special_assessment(state: Obligation, command: SpecialAssessment, subject: Subject) -> list[Event]:
@@ -228,12 +282,16 @@ def _terms(state: Obligation, known: _Known) -> _Terms | Refusal | None:
     return _merged(state, known, quote, category)
 
 
-def _merged(state: Obligation, known: _Known, quote: policy.Assessment, category: str) -> _Terms | Refusal:
+def _merged(
+    state: Obligation, known: _Known, quote: policy.Assessment, category: str
+) -> _Terms | Refusal | None:
     """The pack's amounts with subsidy's legs, which must sum to the same standard (I-12)."""
     legs = tuple(Leg(Payer(leg.payer.value), int(leg.fen)) for leg in quote.legs)
     entitlement = state.entitlement
     if entitlement is not None and entitlement.legs:
         given = sum(leg.fen for leg in entitlement.legs)
+        if _awaits_subsidy(state, known, quote, given):
+            return None
         if given != quote.standard_fen or any(leg.fen < 0 for leg in entitlement.legs):
             return Refusal(
                 "LEGS_MISMATCH",
@@ -252,6 +310,15 @@ def _merged(state: Obligation, known: _Known, quote: policy.Assessment, category
         int(quote.standard_fen) // 100 if pension else None,
         rules=tuple(dict.fromkeys(found.rule for found in quote.explanation)),
     )
+
+
+def _awaits_subsidy(state: Obligation, known: _Known, quote: policy.Assessment, given: int) -> bool:
+    """A revised pack has another standard and subsidy has not resolved by it yet: the old amount holds."""
+    before = state.assessment
+    entitlement = state.entitlement
+    if before is None or entitlement is None or before.pack_version >= known.pack.version:
+        return False
+    return given == entitlement.standard_fen != int(quote.standard_fen)
 
 
 def _category(state: Obligation) -> str:
@@ -389,6 +456,11 @@ def _birthday(birth: dt.date, year: int) -> dt.date:
         return birth.replace(year=year)
     except ValueError:
         return dt.date(year, 3, 1)
+
+
+def personal_fen(legs: Sequence[Leg]) -> int:
+    """What the person himself pays of the standard, in fen."""
+    return sum(leg.fen for leg in legs if leg.payer is Payer.PERSON)
 
 
 def government_fen(legs: Sequence[Leg]) -> int:

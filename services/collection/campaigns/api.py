@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from services.collection.campaigns import domain as d
 from services.collection.campaigns.handlers import Campaigns
-from services.collection.campaigns.queries import campaign_view
+from services.collection.campaigns.projection import DIFFERENCE
+from services.collection.campaigns.queries import campaign_view, differences_statement, revisions_view
 from shared.eventstore.database import Database
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -169,6 +171,8 @@ def router(campaigns: Campaigns, database: Database) -> APIRouter:
         )
         return answer(await campaigns.extend(command, metadata(request, principal, campaign), key))
 
+    _revision_routes(routes, database)
+
     @routes.get("/campaigns/{campaign}", summary="征缴工作 / a campaign with its targets")
     async def get_campaign(campaign: str, principal: Reader) -> Response:
         async with database.read() as connection:
@@ -178,3 +182,37 @@ def router(campaigns: Campaigns, database: Database) -> APIRouter:
         return json_response(view)
 
     return routes
+
+
+def _revision_routes(routes: APIRouter, database: Database) -> None:
+    """政策调整: versions a campaign has had, and whose amount each changed (D-06)."""
+
+    @routes.get(
+        "/campaigns/{campaign}/revisions", summary="政策版本与差异合计 / versions and what they changed"
+    )
+    async def revisions(campaign: str, principal: Reader) -> Response:
+        require_division(principal, campaign.partition("-")[0], "campaign")
+        async with database.read() as connection:
+            found = await revisions_view(connection, campaign)
+        return json_response({"items": found})
+
+    @routes.get(
+        "/campaigns/{campaign}/revisions/{version}/differences",
+        summary="调整差异清单 / whose amount a revision changed",
+    )
+    async def differences(
+        campaign: str,
+        version: int,
+        principal: Reader,
+        village: Annotated[str, Query(max_length=12, description="村居或镇街 / village or town")] = "",
+        after: After = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Response:
+        require_division(principal, village or campaign.partition("-")[0], "village")
+        columns = [DIFFERENCE.c.insurance, DIFFERENCE.c.person_id]
+        statement = keyset(differences_statement(campaign, version, village), columns, after, limit)
+        async with database.read() as connection:
+            rows = await connection.execute(statement)
+        return json_response(
+            paged(rows, limit, lambda row: dict(row._mapping), lambda row: (row.insurance, row.person_id))
+        )

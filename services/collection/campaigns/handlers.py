@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from services.collection.campaigns import domain as d
-from services.collection.campaigns.registry import PackRegistry
 from services.collection.campaigns.stream import campaign_stream, pack_stream
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded, Outcome, Store
 from shared.eventstore.streams import Metadata
 from shared.kernel.errors import Refusal
 from shared.policy.pack import Pack
+from shared.policy.registry import PackRegistry
 
 UNKNOWN_PACK = Refusal(
     "NOT_FOUND", "PACK", field="pack_id", message="本服务没有这个政策包 / this service holds no such pack"

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from services.collection.campaigns import events as e
+from services.collection.obligations.events import RevisionDifferenceFound
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 
@@ -60,7 +61,42 @@ PUBLISHED = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("approver", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+    sa.Column("previous_version", sa.Integer),  # null: the campaign's first version
+    sa.Column("effective_from", sa.Date),
 )
+
+DIFFERENCE = sa.Table(
+    "campaign_revision_difference",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("pack_version", sa.Integer, primary_key=True),
+    sa.Column("insurance", sa.Text, primary_key=True),
+    sa.Column("person_id", sa.Text, primary_key=True),
+    sa.Column("village", sa.Text, nullable=False),
+    sa.Column("before_standard_fen", sa.BigInteger, nullable=False),
+    sa.Column("before_personal_fen", sa.BigInteger, nullable=False),
+    sa.Column("after_standard_fen", sa.BigInteger, nullable=False),
+    sa.Column("after_personal_fen", sa.BigInteger, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+)
+
+
+class RevisionDifferences:
+    """Who owes another amount by a revised pack, and how much (政策调整差异)."""
+
+    name = "campaign-revision-differences"
+    tables: Sequence[sa.Table] = (DIFFERENCE,)
+    handles: tuple[type[msgspec.Struct], ...] = (RevisionDifferenceFound,)
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """A page is one upsert; a person's later difference of the same version replaces the earlier."""
+        rows: dict[tuple[str, int, str, str], dict[str, Any]] = {}
+        for recorded in events:
+            event = recorded.event
+            row = {name: getattr(event, name) for name in DIFFERENCE.c.keys()}  # noqa: SIM118
+            row["insurance"] = event.insurance.value
+            rows[event.campaign, event.pack_version, row["insurance"], event.person_id] = row
+        await connection.upsert(DIFFERENCE, rows.values())
 
 
 class CampaignProjection:
@@ -98,11 +134,16 @@ async def _apply_pack(
         }  # fmt: skip
         await connection.upsert(PACK, [row])
         return
-    source = event.source if isinstance(event, e.PolicyPackRevised) else ""
+    revision = event if isinstance(event, e.PolicyPackRevised) else None
     published = {
-        "campaign": event.campaign, "pack_id": event.pack_id, "version": event.version,
-        "approver": event.approver, "source": source,
-    }  # fmt: skip
+        "campaign": event.campaign,
+        "pack_id": event.pack_id,
+        "version": event.version,
+        "approver": event.approver,
+        "source": "" if revision is None else revision.source,
+        "previous_version": None if revision is None else revision.previous_version,
+        "effective_from": None if revision is None else revision.effective_from,
+    }
     await connection.upsert(PUBLISHED, [published])
 
 

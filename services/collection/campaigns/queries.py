@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.collection.campaigns.projection import CAMPAIGN, TARGET
-from services.collection.campaigns.registry import PackRegistry
+from services.collection.campaigns.projection import CAMPAIGN, DIFFERENCE, PUBLISHED, TARGET
 from services.collection.obligations.facts import CampaignFact
 from shared.eventstore.database import Connection, Row
+from shared.policy.registry import PackRegistry
 
 
 class CampaignFacts:
@@ -53,6 +53,45 @@ async def mismatched_campaigns(connection: Connection, packs: PackRegistry) -> S
     return [
         row.campaign for row in rows if packs.exactly(row.pack_id, row.pack_version, row.pack_digest) is None
     ]
+
+
+async def revisions_view(connection: Connection, campaign: str) -> list[dict[str, Any]]:
+    """Versions a campaign has had, with what each changed: persons and fen of those who owe another amount."""
+    c = DIFFERENCE.c
+    sums = (
+        sa.select(
+            c.pack_version,
+            sa.func.count().label("differing"),
+            sa.func.sum(c.before_personal_fen).label("before_personal_fen"),
+            sa.func.sum(c.after_personal_fen).label("after_personal_fen"),
+        )
+        .where(c.campaign == campaign)
+        .group_by(c.pack_version)
+        .subquery()
+    )
+    rows = await connection.execute(
+        sa.select(
+            PUBLISHED,
+            sa.func.coalesce(sums.c.differing, 0).label("differing"),
+            sa.func.coalesce(sums.c.before_personal_fen, 0).label("before_personal_fen"),
+            sa.func.coalesce(sums.c.after_personal_fen, 0).label("after_personal_fen"),
+        )
+        .select_from(PUBLISHED.outerjoin(sums, PUBLISHED.c.version == sums.c.pack_version))
+        .where(PUBLISHED.c.campaign == campaign)
+        .order_by(PUBLISHED.c.version)
+    )
+    return [
+        {name: int(value) if name.endswith("_fen") else value for name, value in row._mapping.items()}
+        for row in rows
+    ]
+
+
+def differences_statement(campaign: str, version: int, division: str) -> sa.Select[Any]:
+    """Whose amount a revision changed, to be paged by (insurance, person_id)."""
+    c = DIFFERENCE.c
+    return sa.select(DIFFERENCE).where(
+        c.campaign == campaign, c.pack_version == version, c.village.startswith(division, autoescape=True)
+    )
 
 
 async def campaign_view(connection: Connection, campaign: str) -> dict[str, Any] | None:

@@ -86,6 +86,42 @@ class SpecialAssessmentNoted(Event, frozen=True, kw_only=True):
     valid_to: dt.date
 
 
+class RevisionDifferenceFound(Event, frozen=True, kw_only=True):
+    """调整差异 (D-06, scenario 14): an unpaid person owes another amount by the revised pack; fen.
+
+    after_*: 0 when the new version refuses; rule then says why.
+    """
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    village: str
+    pack_version: int
+    previous_version: int
+    before_standard_fen: int
+    before_personal_fen: int
+    after_standard_fen: int
+    after_personal_fen: int
+    rule: str = ""
+
+
+class PaidTermsKept(Event, frozen=True, kw_only=True):
+    """已缴不变: who has paid keeps his legs, so subsidy must not pay others for him (I-12, D-06).
+
+    reason: PAID_ONLINE (relief forfeited) or PAID_BEFORE (an entitlement came, or changed, after the payment).
+    """
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    campaign: str
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    reason: str
+    paid_on: dt.date
+
+
 class AssessmentRefused(Event, frozen=True, kw_only=True):
     """不予核定. code and rule as ``liangxian assess`` answers them."""
 

@@ -20,6 +20,7 @@ class ObligationPublication:
         e.ContributionAssessed,
         e.ContributionReassessed,
         e.AssessmentRefused,
+        e.PaidTermsKept,
         e.BirthdayHoldFound,
         e.PaymentReceived,
         e.DuplicatePaymentDetected,
@@ -36,6 +37,14 @@ class ObligationPublication:
                     c.AssessmentRefusedV1(
                         person_id=event.person_id, campaign=event.campaign, village=event.village,
                         insurance=event.insurance, year=event.year, rule=event.rule or event.code,
+                    )
+                ]  # fmt: skip
+            case e.PaidTermsKept():
+                return [
+                    c.PaidTermsKeptV1(
+                        person_id=event.person_id, campaign=event.campaign, insurance=event.insurance,
+                        year=event.year, standard_fen=event.standard_fen, legs=event.legs,
+                        reason=event.reason, paid_on=event.paid_on,
                     )
                 ]  # fmt: skip
             case e.BirthdayHoldFound():

@@ -247,10 +247,10 @@ def _place_line(
     )
     if refusal is not None:
         return refusal if online is None else _told_why(refusal, online)
-    brought = (online.event,) if online is not None and standing == "EFFECTIVE" else ()
-    return PlacedLine(
-        line_id, line, standing, due.village, due.campaign, line.fen, line.key, (*brought, event)
-    )
+    events: tuple[Event, ...] = (event,)
+    if online is not None and standing == "EFFECTIVE":
+        events = (online.event, online.kept(order, line), event)
+    return PlacedLine(line_id, line, standing, due.village, due.campaign, line.fen, line.key, events)
 
 
 def _told_why(refusal: Refusal, online: OnlineTerms) -> Refusal:

@@ -32,6 +32,19 @@ class OnlineTerms:
     rule: str
     clause: str
 
+    def kept(self, order: Order, line: OrderLine) -> Event:
+        """Tells subsidy that the relief it may have resolved was not used."""
+        return e.PaidTermsKept(
+            person_id=line.person_id,
+            insurance=line.insurance,
+            year=line.year,
+            campaign=self.assessment.campaign,
+            standard_fen=self.assessment.standard_fen,
+            legs=self.assessment.legs,
+            reason=PAID_ONLINE,
+            paid_on=order.paid_on,
+        )
+
 
 def online_terms(
     order: Order, line: OrderLine, state: Obligation, campaign: CampaignFact, pack: Pack

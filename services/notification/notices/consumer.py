@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from shared.eventstore.database import Connection
 from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded, Wait
 from shared.policy import Pack
+from shared.policy.registry import PackRegistry
 
 
 def _caused(recorded: Recorded[Any], campaign: str, pack: Pack | None = None) -> Metadata:
@@ -41,7 +42,7 @@ class StartNotices:
         PaymentNoticeStampedV1,
     )
 
-    def __init__(self, packs: Mapping[str, Pack]) -> None:
+    def __init__(self, packs: PackRegistry) -> None:
         self._packs = packs
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
@@ -50,8 +51,8 @@ class StartNotices:
         known = await queries.pack_of(connection, message.campaign)
         if known is None:
             return Wait("CAMPAIGN_UNKNOWN")
-        pack = self._packs.get(known.pack_id)
-        if pack is None or pack.digest != known.pack_digest:
+        pack = self._packs.exactly(known.pack_id, known.pack_version, known.pack_digest)
+        if pack is None:
             return Wait("PACK_MISMATCH")
         kind, notice_id, version = _which(message)
         days = pack.notice_days(kind)

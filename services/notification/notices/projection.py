@@ -10,7 +10,12 @@ import sqlalchemy as sa
 
 from services.notification.notices import events as e
 from services.notification.notices.domain import ROSTER
-from shared.contracts.collection import CampaignOpenedV1, PaymentReceivedV1, RosterLinesFormedV1
+from shared.contracts.collection import (
+    CampaignOpenedV1,
+    PaymentReceivedV1,
+    PolicyPackPublishedV1,
+    RosterLinesFormedV1,
+)
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 
@@ -91,6 +96,7 @@ class NoticeProjection:
     handles: tuple[type[msgspec.Struct], ...] = (
         *e.EVENTS,
         CampaignOpenedV1,
+        PolicyPackPublishedV1,
         RosterLinesFormedV1,
         PaymentReceivedV1,
     )
@@ -104,6 +110,16 @@ class NoticeProjection:
         match event:
             case CampaignOpenedV1():
                 await connection.upsert(campaign_table, [_campaign(event)])
+            case PolicyPackPublishedV1():
+                await connection.execute(
+                    sa.update(campaign_table)
+                    .where(
+                        campaign_table.c.campaign == event.campaign,
+                        campaign_table.c.pack_id == event.pack_id,
+                        campaign_table.c.pack_version < event.version,
+                    )
+                    .values(pack_version=event.version, pack_digest=event.digest)
+                )
             case e.RosterNoticeStarted() | e.PaymentNoticeStarted():
                 await connection.upsert(notice_table, [_started(event)], ignore=True)
             case e.RosterNoticeClosed() | e.PaymentNoticeClosed():

@@ -223,6 +223,12 @@ def credit_account(
     return events
 
 
+def crediting_pack(line: Line, policy: Policy) -> Pack:
+    """The newest version that knows the tier: the matching subsidy is the government's, not the payer's."""
+    known = (pack for pack in policy.versions if line.tier_yuan and pack.tier(line.tier_yuan) is not None)
+    return next(known, policy.pack)
+
+
 def close_part(
     state: Return,
     ledgers: Mapping[str, Ledger],
@@ -331,10 +337,12 @@ def _mismatch(state: Ledger, line: Line, known: Knowledge) -> tuple[str, int] | 
     open_fen = line.standard_fen - state.sum_of(line.insurance)
     if not 0 < line.fen <= open_fen:
         return "amount", open_fen
-    return _standard_mismatch(line, known, known.policy.pack)
+    found = [_standard_mismatch(line, known, pack) for pack in known.policy.versions]
+    return None if None in found else found[0]
 
 
 def _standard_mismatch(line: Line, known: Knowledge, pack: Pack) -> tuple[str, int] | None:
+    """What differs from one version of the pack; the paid keep the version they were assessed by."""
     if line.insurance is Insurance.PENSION:
         tier = None if line.tier_yuan is None else pack.tier(line.tier_yuan)
         if tier is None or line.standard_fen != tier.yuan * 100:

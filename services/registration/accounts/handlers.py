@@ -149,7 +149,7 @@ class _PartBooking:
         if line.insurance is Insurance.MEDICAL:
             self._covered[line.year, line.person_id] = None
         elif not isinstance(known.policy, Refusal):
-            self._credit(line, before, known.policy.pack)
+            self._credit(line, before, domain.crediting_pack(line, known.policy))
 
     def review(self) -> None:
         """Bring the cover of everybody whose medical leg was booked in line with it."""

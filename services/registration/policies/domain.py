@@ -15,7 +15,8 @@ from shared.policy import Pack
 class OpenCampaign:
     """A campaign collection opened (集中征缴启动), with the pack it binds every service to.
 
-    window_to: end of the legal window; extended_to: set when it was extended.
+    window_to: end of the legal window; extended_to: set when it was extended. earlier_digests: of the versions
+    that revisions replaced (政策调整).
     """
 
     campaign: str
@@ -26,15 +27,25 @@ class OpenCampaign:
     pack_digest: str
     window_to: dt.date
     extended_to: dt.date | None
+    earlier_digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The pack of a person's place and year, and the campaign that uses it."""
+    """The pack of a person's place and year, and the campaign that uses it.
+
+    earlier: versions a revision replaced; who paid under one keeps its amounts (政策调整).
+    """
 
     campaign: str
     pack: Pack
     extended_to: dt.date | None
+    earlier: tuple[Pack, ...] = ()
+
+    @property
+    def versions(self) -> tuple[Pack, ...]:
+        """Every version the campaign has had, the newest first."""
+        return (self.pack, *self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +91,6 @@ class YearPolicies:
                 rule="PACK_DIGEST_DIFFERS" if named else "PACK_UNKNOWN",
                 message="政策包与征缴工作所用不同 / another pack than the campaign's",
             )
-        return Policy(campaign.campaign, pack, campaign.extended_to)
+        held = {item.digest: item for item in named}
+        earlier = tuple(held[digest] for digest in reversed(campaign.earlier_digests) if digest in held)
+        return Policy(campaign.campaign, pack, campaign.extended_to, earlier)

@@ -29,6 +29,7 @@ OPEN_CAMPAIGN = sa.Table(
     sa.Column("pack_digest", sa.Text, nullable=False),
     sa.Column("window_to", sa.Date, nullable=False),
     sa.Column("extended_to", sa.Date),
+    sa.Column("earlier_digests", sa.Text, nullable=False),  # of versions a revision replaced, blank between
 )
 
 
@@ -62,7 +63,11 @@ class CampaignsProjection:
                         OPEN_CAMPAIGN.c.pack_id == event.pack_id,
                         OPEN_CAMPAIGN.c.pack_version < event.version,
                     )
-                    .values(pack_version=event.version, pack_digest=event.digest)
+                    .values(
+                        pack_version=event.version,
+                        pack_digest=event.digest,
+                        earlier_digests=OPEN_CAMPAIGN.c.earlier_digests + OPEN_CAMPAIGN.c.pack_digest + " ",
+                    )
                 )
                 continue
             row = {
@@ -73,5 +78,6 @@ class CampaignsProjection:
                 "pack_version": event.pack_version,
                 "pack_digest": event.pack_digest,
                 "window_to": event.window_to,
+                "earlier_digests": "",
             }
             await connection.upsert(OPEN_CAMPAIGN, [row])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from services.subsidy.eligibility import domain, queries
-from services.subsidy.eligibility.events import Claim
+from services.subsidy.eligibility.events import Claim, VillageEntitlementsDue
 from services.subsidy.eligibility.handlers import Entitlements
+from shared.contracts.collection import PaidTermsKeptV1, PolicyPackPublishedV1
 from shared.contracts.registration import (
     DeathReportCorrectedV1,
     DeathReportedV1,
@@ -19,7 +20,7 @@ from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded, Wait
-from shared.kernel.division import parse_campaign
+from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
 from shared.policy import Pack
 
@@ -27,13 +28,8 @@ ListHeader = Callable[[Connection, str], Awaitable[Row | None]]
 """A list's header by id: department and campaign."""
 
 
-def pack_of(packs: Mapping[str, Pack], campaign: str) -> Pack | None:
-    """The pack of a campaign's division and year."""
-    division, year = parse_campaign(campaign)
-    for pack in packs.values():
-        if pack.insured_year == year and pack.region.division == division:
-            return pack
-    return None
+PackOf = Callable[[Connection, str], Awaitable[Pack | Refusal]]
+"""The pack that binds a campaign, or why there is none."""
 
 
 class ResolveClaims:
@@ -42,9 +38,9 @@ class ResolveClaims:
     name = "eligibility.claims"
     handles: tuple[type[msgspec.Struct], ...] = (SubsidyBeneficiaryImportedV1,)
 
-    def __init__(self, entitlements: Entitlements, packs: Mapping[str, Pack], header: ListHeader) -> None:
+    def __init__(self, entitlements: Entitlements, pack_of: PackOf, header: ListHeader) -> None:
         self._entitlements = entitlements
-        self._packs = packs
+        self._pack_of = pack_of
         self._header = header
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
@@ -53,9 +49,9 @@ class ResolveClaims:
         header = await self._header(connection, message.list_id)
         if header is None:
             return Wait("LIST_UNKNOWN")
-        pack = pack_of(self._packs, header.campaign)
-        if pack is None:
-            return Wait("PACK_UNKNOWN")
+        pack = await self._pack_of(connection, header.campaign)
+        if isinstance(pack, Refusal):
+            return Wait(pack.code)
         command = domain.ReceiveClaim(
             message.person_id,
             message.insurance,
@@ -72,7 +68,7 @@ class ResolveClaims:
             pack=pack.id,
             pack_digest=pack.digest,
         )
-        return [self._entitlements.receive_claim(command, pack.id, caused)]
+        return [self._entitlements.receive_claim(command, pack, caused)]
 
     def key(self, recorded: Recorded[Any]) -> str:
         """A person's claims stay in order."""
@@ -85,9 +81,9 @@ class FollowDeaths:
     name = "eligibility.deaths"
     handles: tuple[type[msgspec.Struct], ...] = (DeathReportedV1, DeathReportCorrectedV1)
 
-    def __init__(self, entitlements: Entitlements, packs: Mapping[str, Pack]) -> None:
+    def __init__(self, entitlements: Entitlements, pack_of: PackOf) -> None:
         self._entitlements = entitlements
-        self._packs = packs
+        self._pack_of = pack_of
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
         """Every entitlement of the person; a death inside the insured year leaves that year's cover.
@@ -100,11 +96,12 @@ class FollowDeaths:
             insurance = Insurance(row.insurance)
             caused = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=row.campaign)
             if message.date is None or message.date.year >= row.year:
-                pack = pack_of(self._packs, row.campaign)
-                if pack is not None:
-                    commands.append(
-                        self._entitlements.restore(message.person_id, insurance, row.year, pack.id, caused)
-                    )
+                pack = await self._pack_of(connection, row.campaign)
+                if isinstance(pack, Refusal):
+                    return Wait(pack.code)
+                commands.append(
+                    self._entitlements.restore(message.person_id, insurance, row.year, pack, caused)
+                )
             else:
                 commands.append(
                     self._entitlements.revoke(
@@ -115,4 +112,62 @@ class FollowDeaths:
 
     def key(self, recorded: Recorded[Any]) -> str:
         """A person's reports stay in order."""
+        return str(recorded.event.person_id)
+
+
+class ReviewEntitlements:
+    """政策调整: every village with entitlements of the campaign is due, then everyone entitled there."""
+
+    name = "eligibility.revisions"
+    handles: tuple[type[msgspec.Struct], ...] = (PolicyPackPublishedV1, VillageEntitlementsDue)
+
+    def __init__(self, entitlements: Entitlements, pack_of: PackOf) -> None:
+        self._entitlements = entitlements
+        self._pack_of = pack_of
+
+    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+        """Waits until this service holds the version that was published."""
+        event = recorded.event
+        caused = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=event.campaign)
+        if isinstance(event, PolicyPackPublishedV1):
+            return [
+                self._entitlements.village_due(event.campaign, village, event.version, caused)
+                for village in await queries.villages(connection, event.campaign)
+            ]
+        pack = await self._pack_of(connection, event.campaign)
+        if isinstance(pack, Refusal) or pack.version < event.pack_version:
+            return Wait("PACK_MISMATCH")
+        today = recorded.occurred_at.date()
+        return [
+            self._entitlements.review(row.person_id, Insurance(row.insurance), row.year, pack, today, caused)
+            for row in await queries.in_village(connection, event.campaign, event.village)
+        ]
+
+    def key(self, recorded: Recorded[Any]) -> str:
+        """A village waits for itself only."""
+        return f"{recorded.event.campaign}/{getattr(recorded.event, 'village', '')}"
+
+
+class KeepPaidTerms:
+    """已缴不变: an entitlement follows what the person has paid (I-12)."""
+
+    name = "eligibility.paid_terms"
+    handles: tuple[type[msgspec.Struct], ...] = (PaidTermsKeptV1,)
+
+    def __init__(self, entitlements: Entitlements) -> None:
+        self._entitlements = entitlements
+
+    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+        """One command per person and insurance."""
+        message: PaidTermsKeptV1 = recorded.event
+        caused = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=message.campaign)
+        terms = domain.PaidTerms(message.standard_fen, message.legs, message.reason, message.paid_on)
+        return [
+            self._entitlements.keep_paid_terms(
+                message.person_id, message.insurance, message.year, terms, caused
+            )
+        ]
+
+    def key(self, recorded: Recorded[Any]) -> str:
+        """A person's facts stay in order."""
         return str(recorded.event.person_id)

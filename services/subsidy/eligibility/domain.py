@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from services.subsidy.eligibility import events as e
 from services.subsidy.eligibility.events import Claim
 from shared.kernel.errors import Refusal
@@ -37,6 +39,16 @@ class ReceiveClaim:
     division: str
     birth: dt.date
     claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class PaidTerms:
+    """已缴不变: what collection says stands for a person who has paid."""
+
+    standard_fen: int
+    legs: tuple[Leg, ...]
+    reason: str
+    paid_on: dt.date
 
 
 def evolve(state: Entitlement, event: Event) -> Entitlement:
@@ -198,6 +210,44 @@ def revoke(
             version=state.version + 1,
             reason=reason,
             from_date=from_date,
+        )
+    ]
+
+
+def review(
+    state: Entitlement,
+    person_id: str,
+    insurance: Insurance,
+    year: int,
+    pack: Pack,
+    submitted: bool,
+    today: dt.date,
+) -> Decision:
+    """The plan was revised (政策调整): what is not on its way is resolved again by the new version."""
+    if state.resolved is None or submitted or state.resolved.pack_version >= pack.version:
+        return []
+    events = _resolve(state, person_id, insurance, year, pack)
+    if not any(isinstance(event, e.SubsidyEntitlementRefused) for event in events):
+        return events
+    ended = revoke(state, person_id, insurance, year, "POLICY_REVISED", today, submitted)
+    return ended if isinstance(ended, Refusal) else [*events, *ended]
+
+
+def keep_paid_terms(state: Entitlement, terms: PaidTerms, submitted: bool) -> Decision:
+    """The person paid: his legs stand. No government leg among them ends the entitlement (I-12, I-27)."""
+    now = state.resolved
+    if now is None or submitted or frozenset(now.legs) == frozenset(terms.legs):
+        return []
+    government = sum(leg.fen for leg in terms.legs if leg.payer in GOVERNMENT)
+    if government == 0:
+        return revoke(state, now.person_id, now.insurance, now.year, terms.reason, terms.paid_on, submitted)
+    return [
+        msgspec.structs.replace(
+            now,
+            version=state.version + 1,
+            standard_fen=terms.standard_fen,
+            legs=terms.legs,
+            government_fen=government,
         )
     ]
 

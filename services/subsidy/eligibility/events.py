@@ -72,7 +72,7 @@ class SubsidyEntitlementRefused(Event, frozen=True, kw_only=True):
 
 
 class SubsidyEntitlementRevoked(Event, frozen=True, kw_only=True):
-    """资助资格取消. reason: DEATH, STATUS_END, LIST_WITHDRAWN."""
+    """资助资格取消. reason: DEATH, STATUS_END, LIST_WITHDRAWN, POLICY_REVISED, PAID_ONLINE, PAID_BEFORE."""
 
     person_id: str
     insurance: Insurance
@@ -83,10 +83,19 @@ class SubsidyEntitlementRevoked(Event, frozen=True, kw_only=True):
     from_date: dt.date
 
 
+class VillageEntitlementsDue(Event, frozen=True, kw_only=True):
+    """村居待复核: a revised plan concerns everyone entitled there. Stream ``process:entitlements:…``."""
+
+    campaign: str
+    village: str
+    pack_version: int
+
+
 EVENTS: tuple[type[Event], ...] = (
     SubsidyClaimReceived,
     SubsidyOverlapDetected,
     SubsidyEntitlementResolved,
     SubsidyEntitlementRefused,
     SubsidyEntitlementRevoked,
+    VillageEntitlementsDue,
 )

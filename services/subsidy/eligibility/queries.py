@@ -35,6 +35,26 @@ async def of_person(connection: Connection, person_id: str) -> Sequence[Row]:
     )
 
 
+async def villages(connection: Connection, campaign: str) -> Sequence[str]:
+    """Villages with a live entitlement of a campaign."""
+    rows = await connection.execute(
+        sa.select(_e.village)
+        .where(_e.campaign == campaign, _e.state == "RESOLVED")
+        .distinct()
+        .order_by(_e.village)
+    )
+    return [row.village for row in rows]
+
+
+async def in_village(connection: Connection, campaign: str, village: str) -> Sequence[Row]:
+    """Live entitlements of a village: person, insurance, year."""
+    return await connection.execute(
+        sa.select(_e.person_id, _e.insurance, _e.year)
+        .where(_e.campaign == campaign, _e.village == village, _e.state == "RESOLVED")
+        .order_by(_e.person_id, _e.insurance)
+    )
+
+
 def listing(campaign: str, department: str, insurance: str) -> sa.Select[Any]:
     """Live entitlements by campaign, department and insurance; empty text means any."""
     statement = sa.select(entitlement_table).where(_e.state == "RESOLVED")

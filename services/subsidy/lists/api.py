@@ -13,9 +13,9 @@ from services.subsidy.lists import domain, handlers, queries
 from services.subsidy.lists.events import ListLine
 from services.subsidy.lists.projection import line_table, list_table
 from shared.eventstore.commands import Store
-from shared.eventstore.database import Database
+from shared.eventstore.database import Connection, Database
 from shared.kernel.clock import Clock
-from shared.kernel.division import campaign_id, parse_campaign
+from shared.kernel.division import parse_campaign
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.identity import identity_fault
 from shared.kernel.insurance import Insurance
@@ -85,14 +85,17 @@ class VerifyBody(BaseModel):
     count: int = Field(ge=0)
 
 
-def pack_for(packs: Mapping[str, Pack], campaign: str) -> Pack:
-    """The pack whose region and year a campaign is. Raises ProblemError CAMPAIGN_UNKNOWN."""
-    for pack in packs.values():
-        if campaign_id(pack.region.division, pack.insured_year) == campaign:
-            return pack
-    raise ProblemError(
-        Refusal("CAMPAIGN_UNKNOWN", field="campaign", message="没有此征缴 / no such campaign"), 422
-    )
+PackOf = Callable[[Connection, str], Awaitable[Pack | Refusal]]
+"""The pack that binds a campaign, or why there is none."""
+
+
+async def pack_for(database: Database, pack_of: PackOf, campaign: str) -> Pack:
+    """The campaign's pack. Raises ProblemError CAMPAIGN_UNKNOWN or PACK_MISMATCH."""
+    async with database.read() as connection:
+        found = await pack_of(connection, campaign)
+    if isinstance(found, Refusal):
+        raise ProblemError(found, 422 if found.code == "CAMPAIGN_UNKNOWN" else None)
+    return found
 
 
 FindPersons = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
@@ -120,7 +123,7 @@ def _found(body: ListBody, persons: Mapping[str, str], year: int, today: dt.date
 
 
 def router(
-    store: Store, database: Database, clock: Clock, packs: Mapping[str, Pack], find_persons: FindPersons
+    store: Store, database: Database, clock: Clock, pack_of: PackOf, find_persons: FindPersons
 ) -> APIRouter:
     """Routes under ``/lists``."""
     routes = APIRouter(tags=["资助名单 subsidy lists"])
@@ -130,7 +133,7 @@ def router(
         body: ListBody, request: Request, principal: Annotated[Principal, Depends(authorised(WRITE))]
     ) -> Response:
         """报送资助名单 / submit a list; every line answers for itself, none is lost."""
-        pack = pack_for(packs, body.campaign)
+        pack = await pack_for(database, pack_of, body.campaign)
         require_division(principal, pack.region.division, "campaign")
         category = pack.category(body.category)
         department = pack.department(body.department)
@@ -213,7 +216,7 @@ def router(
             row = await queries.header(connection, list_id)
         if row is None:
             raise ProblemError(Refusal("NOT_FOUND", rule="LIST_UNKNOWN"), status=404)
-        pack = pack_for(packs, row.campaign)
+        pack = await pack_for(database, pack_of, row.campaign)
         require_division(principal, pack.region.division, "campaign")
         command = handlers.verify_list(
             list_id,

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from services.collection import app
-from services.collection.campaigns import registry
 from shared.contracts.registration import SpecialPaymentAssessedV1
 from shared.contracts.subsidy import SubsidyEntitlementResolvedV1, SubsidyEntitlementRevokedV1
 from shared.kernel.insurance import Insurance, Leg, Payer
 from shared.policy import load_pack, revise
+from shared.policy.registry import PackRegistry
 from shared.testing.http import assert_every_route_needs_a_token, assert_openapi_is_complete
 from shared.testing.service import memory_service
 from tests.integration.collection.conftest import (
@@ -286,7 +286,7 @@ async def test_a_revised_pack_reassesses_the_unpaid(monkeypatch: pytest.MonkeyPa
     """Scenario 14, D-06: the unpaid are reassessed by the new version, by event; four eyes here too."""
     shipped = load_pack("ST-2020")
     second = revise(shipped, {"listed_60_69_yuan": 100}, "EXT:test")
-    packs = registry.PackRegistry([shipped, second])
+    packs = PackRegistry([shipped, second])
     monkeypatch.setattr(app, "open_registry", lambda _: packs)
     async with memory_service(app.SERVICE, today=OPENED) as service:
         await _revise(World(service))

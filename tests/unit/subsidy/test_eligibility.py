@@ -12,7 +12,7 @@ from services.subsidy.eligibility import domain as d
 from services.subsidy.eligibility import events as e
 from services.subsidy.eligibility.events import Claim
 from shared.kernel.insurance import GOVERNMENT, Insurance, Leg, Payer
-from shared.policy import load_pack
+from shared.policy import Pack, load_pack, revise
 
 PACK = load_pack("ST-2020")
 ADULT = dt.date(1970, 5, 1)
@@ -143,6 +143,57 @@ def test_only_a_death_is_restored() -> None:
     )
     assert isinstance(ended, list)
     assert d.restore(given(*history, *ended), "p1", Insurance.MEDICAL, 2020, PACK) == []
+
+
+REVISED = revise(PACK, {"listed_60_69_yuan": 100}, "EXT:test")
+BORN_1955 = dt.date(1955, 6, 1)
+
+
+def review(state: d.Entitlement, pack: Pack = REVISED, *, submitted: bool = False) -> list[object]:
+    decision = d.review(state, "p1", Insurance.MEDICAL, 2020, pack, submitted, dt.date(2019, 11, 15))
+    assert isinstance(decision, list)
+    return list(decision)
+
+
+def test_a_revised_plan_resolves_what_is_not_on_its_way_again() -> None:
+    """D-06, D-58, scenario 14: 60-69 pay 100 by the new version; a submitted leg stands."""
+    state = given(*claim(d.Entitlement(), SIXTIES, birth=BORN_1955))
+    found = resolved(review(state))
+    assert found.legs == (Leg(Payer.PERSON, 10_000), Leg(Payer.FINANCE, 16_000))
+    assert (found.version, found.pack_version) == (2, REVISED.version)
+    assert review(state, submitted=True) == []
+    assert review(given_on(state, [found])) == [], "once per version"
+
+
+def test_a_relief_the_revised_plan_ends_is_revoked() -> None:
+    """D-06: without a government leg there is no entitlement any more."""
+    state = given(*claim(d.Entitlement(), SIXTIES, birth=BORN_1955))
+    ended = review(state, revise(PACK, {"listed_60_69_yuan": 260}, "EXT:test"))
+    assert [type(event) for event in ended] == [e.SubsidyEntitlementRefused, e.SubsidyEntitlementRevoked]
+    assert given_on(state, ended).resolved is None
+
+
+def paid(*legs: Leg) -> d.PaidTerms:
+    return d.PaidTerms(sum(leg.fen for leg in legs), legs, "PAID_ONLINE", dt.date(2019, 11, 2))
+
+
+def test_an_entitlement_follows_what_was_paid() -> None:
+    """I-12, I-27: legs that were paid stand; the government pays just its own."""
+    state = given(*claim(d.Entitlement(), SIXTIES, birth=BORN_1955))
+    assert d.keep_paid_terms(state, paid(Leg(Payer.PERSON, 13_000), Leg(Payer.FINANCE, 13_000)), False) == []
+    other = paid(Leg(Payer.PERSON, 10_000), Leg(Payer.FINANCE, 16_000))
+    kept = d.keep_paid_terms(state, other, False)
+    assert isinstance(kept, list)
+    assert resolved(list(kept)).government_fen == 16_000
+    assert d.keep_paid_terms(state, other, True) == [], "on its way"
+
+
+def test_whoever_paid_everything_himself_is_paid_for_by_nobody() -> None:
+    """004:L203-207, 000:L129-131: paid whole online, the entitlement ends and no leg is submitted."""
+    state = given(*claim(d.Entitlement(), SIXTIES, birth=BORN_1955))
+    (ended,) = d.keep_paid_terms(state, paid(Leg(Payer.PERSON, 26_000)), False)  # type: ignore[misc]
+    assert isinstance(ended, e.SubsidyEntitlementRevoked)
+    assert ended.reason == "PAID_ONLINE"
 
 
 @for_all(

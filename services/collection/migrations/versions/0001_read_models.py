@@ -260,7 +260,23 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("approver", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("previous_version", sa.Integer(), nullable=True),
+        sa.Column("effective_from", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("campaign", "pack_id", "version"),
+    )
+    op.create_table(
+        "campaign_revision_difference",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("pack_version", sa.Integer(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("before_standard_fen", sa.BigInteger(), nullable=False),
+        sa.Column("before_personal_fen", sa.BigInteger(), nullable=False),
+        sa.Column("after_standard_fen", sa.BigInteger(), nullable=False),
+        sa.Column("after_personal_fen", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "pack_version", "insurance", "person_id"),
     )
     op.create_table(
         "reconciliation_day",

@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("pack_digest", sa.Text(), nullable=False),
         sa.Column("window_to", sa.Date(), nullable=False),
         sa.Column("extended_to", sa.Date(), nullable=True),
+        sa.Column("earlier_digests", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("campaign"),
     )
     op.create_index(op.f("ix_open_campaign_year"), "open_campaign", ["year"], unique=False)

@@ -35,6 +35,14 @@ def upgrade() -> None:
     )
     op.create_index("refund_approval_by_state", "refund_approval", ["state", "refund_no"], unique=False)
     op.create_table(
+        "subsidy_campaign_pack",
+        sa.Column("campaign", sa.String(length=20), nullable=False),
+        sa.Column("pack_id", sa.String(length=64), nullable=False),
+        sa.Column("pack_version", sa.Integer(), nullable=False),
+        sa.Column("pack_digest", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("campaign"),
+    )
+    op.create_table(
         "subsidy_death",
         sa.Column("person_id", sa.String(length=32), nullable=False),
         sa.Column("died_on", sa.Date(), nullable=True),

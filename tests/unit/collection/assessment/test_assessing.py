@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import msgspec
 import pytest
 from hypothesis import given as each
 from hypothesis import strategies as st
@@ -140,11 +141,12 @@ def test_legs_that_do_not_sum_to_the_standard_are_refused() -> None:
 
 
 def test_the_paid_keep_their_assessment() -> None:
-    """I-14: reassessed only while unpaid."""
+    """I-14: reassessed only while unpaid; subsidy is told that the paid legs stand (I-12)."""
     state = given(*d.assess_now(Obligation(), subject(), "REGISTRATION"), received())
-    assert [type(event) for event in d.note_entitlement(state, entitlement(), subject())] == [
-        e.EntitlementNoted
-    ]
+    noted, kept = d.note_entitlement(state, entitlement(), subject())
+    assert isinstance(noted, e.EntitlementNoted)
+    assert isinstance(kept, e.PaidTermsKept)
+    assert (kept.legs, kept.reason) == ((Leg(Payer.PERSON, 26_000),), "PAID_BEFORE")
     moved = subject(person=person(student=True, birth=dt.date(1976, 1, 1)))
     assert d.assess_now(state, moved, "REGISTRATION") == []
 
@@ -157,6 +159,75 @@ def test_a_vouchered_government_leg_counts_as_paid() -> None:
     )
     state = given(*noted, vouchered)
     assert d.assess_now(state, subject(person=person(birth=dt.date(1976, 1, 1))), "REGISTRATION") == []
+
+
+def dearer(yuan: int = 280) -> Pack:
+    """ST-2020's next version, with another standard."""
+    shipped = campaign().pack
+    assert shipped is not None
+    document = shipped.document
+    personal = msgspec.structs.replace(document.medical.personal, value=yuan)
+    medical = msgspec.structs.replace(document.medical, personal=personal)
+    return Pack(msgspec.structs.replace(document, version=2, medical=medical))
+
+
+def revised(state: Obligation, pack: Pack) -> list[object]:
+    return list(d.assess_now(state, subject(campaign=campaign(pack)), "PACK_REVISED"))
+
+
+def test_a_revision_reassesses_the_unpaid_and_names_whose_amount_differs() -> None:
+    """D-06, scenario 14: 260 becomes 280; the difference is a fact of its own."""
+    state = given(*d.assess_now(Obligation(), subject(), "REGISTRATION"))
+    reassessed, found = revised(state, dearer())
+    assert isinstance(reassessed, e.ContributionReassessed)
+    assert (reassessed.pack_version, reassessed.reason) == (2, "PACK_REVISED")
+    assert isinstance(found, e.RevisionDifferenceFound)
+    assert (found.before_personal_fen, found.after_personal_fen) == (26_000, 28_000)
+    assert (found.previous_version, found.pack_version) == (1, 2)
+    assert revised(after(state, [reassessed, found]), dearer()) == [], "once"
+
+
+def test_a_revision_that_leaves_the_amount_names_nobody() -> None:
+    """D-06: the version is new, the amount is not."""
+    state = given(*d.assess_now(Obligation(), subject(), "REGISTRATION"))
+    assert [type(event) for event in revised(state, dearer(260))] == [e.ContributionReassessed]
+
+
+def test_a_revision_leaves_the_paid_alone() -> None:
+    """I-14: paid assessments keep their version."""
+    state = given(*d.assess_now(Obligation(), subject(), "REGISTRATION"), received())
+    assert revised(state, dearer()) == []
+
+
+def test_a_relieved_person_waits_for_subsidy_after_a_revision() -> None:
+    """I-12, I-31: legs of the old standard hold until subsidy has resolved by the new one."""
+    state = given(*d.note_entitlement(Obligation(), entitlement(), subject()))
+    assert revised(state, dearer()) == []
+    newer = entitlement(2, standard_fen=28_000, legs=(Leg(Payer.FINANCE, 28_000),))
+    noted, reassessed, found = d.note_entitlement(state, newer, subject(campaign=campaign(dearer())))
+    assert isinstance(noted, e.EntitlementNoted)
+    assert isinstance(reassessed, e.ContributionReassessed)
+    assert isinstance(found, e.RevisionDifferenceFound)
+    assert (found.before_standard_fen, found.after_standard_fen, found.after_personal_fen) == (
+        26_000,
+        28_000,
+        0,
+    )
+
+
+def test_a_tier_the_revised_pack_has_not_is_named_with_its_rule() -> None:
+    """I-13, D-06: the choice falls away; the difference says why."""
+    chosen = d.select_tier(Obligation(), tier(600), subject(PENSION))
+    state = given(*_events(chosen))  # type: ignore[arg-type]
+    document = dearer(260).document
+    tiers = tuple(each for each in document.pension.tiers if each.yuan != 600)
+    pack = Pack(
+        msgspec.structs.replace(document, pension=msgspec.structs.replace(document.pension, tiers=tiers))
+    )
+    refused, found = d.assess_now(state, subject(PENSION, campaign=campaign(pack)), "PACK_REVISED")
+    assert isinstance(refused, e.AssessmentRefused)
+    assert isinstance(found, e.RevisionDifferenceFound)
+    assert (found.after_standard_fen, found.rule) == (0, "TIER_NOT_IN_PACK")
 
 
 def test_a_cancelled_enrolment_takes_the_assessment_back() -> None:

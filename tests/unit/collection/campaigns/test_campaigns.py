@@ -9,11 +9,11 @@ import pytest
 
 from services.collection.campaigns import domain as d
 from services.collection.campaigns import events as e
-from services.collection.campaigns.registry import PackRegistry
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
 from shared.policy import Pack, load_pack, load_packs, revise
+from shared.policy.registry import PackRegistry
 
 CAMPAIGN = "370406-2020"
 PACK = load_pack("ST-2020")

@@ -81,13 +81,15 @@ def test_before_the_birthday_whoever_insists_pays_the_whole_online() -> None:
     placed = _pay(YC, _assessed(YC, TURNING_60, HALF), "2022-11-19", 35_000)
     assert isinstance(placed, Placement)
     (line,) = placed.lines
-    reassessed, received = line.events
+    reassessed, kept, received = line.events
     assert isinstance(reassessed, e.ContributionReassessed)
     assert (reassessed.version, reassessed.reason, reassessed.legs) == (
         2,
         "PAID_ONLINE",
         (Leg(Payer.PERSON, 35_000),),
     )
+    assert isinstance(kept, e.PaidTermsKept)
+    assert (kept.legs, kept.reason) == (reassessed.legs, "PAID_ONLINE")
     assert isinstance(received, e.PaymentReceived)
     assert (received.assessment_id, received.fen, received.standard_fen) == (
         "2023-medical-p1-2",
@@ -171,7 +173,11 @@ def test_paying_online_forfeits_the_relief_of_2018() -> None:
     assert (half.rule, half.clause) == ("RELIEF_FORFEITED_ONLINE", "000:L129-131")
     placed = _pay(DZ, state, "2017-11-20", 18_000, "HR_WEBSITE")
     assert isinstance(placed, Placement)
-    assert [type(event) for event in placed.lines[0].events] == [e.ContributionReassessed, e.PaymentReceived]
+    assert [type(event).__name__ for event in placed.lines[0].events] == [
+        "ContributionReassessed",
+        "PaidTermsKept",
+        "PaymentReceived",
+    ]
 
 
 def test_where_the_pack_is_silent_the_channel_changes_nothing() -> None:

@@ -1,0 +1,1 @@
+"""Which policy pack decides a campaign. A layer below the capabilities, not one of them."""
