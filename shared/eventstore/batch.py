@@ -12,15 +12,16 @@ from shared.eventstore.metrics import WriterMetrics
 from shared.kernel.errors import Refusal
 
 
-def needs(commands: Iterable[Command]) -> tuple[list[StreamKey], list[KeyId]]:
-    """Streams and idempotency keys of all commands, each once."""
+def needs(commands: Iterable[Command], *, keyed: bool = True) -> tuple[list[StreamKey], list[KeyId]]:
+    """Streams and idempotency keys of all commands, each once; without ``keyed`` no derived keys."""
     streams: dict[StreamKey, None] = {}
     keys: dict[KeyId, None] = {}
     for command in commands:
         for stream in command.streams:
             streams[stream.era, stream.id] = None
-        if command.key is not None:
-            keys[command.key.organisation, command.key.operation, command.key.key] = None
+        key = command.key
+        if key is not None and (keyed or not key.derived):
+            keys[key.organisation, key.operation, key.key] = None
     return list(streams), list(keys)
 
 

@@ -102,6 +102,11 @@ class IdempotencyKey:
     key: str
     digest: bytes
 
+    @property
+    def derived(self) -> bool:
+        """True for the key of a command that follows from a fact; callers of the API cannot have one."""
+        return not self.organisation
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -149,6 +154,8 @@ class Page:
     commands: Sequence[Command]
     effects: Callable[[Connection], Awaitable[bool]] | None = None
     blind: Sequence[BlindAppend] = field(default=())
+    keyed: bool = True
+    """False: derived keys are not kept, as ``effects`` alone let the page happen once (see ``derived_key``)."""
     on_refusal: Callable[[Command, Refusal], Command | None] | None = None
     """Called for each refused command; the command it answers is decided in the same transaction."""
 

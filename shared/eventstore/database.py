@@ -44,6 +44,47 @@ class Connection(Protocol):
         ...
 
 
+class ReadOnDemand:
+    """A read-only transaction that begins with its first statement; ``close`` ends it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open: AbstractAsyncContextManager[Connection] | None = None
+        self._connection: Connection | None = None
+
+    async def _begun(self) -> Connection:
+        if self._connection is None:
+            self._open = self._database.read()
+            self._connection = await self._open.__aenter__()
+        return self._connection
+
+    async def execute(
+        self,
+        statement: sa.Executable,
+        parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
+    ) -> Sequence[Row]:
+        """See Connection.execute."""
+        return await (await self._begun()).execute(statement, parameters)
+
+    async def upsert(
+        self,
+        table: sa.Table,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        add: Sequence[str] = (),
+        keep: Sequence[str] = (),
+        ignore: bool = False,
+    ) -> None:
+        """See Connection.upsert: refused by the database, as in every read-only transaction."""
+        await (await self._begun()).upsert(table, rows, add=add, keep=keep, ignore=ignore)
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """End the transaction, if there is one; the next statement begins another."""
+        opened, self._open, self._connection = self._open, None, None
+        if opened is not None:
+            await opened.__aexit__(type(error) if error is not None else None, error, None)
+
+
 class Database(Protocol):
     """Opens transactions on a service's database."""
 

@@ -27,7 +27,7 @@ from shared.eventstore.log import (
     StreamKey,
     encode_metadata,
 )
-from shared.eventstore.streams import Stream
+from shared.eventstore.streams import Metadata, Stream
 from shared.eventstore.types import EventTypes
 from shared.kernel.errors import Refusal
 
@@ -101,6 +101,8 @@ class Plan:
     deferred: list[Task] = field(default_factory=list)
     rest: list[Task] = field(default_factory=list)
     proposal: Proposal = field(default_factory=Proposal)
+    kept: list[tuple[Any, Metadata]] = field(default_factory=list)
+    """Per event of the proposal what a reader will get: payload and metadata."""
 
     def rows(self) -> list[RowWrite]:
         """Rows that must commit with the events."""
@@ -174,7 +176,10 @@ class BatchDecider:
         types: EventTypes,
         now: dt.datetime,
         new_id: Callable[[], str],
+        *,
+        keyed: bool = True,
     ) -> None:
+        self._keyed = keyed
         self._history = history
         self._facts = facts
         self._types = types
@@ -276,9 +281,9 @@ class BatchDecider:
 
     def _encode(
         self, command: Command, answer: Accepted, view: _View, index: int, metadata: bytes
-    ) -> list[tuple[NewEvent, Any]]:
+    ) -> list[tuple[NewEvent, Any, Any]]:
         """Rows of the decision, without touching the batch: a bad event is its command's matter alone."""
-        encoded: list[tuple[NewEvent, Any]] = []
+        encoded: list[tuple[NewEvent, Any, Any]] = []
         added: dict[StreamKey, int] = {}
         occurred_at = command.occurred_at or self._now
         if occurred_at.tzinfo is None:
@@ -290,12 +295,12 @@ class BatchDecider:
             told = metadata if append.metadata is None else encode_metadata(append.metadata)
             for event in append.events:
                 version += 1
-                name, schema, data = self._types.encode(event)
+                name, schema, data, again = self._types.encoded(event)
                 row = NewEvent(
                     index, self._new_id(), stream.era, stream.id, version, name, schema, data, told,
                     occurred_at, self._now,
                 )  # fmt: skip
-                encoded.append((row, event))
+                encoded.append((row, event, again))
             added[key] = version - len(view.history(stream).events)
         return encoded
 
@@ -305,7 +310,7 @@ class BatchDecider:
         index: int,
         view: _View,
         answer: Accepted,
-        events: list[tuple[NewEvent, Any]],
+        events: list[tuple[NewEvent, Any, Any]],
         response: bytes,
     ) -> None:
         proposal, key = self.plan.proposal, task.command.key
@@ -314,11 +319,13 @@ class BatchDecider:
             if history.writer >= 0:
                 self._join(index, history.writer)
             proposal.expected.append(Expected(index, *stream_key, history.base))
-        for row, event in events:
+        kept, metadata = self.plan.kept, task.command.metadata
+        for row, event, again in events:
             history = self._histories[row.era, row.stream]
             history.events.append(event)
             history.writer = index
             proposal.events.append(row)
+            kept.append((again, metadata))
         guards = []
         for guard in answer.guards:
             guards.append((len(proposal.guards), guard.refusal))
@@ -331,6 +338,7 @@ class BatchDecider:
         self.plan.decided.append(decided)
         if key is not None:
             self._keys[key.organisation, key.operation, key.key] = decided
+        if key is not None and (self._keyed or not key.derived):
             last = events[-1][0] if events else None
             proposal.claims.append(
                 Claim(

@@ -155,8 +155,9 @@ class LogTransaction(Protocol):
         """Write the groups that fit. Takes the append lock, last of all locks, and holds it until commit."""
         ...
 
-    async def append_received(self, rows: Sequence[ReceivedEvent]) -> int:
-        """Append facts of other services; answers the last position."""
+    async def append_received(self, rows: Sequence[ReceivedEvent]) -> tuple[int, Sequence[int]]:
+        """Append facts of other services; answers the last position, and each one's version. Positions are
+        consecutive."""
         ...
 
 
@@ -235,6 +236,14 @@ class Log(Protocol):
         """All events of one stream, in order."""
         ...
 
+    async def find(self, types: frozenset[str], after: int, limit: int) -> list[Recorded[Any]]:
+        """The first events of few types after a position, however much else lies between them."""
+        ...
+
+    async def census(self) -> Mapping[str, int]:
+        """How many events there are of each stored type."""
+        ...
+
     async def head(self) -> int:
         """Position of the last event; 0 for an empty log."""
         ...
@@ -288,6 +297,11 @@ def decode_metadata(data: bytes | str) -> Metadata:
         stored.pack_digest,
         stored.extra,
     )
+
+
+def in_shanghai(moment: dt.datetime) -> dt.datetime:
+    """The moment as readers of the log get it."""
+    return moment if moment.tzinfo is SHANGHAI else moment.astimezone(SHANGHAI)
 
 
 def recorded(row: StoredRow, types: EventTypes) -> Recorded[Any]:

@@ -7,8 +7,10 @@ other task runs in between, so readers see both or neither.
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any
 
 from shared.eventstore.database import Connection
@@ -97,6 +99,11 @@ class MemoryLog:
         events = [recorded(row, self.types) for row in page if types is None or row.type in types]
         return TailPage(events, page[-1].position if page else after)
 
+    async def read_rows(self, after: int, limit: int, until: int | None = None) -> list[StoredRow]:
+        """Rows after a position, undecoded (tail.RawLog)."""
+        start = bisect.bisect_right(self.rows, after, key=_position)
+        return [row for row in self.rows[start : start + limit] if until is None or row.position <= until]
+
     async def read(self, after: int, limit: int, types: frozenset[str] | None = None) -> list[Recorded[Any]]:
         """See Log.read."""
         return (await self.read_page(after, limit, types)).events
@@ -104,6 +111,15 @@ class MemoryLog:
     async def read_stream(self, stream: str, era: int = 0) -> list[Recorded[Any]]:
         """See Log.read_stream."""
         return [recorded(row, self.types) for row in self._streams.get((era, stream), ())]
+
+    async def find(self, types: frozenset[str], after: int, limit: int) -> list[Recorded[Any]]:
+        """See Log.find."""
+        found = (row for row in self.rows if row.position > after and row.type in types)
+        return [recorded(row, self.types) for row in islice(found, limit)]
+
+    async def census(self) -> Mapping[str, int]:
+        """See Log.census."""
+        return dict(sorted(Counter(row.type for row in self.rows).items()))
 
     async def head(self) -> int:
         """See Log.head."""
@@ -169,7 +185,7 @@ class _MemoryTransaction:
         self.guards += [guard for guard in proposal.guards if guard.group not in lost]
         return Verdict(first, frozenset(lost), taken)
 
-    async def append_received(self, rows: Sequence[ReceivedEvent]) -> int:
+    async def append_received(self, rows: Sequence[ReceivedEvent]) -> tuple[int, Sequence[int]]:
         versions: dict[StreamKey, int] = {}
         for row in rows:
             fact = row.append
@@ -191,7 +207,8 @@ class _MemoryTransaction:
                     row.recorded_at,
                 )
             )
-        return self.rows[-1].position
+        written = self.rows[-len(rows) :]
+        return written[-1].position, [row.version for row in written]
 
 
 def _position(row: StoredRow) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.eventstore.batch import event_positions, joined, load_facts, needs, write_rows
 from shared.eventstore.commands import Command, Done, Outcome, Page, StaleCheckpointError
@@ -14,9 +14,11 @@ from shared.eventstore.log import (
     Log,
     LogTransaction,
     ReceivedEvent,
+    StoredRow,
     Verdict,
     encode_metadata,
 )
+from shared.eventstore.tail import Entry, entries_of
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import ProblemError, Refusal
@@ -46,6 +48,7 @@ class PageResult:
     events: int = 0
     position: int = 0
     lock_wait_seconds: float = 0.0
+    entries: list[list[Entry]] = field(default_factory=list)
 
 
 class PageRun:
@@ -111,17 +114,19 @@ class PageRun:
                 raise _LostError(plan, verdict)
         self._answer(plan, verdict)
         last = verdict.first + len(plan.proposal.events) - 1 if plan.proposal.events else 0
+        entries = [] if self._preview else [entries_of(plan, verdict)]
         if page.blind and not self._preview:
             now = clock.now()
-            last = await transaction.append_received(
-                [
-                    ReceivedEvent(runtime.new_id(), fact, encode_metadata(fact.metadata), now)
-                    for fact in page.blind
-                ]
-            )
+            received = [
+                ReceivedEvent(runtime.new_id(), fact, encode_metadata(fact.metadata), now)
+                for fact in page.blind
+            ]
+            last, versions = await transaction.append_received(received)
+            entries.append(_received_entries(received, last, versions))
         self.decided = [(task.command, _outcome(task)) for task in (*tasks, *extra)]
         written = len(plan.proposal.events) + len(page.blind)
-        return PageResult([_outcome(task) for task in tasks], written, last, verdict.lock_wait_seconds)
+        outcomes = [_outcome(task) for task in tasks]
+        return PageResult(outcomes, written, last, verdict.lock_wait_seconds, entries)
 
     async def _decide(
         self,
@@ -133,15 +138,16 @@ class PageRun:
     ) -> tuple[Plan, list[Task]]:
         """Decide the commands, then those that answer a refusal. Raises the first exception of a command."""
         commands = [task.command for task in tasks]
-        history = await transaction.load(*needs(commands))
+        keyed = self.page.keyed
+        history = await transaction.load(*needs(commands, keyed=keyed))
         facts = dict(await load_facts(transaction.connection, commands))
-        decider = BatchDecider(history, facts, types, clock.now(), runtime.new_id)
+        decider = BatchDecider(history, facts, types, clock.now(), runtime.new_id, keyed=keyed)
         for task in tasks:
             self._add(decider, task)
         follow = self._follow(decider.plan)
         if follow:
             commands = [task.command for task in follow]
-            decider.add_history(await transaction.load(*needs(commands)))
+            decider.add_history(await transaction.load(*needs(commands, keyed=keyed)))
             for number, known in (await load_facts(transaction.connection, commands)).items():
                 facts[number] = {**facts.get(number, {}), **known}
             for task in follow:
@@ -183,6 +189,18 @@ class PageRun:
             decided.task.settle(outcome)
             for joiner in decided.joiners:
                 joiner.settle(joined(outcome))
+
+
+def _received_entries(rows: Sequence[ReceivedEvent], last: int, versions: Sequence[int]) -> list[Entry]:
+    entries = []
+    for position, (row, version) in enumerate(zip(rows, versions, strict=True), last - len(rows) + 1):
+        fact = row.append
+        stored = StoredRow(
+            position, row.event_id, fact.era, fact.stream_id, version, fact.type, fact.schema, fact.data,
+            row.metadata, fact.occurred_at, row.recorded_at,
+        )  # fmt: skip
+        entries.append(Entry(position, fact.type, stored, None))
+    return entries
 
 
 def _outcome(task: Task) -> Outcome:

@@ -74,8 +74,8 @@ APPEND_SQL = "SELECT * FROM platform.append_events({})".format(
 )
 
 RECEIVED_SQL = """
-SELECT platform.append_received($1::uuid[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[],
-                                $7::text[], $8::timestamptz[], $9::timestamptz)
+SELECT * FROM platform.append_received($1::uuid[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[],
+                                       $7::text[], $8::timestamptz[], $9::timestamptz)
 """
 
 COLUMNS = """position, event_id::text AS event_id, era, stream, version, type, schema,
@@ -97,6 +97,12 @@ ORDER BY 1 NULLS LAST
 """
 
 STREAM_SQL = f"SELECT {COLUMNS} FROM platform.events WHERE era = $1 AND stream = $2 ORDER BY version"
+
+FIND_SQL = f"""
+SELECT {COLUMNS} FROM platform.events WHERE position > $1 AND type = ANY ($3) ORDER BY position LIMIT $2
+"""
+
+CENSUS_SQL = "SELECT type, count(*) AS count FROM platform.events GROUP BY type ORDER BY type"
 
 HEAD_SQL = "SELECT coalesce(max(position), 0) FROM platform.events"
 
@@ -162,6 +168,12 @@ class PostgresLog:
                 scanned = after if end is None else end
         return TailPage([recorded(StoredRow(*row[:11]), self.types) for row in rows], scanned)
 
+    async def read_rows(self, after: int, limit: int, until: int | None = None) -> list[StoredRow]:
+        """Rows after a position, undecoded (tail.RawLog)."""
+        async with self.database.direct() as driver:
+            rows = await driver.fetch(TAIL_SQL, after, limit, LAST if until is None else min(until, LAST))
+        return [StoredRow(*row) for row in rows]
+
     async def read(self, after: int, limit: int, types: frozenset[str] | None = None) -> list[Recorded[Any]]:
         """See Log.read."""
         return (await self.read_page(after, limit, types)).events
@@ -171,6 +183,18 @@ class PostgresLog:
         async with self.database.direct() as driver:
             rows = await driver.fetch(STREAM_SQL, era, stream)
         return [recorded(StoredRow(*row), self.types) for row in rows]
+
+    async def find(self, types: frozenset[str], after: int, limit: int) -> list[Recorded[Any]]:
+        """See Log.find."""
+        async with self.database.direct() as driver:
+            rows = await driver.fetch(FIND_SQL, after, limit, sorted(types))
+        return [recorded(StoredRow(*row), self.types) for row in rows]
+
+    async def census(self) -> Mapping[str, int]:
+        """See Log.census."""
+        async with self.database.direct() as driver:
+            rows = await driver.fetch(CENSUS_SQL)
+        return {str(row["type"]): int(row["count"]) for row in rows}
 
     async def head(self) -> int:
         """See Log.head."""
@@ -195,8 +219,8 @@ class _PostgresTransaction:
     async def append(self, proposal: Proposal) -> Verdict:
         return await _append(self.connection.driver, proposal)
 
-    async def append_received(self, rows: Sequence[ReceivedEvent]) -> int:
-        position = await self.connection.driver.fetchval(
+    async def append_received(self, rows: Sequence[ReceivedEvent]) -> tuple[int, Sequence[int]]:
+        position, versions = await self.connection.driver.fetchrow(
             RECEIVED_SQL,
             [row.event_id for row in rows],
             [row.append.era for row in rows],
@@ -208,7 +232,7 @@ class _PostgresTransaction:
             [row.append.occurred_at for row in rows],
             rows[0].recorded_at,
         )
-        return int(position)
+        return int(position), versions
 
 
 async def _load(driver: Driver, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:

@@ -12,6 +12,7 @@ from shared.eventstore.commands import StaleCheckpointError
 from shared.eventstore.dead_letters import error_code
 from shared.eventstore.log import Log, TailPage
 from shared.eventstore.metrics import NoTailMetrics, TailMetrics
+from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import Projection
 from shared.kernel.clock import Runtime
 from shared.observability.logging import logger
@@ -49,6 +50,7 @@ class ProjectionRunner:
         projections: Sequence[Projection],
         runtime: Runtime,
         metrics: TailMetrics | None = None,
+        tail: PageReader | None = None,
         announcer: Announces | None = None,
         page: int = PAGE,
         poll_seconds: float = 0.25,
@@ -58,6 +60,7 @@ class ProjectionRunner:
             raise ValueError("two projections have one name")
         self.failures: dict[str, str] = {}
         self._log = log
+        self._tail = tail or log
         self._projections = list(projections)
         self._types = {projection.name: log.types.names(projection.handles) for projection in projections}
         self._runtime = runtime
@@ -95,7 +98,7 @@ class ProjectionRunner:
 
     async def _advance(self, position: int, group: list[Projection]) -> int:
         wanted = frozenset().union(*(self._types[projection.name] for projection in group))
-        page = await self._log.read_page(position, self._page, wanted)
+        page = await self._tail.read_page(position, self._page, wanted)
         if page.scanned == position:
             return 0
         try:
@@ -148,11 +151,10 @@ class ProjectionRunner:
             self._positions[projection.name] = stored[checkpoint_name(projection)].position
 
     async def _report_lag(self) -> None:
-        for position in sorted(set(self._positions.values())):
-            lag = await self._log.lag_seconds(position)
-            for name, known in self._positions.items():
-                if known == position:
-                    self._metrics.projection_lag_seconds(name, lag)
+        """Asked when nothing moved: who did not fail has nothing before it."""
+        for name, position in self._positions.items():
+            behind = await self._log.lag_seconds(position) if name in self.failures else 0.0
+            self._metrics.projection_lag_seconds(name, behind)
 
     async def caught_up(self, position: int, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - business answer
         """Wait until all read models contain ``position`` (Min-Log-Position); False when time is up.

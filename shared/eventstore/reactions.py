@@ -11,7 +11,7 @@ import msgspec
 
 from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_checkpoints
 from shared.eventstore.commands import Command, Outcome, Page, StaleCheckpointError, Store
-from shared.eventstore.database import Connection
+from shared.eventstore.database import Connection, ReadOnDemand
 from shared.eventstore.dead_letters import (
     NOT_FOUND,
     REACTION,
@@ -30,7 +30,8 @@ from shared.eventstore.dead_letters import (
 from shared.eventstore.log import Failure, Log
 from shared.eventstore.projections import Announces, Wake
 from shared.eventstore.reacted import BEHIND, SLICE, Reacted, Slice, UnkeyedFanOutError, slices, with_event
-from shared.eventstore.tailing import AnswersRefusals, Reaction, Recorded, Wait
+from shared.eventstore.tail import PageReader
+from shared.eventstore.tailing import AnswersRefusals, PreparedReaction, Reaction, Recorded, Wait
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
 from shared.observability.logging import logger
@@ -39,6 +40,8 @@ LOGGER = logger(__name__)
 
 LOOK_AGAIN = 40
 """Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
+
+UNPREPARED: Any = object()
 
 BAD_FIX = Refusal(
     code="DEAD_LETTER_BAD_FIX",
@@ -73,6 +76,7 @@ class ReactionRunner:
         runtime: Runtime,
         follows: Callable[[], int] | None = None,
         announcer: Announces | None = None,
+        tail: PageReader | None = None,
         page: int = 200,
         poll_seconds: float = 0.25,
     ) -> None:
@@ -81,6 +85,7 @@ class ReactionRunner:
         self._reaction = reaction
         self._types = log.types.names(reaction.handles)
         self._log = log
+        self._tail = tail or log
         self._store = store
         self._clock = clock
         self._runtime = runtime
@@ -92,9 +97,14 @@ class ReactionRunner:
         self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
         self._waiting = True  # whether anything may be parked; asked again now and then
+        self._clear = False  # whether, as of the checkpoint, no key is blocked
         self._retried: tuple[int, dt.date] | None = None
         if announcer is not None:
             announcer.subscribe(self._wake.ring)
+
+    def waits(self) -> bool:
+        """Whether something may be parked that any new event may set going."""
+        return self._waiting
 
     def position(self) -> int:
         """Up to where this runner has reacted; its checkpoint may lag behind over events of other types."""
@@ -127,9 +137,10 @@ class ReactionRunner:
         if self._here is None:
             async with self._log.database.read() as connection:
                 self._here = (await read_checkpoints(connection, [self._checkpoint]))[self._checkpoint]
+                self._clear = not await blocked_keys(connection, REACTION, self.name)
         start = max(self._here.position, self._scanned)
         until = self._follows() if self._follows is not None else None
-        page = await self._log.read_page(start, self._page, self._types, until)
+        page = await self._tail.read_page(start, self._page, self._types, until)
         self._scanned = page.scanned
         if not page.events:
             behind = page.scanned - self._here.position
@@ -138,31 +149,51 @@ class ReactionRunner:
                 await self._commit(Checkpoint(page.scanned), [])
             self._done = page.scanned
             return int(page.scanned > start)
-        for group in slices(await self._react_all(page.events)):
-            await self._commit_slice(group)
-        await self._commit(Checkpoint(page.scanned), [])
+        groups = slices(await self._react_all(page.events))
+        for group in groups[:-1]:
+            await self._commit_slice(group, group.items[-1].recorded.position)
+        await self._commit_slice(groups[-1], page.scanned)
         self._done = page.scanned
         return len(page.events)
 
     async def _react_all(self, events: Sequence[Recorded[Any]]) -> list[Reacted]:
         keys = {recorded.position: self._key(recorded) for recorded in events}
-        blocked: set[str] = set()
+        connection = ReadOnDemand(self._log.database)
         reacted: list[Reacted] = []
-        while len(reacted) < len(events):
-            async with self._log.database.read() as connection:
-                blocked |= await blocked_keys(connection, REACTION, self.name, set(keys.values()))
-                for recorded in events[len(reacted) :]:
-                    key = keys[recorded.position]
-                    if key in blocked:
-                        reacted.append(Reacted(recorded, parked=self._behind(recorded, key)))
-                        continue
-                    item = await self._react(recorded, key, connection, None)
-                    reacted.append(item)
-                    if item.parked is not None or item.letter is not None:
-                        blocked.add(key)
-                    if item.letter is not None:
-                        break  # what raised may have spoilt the transaction: the next event gets a new one
+        try:
+            blocked: set[str] = set()
+            if not self._clear:
+                blocked = await blocked_keys(connection, REACTION, self.name, set(keys.values()))
+            prepared = await self._prepare(events, connection)
+            for recorded in events:
+                key = keys[recorded.position]
+                if key in blocked:
+                    reacted.append(Reacted(recorded, parked=self._behind(recorded, key)))
+                    continue
+                item = await self._react(recorded, key, connection, None, prepared)
+                reacted.append(item)
+                if item.parked is not None or item.letter is not None:
+                    blocked.add(key)
+                if item.letter is not None:
+                    await connection.close()  # what raised may have spoilt the transaction
+        except BaseException as error:
+            await connection.close(error)
+            raise
+        await connection.close()
         return reacted
+
+    async def _prepare(self, events: Sequence[Recorded[Any]], connection: ReadOnDemand) -> Any:
+        """What the reaction looks up for the page; UNPREPARED: each event looks for itself."""
+        if not isinstance(self._reaction, PreparedReaction):
+            return UNPREPARED
+        try:
+            return await self._reaction.prepare(events, connection)
+        except Exception as error:
+            if self._log.failure(error) is not Failure.COMMAND:
+                raise
+            LOGGER.warning("reaction_unprepared", reader=self._checkpoint, error=error_code(error))
+            await connection.close()
+            return UNPREPARED
 
     def _key(self, recorded: Recorded[Any]) -> str:
         """The reaction's key; an event whose key cannot be told blocks its stream."""
@@ -172,10 +203,19 @@ class ReactionRunner:
             return recorded.stream
 
     async def _react(
-        self, recorded: Recorded[Any], key: str, connection: Connection, waiting: Parked | None
+        self,
+        recorded: Recorded[Any],
+        key: str,
+        connection: Connection,
+        waiting: Parked | None,
+        prepared: Any = UNPREPARED,
     ) -> Reacted:
+        reaction = self._reaction
         try:
-            answer = await self._reaction.react(recorded, connection)
+            if prepared is not UNPREPARED and isinstance(reaction, PreparedReaction):
+                answer = reaction.answer(recorded, prepared)
+            else:
+                answer = await reaction.react(recorded, connection)
             if not isinstance(answer, Wait):
                 if len(answer) > SLICE and any(command.key is None for command in answer):
                     raise UnkeyedFanOutError
@@ -201,14 +241,14 @@ class ReactionRunner:
             ),
         )
 
-    async def _commit_slice(self, group: Slice) -> None:
-        """Commit one slice; a bad command costs its own event only."""
-        last = Checkpoint(group.items[-1].recorded.position)
+    async def _commit_slice(self, group: Slice, to: int) -> None:
+        """Commit one slice and move to ``to``; a bad command costs its own event only."""
+        last = Checkpoint(to)
         try:
             if group.size() > SLICE:
                 await self._fan_out(last, group.items[0])
             else:
-                await self._commit(last, group.items)
+                await self._commit(last, group.items, keyed=self._here is None or self._here.step > 0)
         except Exception as error:
             if not self._is_bad_command(error):
                 raise
@@ -217,15 +257,16 @@ class ReactionRunner:
                 letter = self._letter(recorded, self._key(recorded), error_code(error))
                 await self._commit(last, [Reacted(recorded, letter=letter)])
             else:
-                await self._one_by_one(group)
+                await self._one_by_one(group, to)
 
-    async def _one_by_one(self, group: Slice) -> None:
+    async def _one_by_one(self, group: Slice, to: int) -> None:
         blocked: set[str] = set()
-        for item in group.items:
+        ends = [item.recorded.position for item in group.items[:-1]] + [to]
+        for end, item in zip(ends, group.items, strict=True):
             key = self._key(item.recorded)
-            if key in blocked and item.letter is None:
-                item = Reacted(item.recorded, parked=self._behind(item.recorded, key))
-            await self._commit_slice(Slice([item]))
+            behind = key in blocked and item.letter is None
+            parked = Reacted(item.recorded, parked=self._behind(item.recorded, key)) if behind else item
+            await self._commit_slice(Slice([parked]), end)
             async with self._log.database.read() as connection:
                 blocked |= await blocked_keys(connection, REACTION, self.name, {key})
 
@@ -237,7 +278,8 @@ class ReactionRunner:
             done = start + SLICE >= len(item.commands)
             await self._commit(last if done else Checkpoint(self._here.position, self._here.step + 1), [part])
 
-    async def _commit(self, after: Checkpoint, items: Sequence[Reacted]) -> None:
+    async def _commit(self, after: Checkpoint, items: Sequence[Reacted], *, keyed: bool = True) -> None:
+        """Commands and checkpoint together. Not ``keyed``: no slice of the page was committed before it."""
         before = self._here
         if before is None or before == after:
             return
@@ -248,9 +290,10 @@ class ReactionRunner:
             await self._set_aside(connection, items)
             return True
 
-        await self._execute(items, effects)
+        await self._execute(items, effects, keyed=keyed)
         self._here = after
         self._waiting = self._waiting or any(item.parked is not None for item in items)
+        self._clear = self._clear and not any(item.parked or item.letter for item in items)
 
     async def _set_aside(self, connection: Connection, items: Sequence[Reacted]) -> None:
         await park(connection, [item.parked for item in items if item.parked is not None])
@@ -260,7 +303,7 @@ class ReactionRunner:
             LOGGER.error("dead_letter", reader=self._checkpoint, position=letter.position, error=letter.code)
 
     async def _execute(
-        self, items: Sequence[Reacted], effects: Any, *, dry_run: bool = False
+        self, items: Sequence[Reacted], effects: Any, *, keyed: bool = True, dry_run: bool = False
     ) -> list[Outcome]:
         commands = [command for item in items for command in item.commands]
         if not commands and not dry_run:
@@ -268,7 +311,7 @@ class ReactionRunner:
                 if not await effects(connection):
                     raise StaleCheckpointError
             return []
-        page = Page(commands, effects=effects, on_refusal=self._on_refusal(items))
+        page = Page(commands, effects=effects, keyed=keyed, on_refusal=self._on_refusal(items))
         return await (self._store.preview_page(page) if dry_run else self._store.execute_page(page))
 
     def _on_refusal(self, items: Sequence[Reacted]) -> Callable[[Command, Refusal], Command | None] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -68,7 +69,8 @@ class Wait:
 class Reaction(Protocol):
     """A fact of ours, or a received message, to commands of ours.
 
-    Commands commit in one transaction with the reaction's checkpoint. A reaction that fans out over 500
+    Commands commit in one transaction with the reaction's checkpoint: they need no key of their own, unless
+    somebody else may give the same command. A reaction that fans out over 500
     commands must give each a key (``derived_key``), as it is then committed in slices. A refused command
     is counted and, where ``on_refusal`` answers a command, answered by it; it never stops the reaction.
     An exception sends the one event to the dead letters; later events of the same ``key`` park behind it.
@@ -84,6 +86,35 @@ class Reaction(Protocol):
     def key(self, recorded: Recorded[Any]) -> str:
         """What must stay in order behind a dead letter: usually the person, village or voucher."""
         ...
+
+
+class PreparedReaction(ABC):
+    """A reaction that looks things up once for a page of events: give it ``prepare`` and ``answer``.
+
+    The runner calls ``prepare`` and ``answer``; the other members are those of ``Reaction``.
+    """
+
+    name: str
+    handles: tuple[type[msgspec.Struct], ...]
+
+    @abstractmethod
+    def key(self, recorded: Recorded[Any]) -> str:
+        """See Reaction.key."""
+
+    @abstractmethod
+    async def prepare(self, events: Sequence[Recorded[Any]], connection: Connection) -> Any:
+        """What ``answer`` needs to know of these events (1 to 1,000, in position order): few queries for all.
+
+        When it raises, the events are prepared one by one, to find the one that is to blame.
+        """
+
+    @abstractmethod
+    def answer(self, recorded: Recorded[Any], prepared: Any) -> Sequence[Command] | Wait:
+        """Commands that follow from one of the events, in order; no query."""
+
+    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+        """See Reaction.react."""
+        return self.answer(recorded, await self.prepare([recorded], connection))
 
 
 @runtime_checkable

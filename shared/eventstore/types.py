@@ -106,7 +106,12 @@ class EventTypes:
         return frozenset(map(self.name, classes))
 
     def encode(self, struct: msgspec.Struct) -> tuple[str, int, bytes]:
-        """(type, schema, JSON). What would not decode again is refused here, before any lock.
+        """(type, schema, JSON). Raises BadEventError."""
+        return self.encoded(struct)[:3]
+
+    def encoded(self, struct: msgspec.Struct) -> tuple[str, int, bytes, Any]:
+        """(type, schema, JSON, what readers of the log will get). What would not decode again is refused
+        here, before any lock.
 
         Raises BadEventError.
         """
@@ -115,12 +120,12 @@ class EventTypes:
             raise BadEventError(f"{type(struct).__name__} is not registered")
         try:
             data = _ENCODER.encode(struct)
-            entry.decoder.decode(data)
+            again = entry.decoder.decode(data)
         except (TypeError, ValueError, OverflowError):
             raise BadEventError(f"{entry.name} does not survive encoding") from None
         if len(data) > MAX_EVENT_BYTES:
             raise BadEventError(f"{entry.name} is larger than {MAX_EVENT_BYTES} bytes")
-        return entry.name, entry.schema, data
+        return entry.name, entry.schema, data, again
 
     def decode(self, type: str, schema: int, data: bytes | str) -> Any:  # noqa: A002 - the column's name
         """The payload in its newest shape. Raises UnknownTypeError for a type or schema from the future."""

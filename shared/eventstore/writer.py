@@ -25,6 +25,7 @@ from shared.eventstore.decision import (
 from shared.eventstore.log import Failure, Log, Verdict
 from shared.eventstore.metrics import NoMetrics, WriterMetrics
 from shared.eventstore.pages import PageRun
+from shared.eventstore.tail import Tail, entries_of
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import OverloadedError
@@ -45,7 +46,7 @@ class Writer:
     """See the module and commands.Store.
 
     queue: single commands that may wait; beyond it OverloadedError. cap: singles in a batch.
-    bulk_rows: events a bulk slice writes under one lock.
+    bulk_rows: events a bulk slice writes under one lock. tail: is handed what was committed.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Writer:
         runtime: Runtime,
         types: EventTypes,
         metrics: WriterMetrics | None = None,
+        tail: Tail | None = None,
         queue: int = 1024,
         cap: int = 256,
         bulk_rows: int = 500,
     ) -> None:
         self.log = log
+        self.tail = tail
         self._clock = clock
         self._runtime = runtime
         self._types = types
@@ -235,8 +238,11 @@ class Writer:
             self._answer(task, answer)
         verdict, raced = await self._commit(plan)
         again = self._settle(plan, verdict, raced)
-        written = sum(1 for event in plan.proposal.events if event.group not in verdict.lost)
+        entries = entries_of(plan, verdict)
+        written = len(entries)
         if written:
+            if self.tail is not None:
+                self.tail.feed(entries)
             elapsed = self._runtime.monotonic() - started
             self._metrics.append_batch(written, elapsed, verdict.lock_wait_seconds)
             self._announce(verdict.first + written - 1)
@@ -323,6 +329,9 @@ class Writer:
         for command, outcome in run.decided:
             record_outcome(self._metrics, command, outcome)
         if result.events:
+            if self.tail is not None:
+                for entries in result.entries:
+                    self.tail.feed(entries)
             elapsed = self._runtime.monotonic() - started
             self._metrics.append_batch(result.events, elapsed, result.lock_wait_seconds)
             self._announce(result.position)

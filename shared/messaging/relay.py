@@ -16,6 +16,7 @@ from typing import Any
 from shared.contracts.topics import TOPICS
 from shared.eventstore import dead_letters
 from shared.eventstore.log import Log
+from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import Recorded
 from shared.kernel.clock import Clock, Runtime
 from shared.messaging import letters, relay_letters
@@ -61,9 +62,11 @@ class Relay:
         clock: Clock,
         runtime: Runtime,
         metrics: MessagingMetrics | None = None,
+        tail: PageReader | None = None,
         page_size: int = PAGE,
     ) -> None:
         self._log = log
+        self._tail = tail or log
         self._database = log.database
         self._broker = broker
         self._publications = publications
@@ -106,7 +109,7 @@ class Relay:
         if self._blocked:
             await self._drain(cursor)
         start = max(cursor, self._scanned)
-        page = await self._log.read_page(start, self._page_size, self._names)
+        page = await self._tail.read_page(start, self._page_size, self._names)
         if page.scanned == start:
             self._metrics.relay_lag_seconds(0.0)
             if start > cursor and self._runtime.monotonic() - self._stored_at >= LAG_SECONDS:

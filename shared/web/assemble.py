@@ -22,6 +22,7 @@ from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.postgres_log import PostgresLog
 from shared.eventstore.projections import checkpoint_name
 from shared.eventstore.reactions import ReactionRunner
+from shared.eventstore.tail import Tail
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import Clock, Runtime, SimulatedClock, SystemRuntime, WallClock
 from shared.messaging.broker import Broker
@@ -67,6 +68,7 @@ class Process:
     description: ServiceDescription
     database: PostgresDatabase
     log: PostgresLog
+    tail: Tail
     writer: Writer
     projections: ToldProjections
     machinery: Machinery
@@ -113,8 +115,10 @@ def open_process(
         application=f"liangxian-{definition.name}",
     )
     event_log = PostgresLog(database, definition.types)
+    tail = Tail(event_log, runtime)
     writer = Writer(
         log=event_log,
+        tail=tail,
         clock=clock,
         runtime=runtime,
         types=definition.types,
@@ -150,6 +154,7 @@ def open_process(
         projections=description.projections,
         runtime=runtime,
         metrics=metrics,
+        tail=tail,
         announcer=writer,
     )
     machinery = Machinery(
@@ -169,6 +174,7 @@ def open_process(
         description,
         database,
         event_log,
+        tail,
         writer,
         projections,
         machinery,
@@ -228,7 +234,7 @@ def start_work(process: Process, background: Background) -> None:
     """Projections, reactions, relay, consumer, imports and the day's scheduler."""
     ports, machinery = process.ports, process.machinery
     projections = process.projections
-    bells = ReactionBells(process.log, projections, ports.runtime)
+    bells = ReactionBells(process.log, projections, ports.runtime, process.tail)
     projections.moved = bells.wake
     process.writer.subscribe(bells.wake)
     machinery.busy = lambda: process.writer.busy or ports.imports.busy
@@ -236,6 +242,7 @@ def start_work(process: Process, background: Background) -> None:
         machinery.positions[checkpoint_name(projection)] = partial(projections.position_of, projection)
     background.start("projections", projections.run)
     for reaction in process.description.reactions:
+        bell = bells.bell(reaction)
         runner = ReactionRunner(
             reaction=reaction,
             log=process.log,
@@ -243,10 +250,12 @@ def start_work(process: Process, background: Background) -> None:
             clock=ports.clock,
             runtime=ports.runtime,
             follows=projections.position if process.description.projections else None,
-            announcer=bells.bell(reaction),
+            announcer=bell,
+            tail=process.tail,
             page=REACTION_PAGE,
             poll_seconds=REACTION_POLL_SECONDS,
         )
+        bell.waits = runner.waits
         machinery.letters.register(REACTION, runner.name, runner)
         machinery.positions[f"reaction:{runner.name}"] = runner.position
         background.start(f"reaction:{runner.name}", runner.run)
@@ -291,6 +300,7 @@ def _start_relay(process: Process, background: Background) -> None:
         clock=ports.clock,
         runtime=ports.runtime,
         metrics=ports.metrics,
+        tail=process.tail,
     )
     process.writer.subscribe(relay.wake)
     machinery.resend = relay.resend

@@ -17,6 +17,7 @@ from shared.eventstore.dead_letters import REACTION
 from shared.eventstore.log import Log
 from shared.eventstore.projections import ProjectionRunner, Wake
 from shared.eventstore.tables import parked
+from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import Reaction
 from shared.kernel.clock import Runtime
 
@@ -24,6 +25,9 @@ REACTION_POLL_SECONDS = 2.0
 """How often a reaction looks by itself: what the bells miss (a resolved dead letter, another process)."""
 
 LOOK_SECONDS = 0.25
+PARKED_SECONDS = 1.0
+"""How often the parked are asked for while no runner of this process knows of any."""
+
 PAGE = 1000
 
 Listener = Callable[[int], None]
@@ -45,8 +49,18 @@ class ToldProjections(ProjectionRunner):
 class ReactionBells:
     """Rings reactions; each is given ``bell(reaction)`` as its announcer."""
 
-    def __init__(self, log: Log, projections: ProjectionRunner, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        log: Log,
+        projections: ProjectionRunner,
+        runtime: Runtime,
+        tail: PageReader | None = None,
+    ) -> None:
         self._log = log
+        self._tail = tail or log
+        self._runtime = runtime
+        self._asked_at = runtime.monotonic() - PARKED_SECONDS
+        self._anything = True
         self._projections = projections
         self._wake = Wake(runtime, LOOK_SECONDS)
         self._bells: list[Bell] = []
@@ -70,15 +84,17 @@ class ReactionBells:
 
     async def look(self) -> int:
         """Ring who has something to do; answers how far the look moved."""
-        frontier = min(await self._log.head(), self._projections.position())
         if self._seen < 0:
-            self._seen = frontier
+            self._seen = min(await self._log.head(), self._projections.position())
             self._ring(self._bells)
             return 0
+        frontier = self._projections.position()
         if frontier <= self._seen:
             return 0
         wanted = frozenset[str]().union(*(bell.types for bell in self._bells))
-        page = await self._log.read_page(self._seen, PAGE, wanted, frontier)
+        page = await self._tail.read_page(self._seen, PAGE, wanted, frontier)
+        if page.scanned == self._seen:
+            return 0
         moved, self._seen = page.scanned - self._seen, max(page.scanned, self._seen)
         names = self._log.types.names({type(recorded.event) for recorded in page.events})
         waiting = await self._waiting()
@@ -87,10 +103,16 @@ class ReactionBells:
 
     async def _waiting(self) -> set[str]:
         """Reactions with something parked: any new event may be what it waits for."""
+        now = self._runtime.monotonic()
+        self._anything = self._anything or any(bell.waits() for bell in self._bells)
+        if not self._anything and now - self._asked_at < PARKED_SECONDS:
+            return set()
+        self._asked_at = now
         async with self._log.database.read() as connection:
             rows = await connection.execute(
                 sa.select(parked.c.name).where(parked.c.kind == REACTION).distinct()
             )
+        self._anything = bool(rows)
         return {str(row.name) for row in rows}
 
     def _ring(self, bells: Sequence[Bell]) -> None:
@@ -104,6 +126,8 @@ class Bell:
     def __init__(self, name: str, types: frozenset[str]) -> None:
         self.name = name
         self.types = types
+        self.waits: Callable[[], bool] = bool
+        """Whether the runner knows of something parked."""
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Any) -> None:

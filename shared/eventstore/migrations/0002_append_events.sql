@@ -119,14 +119,13 @@ $$;
 
 CREATE FUNCTION platform.append_received(
     r_id uuid[], r_era integer[], r_stream text[], r_type text[], r_schema integer[], r_data text[],
-    r_metadata text[], r_occurred timestamptz[], r_recorded timestamptz
-) RETURNS bigint
+    r_metadata text[], r_occurred timestamptz[], r_recorded timestamptz,
+    OUT last_position bigint, OUT versions integer[]
+)
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    last_position bigint;
 BEGIN
     PERFORM platform.append_lock();
     WITH facts AS (
@@ -147,9 +146,8 @@ BEGIN
                f.occurred, r_recorded, clock_timestamp()
         FROM facts f JOIN bases b USING (era, stream)
         ORDER BY f.ord
-        RETURNING position
+        RETURNING position, version
     )
-    SELECT max(position) INTO last_position FROM appended;
-    RETURN last_position;
+    SELECT max(position), array_agg(version ORDER BY position) INTO last_position, versions FROM appended;
 END
 $$;

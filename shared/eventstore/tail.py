@@ -1,0 +1,199 @@
+"""The end of the log in memory: read and decoded once for all readers of a process.
+
+What this process commits is handed over by its writer, in the order of positions, and never read again. What
+others append, and what lies further back, comes from the database. Positions are the order of commits, so
+whatever lies below a committed position is known for good: a hole is a transaction that was rolled back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+from collections import OrderedDict, deque
+from typing import Any, Protocol
+
+from shared.eventstore.decision import Plan
+from shared.eventstore.log import StoredRow, TailPage, Verdict, in_shanghai, recorded
+from shared.eventstore.tailing import Recorded
+from shared.eventstore.types import EventTypes
+from shared.kernel.clock import Runtime
+
+WINDOW = 6000
+"""Events kept at the end of the log; a reader further back reads blocks."""
+
+BLOCK = 1000
+BLOCKS = 8
+"""Blocks of the past kept, and how many positions each spans."""
+
+LOOK_SECONDS = 0.25
+"""How often the database is asked for what other processes appended."""
+
+
+class PageReader(Protocol):
+    """Pages of the log in order: the log itself, or its tail in memory."""
+
+    async def read_page(
+        self, after: int, limit: int, types: frozenset[str] | None = None, until: int | None = None
+    ) -> TailPage:
+        """See Log.read_page."""
+        ...
+
+
+class RawLog(Protocol):
+    """A log that gives rows undecoded (``PostgresLog``)."""
+
+    @property
+    def types(self) -> EventTypes:
+        """What stands in it."""
+        ...
+
+    async def read_rows(self, after: int, limit: int, until: int | None = None) -> list[StoredRow]:
+        """Rows after a position, up to ``until``, in order."""
+        ...
+
+    async def head(self) -> int:
+        """See Log.head."""
+        ...
+
+
+class Entry:
+    """A row, decoded when somebody first asks for its type."""
+
+    __slots__ = ("_recorded", "_row", "position", "type")
+
+    def __init__(self, position: int, type_: str, row: StoredRow | None, known: Recorded[Any] | None) -> None:
+        self.position = position
+        self.type = type_
+        self._row = row
+        self._recorded = known
+
+    def recorded(self, types: EventTypes) -> Recorded[Any]:
+        """The row with its payload. Raises UnknownTypeError."""
+        known = self._recorded
+        if known is None:
+            assert self._row is not None
+            known = self._recorded = recorded(self._row, types)
+            self._row = None
+        return known
+
+
+class Tail:
+    """See the module. Implements ``PageReader``; fed by the writer (``Writer.tail``).
+
+    ``_entries`` hold everything in (``_after``, ``_last``]; before the first reader came nothing is known
+    (``_last`` is -1). What was fed beyond a hole waits in ``_coming`` until the hole has been looked at.
+    """
+
+    def __init__(self, log: RawLog, runtime: Runtime, *, window: int = WINDOW) -> None:
+        self._log = log
+        self._types = log.types
+        self._runtime = runtime
+        self._window = window
+        self._entries: list[Entry] = []
+        self._after = self._last = -1
+        self._coming: deque[list[Entry]] = deque()
+        self._blocks: OrderedDict[int, list[Entry]] = OrderedDict()
+        self._asking = asyncio.Lock()
+        self._asked_at = 0.0
+
+    def feed(self, entries: list[Entry]) -> None:
+        """What this process committed: consecutive positions, later than all fed before."""
+        if not entries or self._last < 0:
+            return
+        self._coming.append(entries)
+        self._join()
+        if sum(map(len, self._coming)) > self._window:
+            self._entries, self._after = [], entries[-1].position
+            self._last = self._after
+            self._coming.clear()
+
+    def _join(self) -> None:
+        """Take what follows without a hole; what is known already is passed over."""
+        while self._coming and self._coming[0][0].position <= self._last + 1:
+            self._extend(self._coming.popleft())
+        surplus = len(self._entries) - self._window
+        if surplus > BLOCK:
+            self._after = self._entries[surplus - 1].position
+            del self._entries[:surplus]
+
+    def _extend(self, entries: list[Entry]) -> None:
+        new = [entry for entry in entries if entry.position > self._last]
+        if new:
+            self._entries += new
+            self._last = new[-1].position
+
+    async def read_page(
+        self, after: int, limit: int, types: frozenset[str] | None = None, until: int | None = None
+    ) -> TailPage:
+        """See Log.read_page. A page of the past ends with its block."""
+        if self._coming or self._last < 0 or after >= self._last:
+            await self._look(after)
+        if after >= self._after:
+            entries, scanned = self._entries, self._last
+        else:
+            entries, scanned = await self._block(after)
+        start = bisect.bisect_right(entries, after, key=_position)
+        page = entries[start : start + limit]
+        if len(page) == limit:
+            scanned = page[-1].position
+        if until is not None and scanned > until:
+            scanned = until
+            page = page[: bisect.bisect_right(page, until, key=_position)]
+        wanted = page if types is None else [entry for entry in page if entry.type in types]
+        return TailPage([entry.recorded(self._types) for entry in wanted], max(scanned, after))
+
+    async def _block(self, after: int) -> tuple[list[Entry], int]:
+        """The block of the past after a position, and where it ends."""
+        number = after // BLOCK
+        end = min((number + 1) * BLOCK, self._last)
+        known = self._blocks.get(number)
+        if known is None:
+            rows = await self._log.read_rows(number * BLOCK, BLOCK, end)
+            known = [Entry(row.position, row.type, row, None) for row in rows]
+            if end == (number + 1) * BLOCK:
+                self._blocks[number] = known
+                while len(self._blocks) > BLOCKS:
+                    self._blocks.popitem(last=False)
+        else:
+            self._blocks.move_to_end(number)
+        return known, end
+
+    async def _look(self, after: int) -> None:
+        """Fill holes, and ask now and then for what others appended."""
+        async with self._asking:
+            if self._last < 0:
+                self._after = self._last = await self._log.head()
+            while self._coming and self._coming[0][0].position > self._last + 1:
+                until = self._coming[0][0].position - 1
+                if len(await self._read_on(until)) < BLOCK:
+                    self._last = max(self._last, until)
+                self._join()
+            if after >= self._last and self._runtime.monotonic() - self._asked_at >= LOOK_SECONDS:
+                if len(await self._read_on(None)) < BLOCK:
+                    self._asked_at = self._runtime.monotonic()
+                self._join()
+
+    async def _read_on(self, until: int | None) -> list[StoredRow]:
+        rows = await self._log.read_rows(self._last, BLOCK, until)
+        self._extend([Entry(row.position, row.type, row, None) for row in rows])
+        return rows
+
+
+def entries_of(plan: Plan, verdict: Verdict) -> list[Entry]:
+    """What a committed batch wrote, as readers get it."""
+    entries: list[Entry] = []
+    position = verdict.first
+    for row, (event, metadata) in zip(plan.proposal.events, plan.kept, strict=True):
+        if row.group in verdict.lost:
+            continue
+        known: Recorded[Any] = Recorded(
+            position, row.event_id, row.era, row.stream, row.version, event, metadata,
+            in_shanghai(row.occurred_at), in_shanghai(row.recorded_at),
+        )  # fmt: skip
+        entries.append(Entry(position, row.type, None, known))
+        position += 1
+    return entries
+
+
+def _position(entry: Entry) -> int:
+    return entry.position
