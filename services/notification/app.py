@@ -25,7 +25,7 @@ from services.notification.supervision.consumer import WatchSettlements
 from services.notification.supervision.publication import CasePublication
 from shared.contracts import collection as c
 from shared.contracts.message import Message
-from shared.contracts.registration import BookkeepingPostedV1, PersonRegisteredV1
+from shared.contracts.registration import BookkeepingEntriesPostedV1, PersonRegisteredV1
 from shared.eventstore.types import EventTypes
 from shared.kernel.events import DayBegun, Event
 from shared.policy.registry import open_registry
@@ -41,7 +41,7 @@ EVENTS: tuple[type[Event], ...] = (
 
 RECEIVES: tuple[type[Message], ...] = (
     PersonRegisteredV1,
-    BookkeepingPostedV1,
+    BookkeepingEntriesPostedV1,
     c.PolicyPackPublishedV1,
     c.CampaignOpenedV1,
     c.CampaignWindowExtendedV1,
@@ -53,6 +53,7 @@ RECEIVES: tuple[type[Message], ...] = (
     c.RosterDispatchedV1,
     c.VillageRosterSignedV1,
     c.PaymentNoticeStampedV1,
+    c.VillagePaymentsConfirmedV1,
     c.ObjectionResolvedV1,
     c.PaymentReceivedV1,
     c.DailySettlementDiscrepancyDetectedV1,
@@ -68,6 +69,7 @@ def describe(ports: Ports) -> ServiceDescription:
     return ServiceDescription(
         routers=(
             notices_api.router(Notices(ports.store), ports.database, ports.vault),
+            notices_api.publishing_router(Notices(ports.store), ports.database, packs, ports.clock),
             progress_api.router(ports.database),
             supervision_api.router(ports.store, ports.database, ports.clock),
         ),

@@ -10,11 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.notification.notices import queries
 from services.notification.notices.domain import ROSTER, RaiseObjection
 from services.notification.notices.handlers import Notices
-from services.notification.notices.projection import notice_table, payment_line_table, roster_line_table
+from services.notification.notices.projection import (
+    notice_table,
+    payment_line_table,
+    publication_table,
+    roster_line_table,
+)
+from services.notification.notices.publishing import PRIOR_YEAR, SUBSIDY_LIST, Publish
 from shared.eventstore.database import Database, Row
+from shared.kernel.clock import Clock
 from shared.kernel.division import parse_campaign
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
+from shared.policy.registry import PackRegistry
 from shared.security.principal import Principal
 from shared.security.vault import Vault, mask_name
 from shared.web.auth import authorised, require_division
@@ -50,6 +58,81 @@ def _unknown() -> ProblemError:
 
 def _item(row: Row) -> dict[str, object]:
     return dict(row._mapping)
+
+
+class PriorYearBody(BaseModel):
+    """上年度缴费情况公示 / last year's payments, as the form's totals say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    campaign: str = Field(pattern=r"^\d{6}(\d{3})?-\d{4}$", examples=["370406101-2018"])
+    village: str = Field(pattern=r"^\d{12}$", examples=["370406101201"])
+    persons: int = Field(ge=0)
+    fen: int = Field(ge=0)
+
+
+class ListShownBody(BaseModel):
+    """资助名单公示 / a list of people the departments pay for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    campaign: str = Field(pattern=r"^\d{6}(\d{3})?-\d{4}$", examples=["370406101-2018"])
+    village: str = Field(pattern=r"^\d{12}$", examples=["370406101201"])
+    list_id: str = Field(min_length=1, max_length=64)
+    persons: int = Field(ge=0)
+
+
+def publishing_router(notices: Notices, database: Database, packs: PackRegistry, clock: Clock) -> APIRouter:
+    """What villages show without a period: ``/prior-year-payments``, ``/subsidy-lists-shown``, ``/publications``."""
+    routes = APIRouter(tags=["公示 notices"])
+
+    async def shown(command: Publish, request: Request, principal: Principal, body: BaseModel) -> Response:
+        require_division(principal, command.village, "village")
+        async with database.read() as connection:
+            known = await queries.pack_of(connection, command.campaign)
+        pack = (
+            packs.exactly(known.pack_id, known.pack_version, known.pack_digest) if known is not None else None
+        )
+        if pack is None:
+            raise ProblemError(Refusal("NO_CAMPAIGN", field="campaign"))
+        key = required_key(request, principal, f"publish {command.publication_id}", body)
+        told = metadata(request, principal, command.campaign)
+        return answer(await notices.publish(command, pack, clock.today(), told, key))
+
+    @routes.post("/prior-year-payments", status_code=201)
+    async def publish_prior_year(
+        body: PriorYearBody, request: Request, principal: Annotated[Principal, Depends(authorised(WRITE))]
+    ) -> Response:
+        """上年度缴费情况公示 / the village shows last year's payments."""
+        year = parse_campaign(body.campaign)[1] - 1
+        command = Publish(PRIOR_YEAR, body.campaign, body.village, year, body.persons, body.fen)
+        return await shown(command, request, principal, body)
+
+    @routes.post("/subsidy-lists-shown", status_code=201)
+    async def publicise_list(
+        body: ListShownBody, request: Request, principal: Annotated[Principal, Depends(authorised(WRITE))]
+    ) -> Response:
+        """资助名单公示 / the village shows a list of people paid for."""
+        year = parse_campaign(body.campaign)[1]
+        command = Publish(SUBSIDY_LIST, body.campaign, body.village, year, body.persons, about=body.list_id)
+        return await shown(command, request, principal, body)
+
+    @routes.get("/publications")
+    async def list_publications(
+        principal: Annotated[Principal, Depends(authorised(READ))],
+        campaign: Annotated[str, Query(max_length=20)],
+        village: Annotated[str, Query(max_length=12)] = "",
+        after: After = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Response:
+        """村居公示记录 / what villages have shown without a period."""
+        c = publication_table.c
+        wanted = queries.publications(campaign, village).where(inside(c.village, principal.divisions))
+        async with database.read() as connection:
+            rows = await connection.execute(keyset(wanted, [c.publication_id], after, limit))
+        return json_response(paged(rows, limit, _item, lambda row: [row.publication_id]))
+
+    return routes
 
 
 def router(notices: Notices, database: Database, vault: Vault) -> APIRouter:

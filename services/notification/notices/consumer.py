@@ -12,6 +12,7 @@ from shared.contracts.collection import (
     ObjectionResolvedV1,
     PaymentNoticeStampedV1,
     RosterDispatchedV1,
+    VillagePaymentsConfirmedV1,
     VillageRosterSignedV1,
 )
 from shared.eventstore.commands import Command
@@ -33,13 +34,14 @@ def _caused(recorded: Recorded[Any], campaign: str, pack: Pack | None = None) ->
 
 
 class StartNotices:
-    """清册移交、村居签字、加盖印章: each starts its notice for the days the pack gives (D-10)."""
+    """清册移交、村居签字、加盖印章、区经办确认: each starts its notice for the days the pack gives (D-10)."""
 
     name = "notices.start"
     handles: tuple[type[msgspec.Struct], ...] = (
         RosterDispatchedV1,
         VillageRosterSignedV1,
         PaymentNoticeStampedV1,
+        VillagePaymentsConfirmedV1,
     )
 
     def __init__(self, packs: PackRegistry) -> None:
@@ -70,7 +72,7 @@ class StartNotices:
 
 
 def _which(
-    message: RosterDispatchedV1 | VillageRosterSignedV1 | PaymentNoticeStampedV1,
+    message: RosterDispatchedV1 | VillageRosterSignedV1 | PaymentNoticeStampedV1 | VillagePaymentsConfirmedV1,
 ) -> tuple[str, str, int]:
     match message:
         case RosterDispatchedV1():

@@ -92,7 +92,35 @@ class ObjectionResolutionReceived(Event, frozen=True, kw_only=True):
     outcome: str
 
 
+class PriorYearPaymentsPublished(Event, frozen=True, kw_only=True):
+    """上年度缴费情况公示: the village showed last year's payments per person; the plan gives no period.
+
+    year: the year shown; persons and fen as the form's totals say.
+    """
+
+    publication_id: str
+    campaign: str
+    village: str
+    year: int
+    persons: int
+    fen: int
+    published_on: dt.date
+
+
+class SubsidyListPublicised(Event, frozen=True, kw_only=True):
+    """资助名单公示: the village showed whom the departments pay for (000:L204-206)."""
+
+    publication_id: str
+    campaign: str
+    village: str
+    list_id: str
+    persons: int
+    published_on: dt.date
+
+
 EVENTS: tuple[type[Event], ...] = (
+    PriorYearPaymentsPublished,
+    SubsidyListPublicised,
     RosterNoticeStarted,
     RosterNoticeClosed,
     RosterObjectionRaised,

@@ -6,12 +6,14 @@ import datetime as dt
 from typing import Any
 
 from services.notification.notices import domain
-from services.notification.notices.stream import notice
+from services.notification.notices.publishing import Publish, publish
+from services.notification.notices.stream import notice, publication
 from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded, Outcome, Store
 from shared.eventstore.streams import Metadata, Stream
 from shared.kernel.division import parse_campaign
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision
+from shared.policy import Pack
 
 
 def _accepted(stream: Stream[Any], decision: Decision, response: Any) -> Accepted | Refusal:
@@ -75,6 +77,19 @@ def close_notice(
     return Command("close_notice", (stream,), decide, metadata, key)
 
 
+def publish_command(
+    command: Publish, pack: Pack, today: dt.date, metadata: Metadata, key: IdempotencyKey
+) -> Command:
+    """上年度缴费情况公示、资助名单公示."""
+    stream = publication(command.publication_id, parse_campaign(command.campaign)[1])
+
+    def decide(loaded: Loaded) -> Accepted | Refusal:
+        decision = publish(loaded.state(stream), command, pack, today)
+        return _accepted(stream, decision, {"publication_id": command.publication_id})
+
+    return Command("publish_to_village", (stream,), decide, metadata, key)
+
+
 class Notices:
     """What the routes call."""
 
@@ -91,3 +106,9 @@ class Notices:
     ) -> Outcome:
         """Refusals: NOTICE_UNKNOWN, NOTICE_CLOSED, CLAIM_UNKNOWN."""
         return await self._store.execute(raise_objection(notice_id, year, command, metadata, key))
+
+    async def publish(
+        self, command: Publish, pack: Pack, today: dt.date, metadata: Metadata, key: IdempotencyKey
+    ) -> Outcome:
+        """Refusals: STEP_NOT_IN_PLAN."""
+        return await self._store.execute(publish_command(command, pack, today, metadata, key))

@@ -82,6 +82,21 @@ payment_line_table = sa.Table(
 )
 
 
+publication_table = sa.Table(
+    "notice_publication",
+    metadata,
+    sa.Column("publication_id", sa.String(160), primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("campaign", sa.String(20), nullable=False),
+    sa.Column("village", sa.String(12), nullable=False),
+    sa.Column("about", sa.String(64), nullable=False),
+    sa.Column("persons", sa.BigInteger, nullable=False),
+    sa.Column("fen", sa.BigInteger, nullable=False),
+    sa.Column("published_on", sa.Date, nullable=False),
+    sa.Index("notice_publication_by_village", "campaign", "village"),
+)
+
+
 class NoticeProjection:
     """Notices, objections and their lines."""
 
@@ -92,6 +107,7 @@ class NoticeProjection:
         objection_table,
         roster_line_table,
         payment_line_table,
+        publication_table,
     )
     handles: tuple[type[msgspec.Struct], ...] = (
         *e.EVENTS,
@@ -102,9 +118,19 @@ class NoticeProjection:
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """Row by row: notices are few, and lines come in messages of up to 500."""
+        """Notices are few, so row by row; the lines of a page together."""
+        payments: list[dict[str, Any]] = []
+        roster: list[dict[str, Any]] = []
         for recorded in events:
-            await self._apply(connection, recorded.event)
+            match event := recorded.event:
+                case PaymentReceivedV1():
+                    payments.append(_payment_line(event))
+                case RosterLinesFormedV1():
+                    roster += _roster_lines(event)
+                case _:
+                    await self._apply(connection, event)
+        await connection.upsert(payment_line_table, payments)
+        await connection.upsert(roster_line_table, roster)
 
     async def _apply(self, connection: Connection, event: Any) -> None:
         match event:
@@ -128,6 +154,8 @@ class NoticeProjection:
                     .where(notice_table.c.notice_id == event.notice_id)
                     .values(state="CLOSED", closed_on=event.closed_on)
                 )
+            case e.PriorYearPaymentsPublished() | e.SubsidyListPublicised():
+                await connection.upsert(publication_table, [_published(event)])
             case e.RosterObjectionRaised() | e.PaymentObjectionRaised():
                 await connection.upsert(objection_table, [_objection(event)], ignore=True)
             case e.ObjectionResolutionReceived():
@@ -136,10 +164,6 @@ class NoticeProjection:
                     .where(objection_table.c.objection_id == event.objection_id)
                     .values(outcome=event.outcome)
                 )
-            case RosterLinesFormedV1():
-                await connection.upsert(roster_line_table, _roster_lines(event))
-            case PaymentReceivedV1():
-                await connection.upsert(payment_line_table, [_payment_line(event)])
 
 
 def _campaign(event: CampaignOpenedV1) -> dict[str, Any]:
@@ -176,6 +200,20 @@ def _objection(event: e.RosterObjectionRaised | e.PaymentObjectionRaised) -> dic
         "insurance": event.insurance.value if event.insurance else None,
         "claim": event.claim if isinstance(event, e.RosterObjectionRaised) else event.issue,
         "outcome": None,
+    }
+
+
+def _published(event: e.PriorYearPaymentsPublished | e.SubsidyListPublicised) -> dict[str, Any]:
+    prior = isinstance(event, e.PriorYearPaymentsPublished)
+    return {
+        "publication_id": event.publication_id,
+        "kind": "PRIOR_YEAR" if prior else "SUBSIDY_LIST",
+        "campaign": event.campaign,
+        "village": event.village,
+        "about": str(event.year) if isinstance(event, e.PriorYearPaymentsPublished) else event.list_id,
+        "persons": event.persons,
+        "fen": event.fen if isinstance(event, e.PriorYearPaymentsPublished) else 0,
+        "published_on": event.published_on,
     }
 
 

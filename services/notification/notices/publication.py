@@ -17,7 +17,9 @@ class NoticePublication:
 
     name = "notices"
     handles: tuple[type[Event], ...] = tuple(
-        event for event in e.EVENTS if event is not e.ObjectionResolutionReceived
+        event
+        for event in e.EVENTS
+        if event not in (e.ObjectionResolutionReceived, e.PriorYearPaymentsPublished, e.SubsidyListPublicised)
     )
 
     def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:

@@ -13,6 +13,7 @@ from services.notification.notices.projection import (
     notice_table,
     objection_table,
     payment_line_table,
+    publication_table,
     roster_line_table,
 )
 from shared.eventstore.database import Connection, Row
@@ -65,6 +66,12 @@ def listing(village: str, campaign: str, kind: str, state: str) -> sa.Select[Any
         if value:
             statement = statement.where(column == value)
     return statement
+
+
+def publications(campaign: str, village: str) -> sa.Select[Any]:
+    """What villages of a campaign have shown without a period."""
+    statement = sa.select(publication_table).where(publication_table.c.campaign == campaign)
+    return statement.where(publication_table.c.village == village) if village else statement
 
 
 def roster_lines(roster_id: str, version: int) -> sa.Select[Any]:
