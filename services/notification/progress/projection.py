@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from shared.contracts.collection import (
     RefundPaidV1,
     TreasuryEntryConfirmedV1,
 )
-from shared.contracts.registration import BookkeepingPostedV1
+from shared.contracts.registration import BookkeepingEntriesPostedV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 from shared.kernel.insurance import GOVERNMENT, Payer
@@ -92,25 +93,26 @@ class ProgressProjection:
         PaymentReceivedV1,
         RefundPaidV1,
         TreasuryEntryConfirmedV1,
-        BookkeepingPostedV1,
+        BookkeepingEntriesPostedV1,
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """Runs of the same kind of message go to the database together."""
-        run: list[Any] = []
+        """The page by kind of message, each to the database at once: kinds fill columns of their own, but
+        what is owed (assessed or refused) and what was paid (received or refunded) is told twice, in order."""
+        kinds: dict[str, list[Any]] = {}
         for recorded in events:
-            if run and type(run[0]) is not type(recorded.event):
-                await self._apply(connection, run)
-                run = []
-            run.append(recorded.event)
-        await self._apply(connection, run)
+            event = recorded.event
+            kinds.setdefault(_COLUMNS.get(type(event), type(event).__name__), []).append(event)
+        for run in kinds.values():
+            await self._apply(connection, run)
 
     async def _apply(self, connection: Connection, run: Sequence[Any]) -> None:
         match run[0]:
-            case CampaignOpenedV1():
-                await connection.upsert(campaign_table, [_campaign(each) for each in run])
-            case CampaignWindowExtendedV1():
+            case CampaignOpenedV1() | CampaignWindowExtendedV1():
                 for each in run:
+                    if isinstance(each, CampaignOpenedV1):
+                        await connection.upsert(campaign_table, [_campaign(each)])
+                        continue
                     await connection.execute(
                         sa.update(campaign_table)
                         .where(campaign_table.c.campaign == each.campaign)
@@ -118,24 +120,31 @@ class ProgressProjection:
                     )
             case CollectionTargetAssignedV1():
                 await connection.upsert(target_table, [_target(each) for each in run])
-            case ContributionAssessedV1():
-                await connection.upsert(obligation_table, [_assessed(each) for each in run])
-            case AssessmentRefusedV1():
-                await connection.upsert(obligation_table, [_refused(each) for each in run])
-            case PaymentReceivedV1():
-                await connection.upsert(obligation_table, [_paid(each, each.fen) for each in run])
-            case RefundPaidV1():
-                rows = [_paid(each, 0) for each in run if not each.effective_payment_remains]
-                await connection.upsert(obligation_table, rows)
-                await connection.upsert(
-                    stage_table, [_stage(each, "REFUNDED", 1) for each in run], add=("lines", "fen")
-                )
+            case ContributionAssessedV1() | AssessmentRefusedV1():
+                for kind, same in groupby(run, key=type):
+                    row = _assessed if kind is ContributionAssessedV1 else _refused
+                    await connection.upsert(obligation_table, [row(each) for each in same])
+            case PaymentReceivedV1() | RefundPaidV1():
+                await connection.upsert(obligation_table, [_paid(each) for each in run if _pays(each)])
+                refunds = [_stage(each, "REFUNDED") for each in run if isinstance(each, RefundPaidV1)]
+                await connection.upsert(stage_table, refunds, add=("lines", "fen"))
             case TreasuryEntryConfirmedV1():
                 rows = [row for each in run for row in _entered(each)]
                 await connection.upsert(stage_table, rows, add=("lines", "fen"))
-            case BookkeepingPostedV1():
-                rows = [_stage(each, "BOOKED", 1) for each in run]
+            case BookkeepingEntriesPostedV1():
+                rows = [row for each in run for row in _booked(each)]
                 await connection.upsert(stage_table, rows, add=("lines", "fen"))
+
+
+_COLUMNS: dict[type[Any], str] = {
+    ContributionAssessedV1: "owed",
+    AssessmentRefusedV1: "owed",
+    PaymentReceivedV1: "paid",
+    RefundPaidV1: "paid",
+    CampaignOpenedV1: "campaign",
+    CampaignWindowExtendedV1: "campaign",
+}
+"""Kinds of message that fill the same columns: one group, in order."""
 
 
 def _campaign(event: CampaignOpenedV1) -> dict[str, Any]:
@@ -185,13 +194,18 @@ def _refused(event: AssessmentRefusedV1) -> dict[str, Any]:
     }
 
 
-def _paid(event: PaymentReceivedV1 | RefundPaidV1, fen: int) -> dict[str, Any]:
+def _pays(event: PaymentReceivedV1 | RefundPaidV1) -> bool:
+    """Whether what was paid changes: a refund beside another effective payment leaves it."""
+    return isinstance(event, PaymentReceivedV1) or not event.effective_payment_remains
+
+
+def _paid(event: PaymentReceivedV1 | RefundPaidV1) -> dict[str, Any]:
     return {
         "campaign": event.campaign,
         "insurance": event.insurance.value,
         "person_id": event.person_id,
         "village": event.village,
-        "paid_fen": fen,
+        "paid_fen": event.fen if isinstance(event, PaymentReceivedV1) else 0,
     }
 
 
@@ -201,12 +215,22 @@ def _entered(event: TreasuryEntryConfirmedV1) -> list[dict[str, Any]]:
     return [key | {"village": each.village, "lines": each.count, "fen": each.fen} for each in event.villages]
 
 
-def _stage(event: RefundPaidV1 | BookkeepingPostedV1, stage: str, lines: int) -> dict[str, Any]:
+def _booked(event: BookkeepingEntriesPostedV1) -> list[dict[str, Any]]:
+    """A part's bookings by village."""
+    sums: dict[str, tuple[int, int]] = {}
+    for line in event.lines:
+        lines, fen = sums.get(line.village, (0, 0))
+        sums[line.village] = (lines + 1, fen + line.fen)
+    key = {"campaign": event.campaign, "insurance": event.insurance.value, "stage": "BOOKED"}
+    return [key | {"village": village, "lines": lines, "fen": fen} for village, (lines, fen) in sums.items()]
+
+
+def _stage(event: RefundPaidV1, stage: str) -> dict[str, Any]:
     return {
         "campaign": event.campaign,
         "village": event.village,
         "insurance": event.insurance.value,
         "stage": stage,
-        "lines": lines,
+        "lines": 1,
         "fen": event.fen,
     }

@@ -36,7 +36,7 @@ line_table = sa.Table(
     sa.Column("list_id", sa.String(80), primary_key=True),
     sa.Column("line_no", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.String(32), nullable=False),
-    sa.Column("valid_from", sa.Date, nullable=False),
+    sa.Column("valid_from", sa.Date),
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("error", sa.String(24), nullable=False),
     sa.Index("subsidy_list_line_state", "list_id", "state"),
@@ -57,9 +57,17 @@ class ListProjection:
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """In order; answers touch one line each."""
+        """Lists first, in order; then the answers of the page together: a line is recorded before it is sent."""
+        answers: list[dict[str, Any]] = []
         for recorded in events:
-            await self._apply(connection, recorded.event)
+            match event := recorded.event:
+                case SubsidyBeneficiaryImportedV1():
+                    answers.append(_answer(event, "IMPORTED", ""))
+                case SubsidyImportFailedV1():
+                    answers.append(_answer(event, "FAILED", event.error))
+                case _:
+                    await self._apply(connection, event)
+        await connection.upsert(line_table, answers)
 
     async def _apply(self, connection: Connection, event: Any) -> None:
         match event:
@@ -73,18 +81,18 @@ class ListProjection:
                     .where(list_table.c.list_id == event.list_id)
                     .values(state="VERIFIED")
                 )
-            case SubsidyBeneficiaryImportedV1():
-                await _answer(connection, event.list_id, event.line_no, "IMPORTED", "")
-            case SubsidyImportFailedV1():
-                await _answer(connection, event.list_id, event.line_no, "FAILED", event.error)
 
 
-async def _answer(connection: Connection, list_id: str, line_no: int, state: str, error: str) -> None:
-    await connection.execute(
-        sa.update(line_table)
-        .where(line_table.c.list_id == list_id, line_table.c.line_no == line_no)
-        .values(state=state, error=error)
-    )
+def _answer(
+    event: SubsidyBeneficiaryImportedV1 | SubsidyImportFailedV1, state: str, error: str
+) -> dict[str, Any]:
+    return {
+        "list_id": event.list_id,
+        "line_no": event.line_no,
+        "person_id": event.person_id,
+        "state": state,
+        "error": error,
+    }
 
 
 def _list(event: e.SubsidyListSubmitted) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def upgrade() -> None:
         sa.Column("list_id", sa.String(length=80), nullable=False),
         sa.Column("line_no", sa.Integer(), nullable=False),
         sa.Column("person_id", sa.String(length=32), nullable=False),
-        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=True),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("error", sa.String(length=24), nullable=False),
         sa.PrimaryKeyConstraint("list_id", "line_no"),
