@@ -10,7 +10,7 @@ READY := $(VENV)/.from-lock
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-PACK ?= ST-2020
+PACK ?= SC-2025
 OUT ?= out/demo
 BROKER ?= embedded
 DATA ?= .liangxian
@@ -34,7 +34,7 @@ $(READY): requirements-dev.lock
 install: $(READY) ## the virtual environment, from the lock
 
 .PHONY: demo
-demo: $(READY) ## one village's campaign from empty to reconciled (PACK, OUT, BROKER, DEMO_OPTIONS=--keep)
+demo: $(READY) ## a sub-district's whole campaign from empty to reconciled (PACK, OUT, BROKER, DEMO_OPTIONS=--keep)
 	$(BIN)/liangxian demo --pack $(PACK) --broker $(BROKER) --out $(OUT) --port-base $(PORT_BASE) $(DEMO_OPTIONS)
 
 .PHONY: up

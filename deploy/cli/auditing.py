@@ -11,11 +11,17 @@ from rich.table import Table
 from deploy.audit.running import NotRunningError, verify_running
 from deploy.audit.verify import AuditReport
 from deploy.cli.operations import port_base_of
-from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
+from deploy.cli.output import Exit, Json, fail, out, run, show_json
+from deploy.cli.progress import stages
 from deploy.cli.system import Data, PortBase
 from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE
 from deploy.rehearsal.clients import UnexpectedAnswerError
 from shared.kernel.money import Fen, format_yuan
+
+INTERRUPTED = (
+    "已中断：核查只读，未改动任何数据；再运行 verify 从头核查 / "
+    "interrupted: an audit changes nothing; run verify again from the start"
+)
 
 
 def verify(
@@ -30,7 +36,7 @@ def verify(
 
     Ends with 1 when anything is violated, unaccounted or could not be compared.
     """
-    report = run(lambda: _verify(data, port_base_of(data, port_base), since))
+    report = run(lambda: _verify(data, port_base_of(data, port_base), since), INTERRUPTED)
     if as_json:
         show_json(report)
     else:
@@ -41,7 +47,8 @@ def verify(
 
 async def _verify(data: Path, port_base: int, since: int) -> AuditReport:
     try:
-        return await verify_running(data, port_base, since, lambda line: err.print(line, markup=False))
+        with stages() as told:
+            return await verify_running(data, port_base, since, told)
     except NotRunningError:
         _unreachable(f"没有运行 / no system in {data}")
     except UnexpectedAnswerError as fault:

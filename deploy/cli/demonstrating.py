@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import shutil
 import signal
 import time
@@ -19,7 +21,8 @@ from deploy.audit.running import verify_running
 from deploy.audit.verify import AuditReport
 from deploy.cli.auditing import show_audit
 from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
-from deploy.cli.system import BrokerOption, PortBase
+from deploy.cli.progress import stages
+from deploy.cli.system import BrokerOption, PortBase, starting
 from deploy.local import control
 from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options
 from deploy.local.measuring import measure
@@ -28,7 +31,7 @@ from deploy.local.processes import StartFailed
 from deploy.local.programs import organisations_file
 from deploy.local.provisioning import BROKER
 from deploy.rehearsal.clients import UnexpectedAnswerError
-from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
+from deploy.rehearsal.demo import DEFAULT_PACK, DemoOptions, NotRehearsedError, plan_of, run_demo
 from deploy.rehearsal.driver import NotYetError, RestlessError
 from deploy.rehearsal.rendering import write_files
 from deploy.rehearsal.report import Report
@@ -37,6 +40,10 @@ from shared.kernel.money import Fen, format_yuan
 DRIVER = "driver"
 DEFAULT_OUT = Path("out/demo")
 OWN_DATA = Path(".liangxian/demo")
+INTERRUPTED = (
+    "已中断：做完的步骤都已保存，再次运行同一条命令即从断点继续 / "
+    "interrupted: what is done is kept; run the same command again and it goes on from there"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,48 +55,76 @@ class Demo:
     out: Path
     keep: bool
     own: bool
+    baseline: Path | None = None
 
 
 def demo(
-    pack: Annotated[str, typer.Option(help="政策包 / policy pack")] = "ST-2020",
-    place: Annotated[str, typer.Option(help="地点 / place of the pack")] = "店子镇",
+    pack: Annotated[str, typer.Option(help="政策包 / policy pack")] = DEFAULT_PACK,
+    place: Annotated[
+        str, typer.Option(help="地点，缺省为政策包的全部或代表镇街 / a town of the pack, or its whole region")
+    ] = "",
     scale: Annotated[float, typer.Option(min=0.01, max=1.0, help="人数比例 / share of the people")] = 1.0,
+    villages: Annotated[
+        int, typer.Option(min=0, help="每镇街只取前几个村居，0 为全部 / villages of each town, 0: all")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="随机种子 / seed: the same people and events")] = 1,
     broker: BrokerOption = Broker.EMBEDDED,
     out_dir: Annotated[Path, typer.Option("--out", help="报告目录 / where the reports go")] = DEFAULT_OUT,
     keep: Annotated[bool, typer.Option("--keep", help="结束后不停止 / leave the system up")] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="空征缴的 report.json，其成本扣除 / an empty campaign's, taken off",
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="数据目录 / data directory; the demo's own by default")
     ] = None,
     port_base: PortBase = DEFAULT_PORT_BASE,
     as_json: Json = False,
 ) -> None:
-    """演练一个村的征缴全过程 / one village's whole campaign; a run that was cut off goes on.
+    """演练征缴全过程 / a whole campaign, from empty to reconciled; a run that was cut off goes on.
 
     Ends with 1 when anything is unaccounted, violated, or did not go as it must.
     """
-    folder = data or OWN_DATA / f"{pack}-{seed}-{scale:g}-{broker.value}"
+    folder = data or OWN_DATA / _name(pack, place, scale, villages, seed, broker)
     asked = Demo(
         Options(data=folder, broker=broker, port_base=port_base),
         DemoOptions(
-            folder.resolve() / DRIVER, organisations_file(), pack, place, scale, seed, broker.value,
+            data=folder.resolve() / DRIVER,
+            organisations=organisations_file(),
+            pack=pack,
+            place=place,
+            scale=scale,
+            villages=villages,
+            seed=seed,
+            broker=broker.value,
             port_base=port_base,
         ),
         out_dir,
         keep,
         data is None,
-    )  # fmt: skip
+        baseline,
+    )
     try:
         plan_of(asked.rehearsal)
     except NotRehearsedError as fault:
         fail(Exit.USAGE, str(fault))
-    report, audited = run(lambda: _demo(asked))
+    report, audited = run(lambda: _demo(asked), INTERRUPTED)
     if as_json:
         show_json(report.document())
     else:
         _show(report, audited, out_dir)
     if not (report.clean and audited.clean):
         raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+def _name(pack: str, place: str, scale: float, villages: int, seed: int, broker: Broker) -> str:
+    """Folder of a demo's own data: the same command finds it again, another one does not."""
+    where = hashlib.sha256(f"{place}:{villages}".encode()).hexdigest()[:6] if place or villages else ""
+    return "-".join(filter(None, (pack, where, str(seed), f"{scale:g}", broker.value)))
 
 
 async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
@@ -111,13 +146,13 @@ async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
 
 async def _started(asked: Demo) -> tuple[Report, AuditReport]:
     began = time.monotonic()
-    err.print("启动中 / starting …")
-    await control.up(asked.options)
     try:
+        with stages() as told:
+            await control.up(asked.options, lambda ready, of: starting(told, ready, of))
         setup = time.monotonic() - began
         report = await run_demo(asked.rehearsal)
         report.seconds["setup"] = round(setup, 1)
-        await _measure(asked.options.data, report)
+        await _measure(asked, report)
         audited = await _audit(asked, report)
         report.peak_mib = (await measure(asked.options.data)).peak_mib
         write_files(report, asked.out, msgspec.to_builtins(audited))
@@ -143,9 +178,8 @@ async def _forget(data: Path) -> None:
 
 async def _audit(asked: Demo, report: Report) -> AuditReport:
     began = time.monotonic()
-    audited = await verify_running(
-        asked.options.data, asked.options.port_base, progress=lambda line: err.print(line, markup=False)
-    )
+    with stages() as told:
+        audited = await verify_running(asked.options.data, asked.options.port_base, progress=told)
     report.add_audit(
         {
             "invariants": [_invariant(each) for each in audited.invariants],
@@ -169,13 +203,14 @@ def _invariant(found: Any) -> dict[str, Any]:
     return row
 
 
-async def _measure(data: Path, report: Report) -> None:
-    """Memory, CPU seconds and disk as the supervisor and the kernel saw them until now."""
-    measured = await measure(data)
+async def _measure(asked: Demo, report: Report) -> None:
+    """Memory, CPU seconds and disk as the supervisor and the kernel saw them until now: the audit's not."""
+    measured = await measure(asked.options.data)
     report.peak_mib = measured.peak_mib
     report.cpu_seconds = {**measured.cpu_seconds, DRIVER: round(time.process_time(), 2)}
     report.disk_mib = measured.disk_mib
     report.disk_mib_parts = measured.disk_mib_parts
+    report.add_costs(json.loads(asked.baseline.read_text(encoding="utf-8")) if asked.baseline else None)
 
 
 @contextmanager
@@ -196,6 +231,8 @@ def _show(report: Report, audited: AuditReport, folder: Path) -> None:
         out.print(f"{mark} {each['kind']}: {each['outcome']}", markup=False)
     for name, fen in report.totals.items():
         out.print(f"{name:<18}{format_yuan(Fen(fen)):>16} 元")
+    for name, cost in report.costs.items():
+        out.print(f"{name:<24}{cost}", markup=False)
     for name, address in report.endpoints.items():
         out.print(f"{name:<24}{address}", markup=False)
     out.print(f"报告 / report: {folder / 'report.html'}", markup=False)

@@ -28,6 +28,7 @@ class Exit(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     TIMED_OUT = 4
+    INTERRUPTED = 130
 
 
 def show_json(value: Any) -> None:
@@ -41,10 +42,18 @@ def fail(code: Exit, message: str) -> NoReturn:
     raise typer.Exit(int(code))
 
 
-def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine; what cannot be reached or takes too long ends with its exit code."""
+AGAIN = "已中断 / interrupted"
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]], interrupted: str = AGAIN) -> T:
+    """Run a coroutine; what cannot be reached, takes too long or is interrupted ends with its exit code.
+
+    interrupted: the sentence after Ctrl-C, which says how to go on.
+    """
     try:
         return anyio.run(work)
+    except KeyboardInterrupt:
+        fail(Exit.INTERRUPTED, interrupted)
     except TimeoutError:
         fail(Exit.TIMED_OUT, "超时 / timed out")
     except httpx.TimeoutException:

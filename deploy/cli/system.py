@@ -9,7 +9,8 @@ import msgspec
 import typer
 from rich.table import Table
 
-from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
+from deploy.cli.output import Exit, Json, fail, out, run, show_json
+from deploy.cli.progress import Stages, stages
 from deploy.local import control
 from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE, Broker, Options, State
 from deploy.local.processes import StartFailed
@@ -17,6 +18,10 @@ from deploy.local.supervisor import supervise
 
 Data = Annotated[Path, typer.Option(help="数据目录 / data directory")]
 BrokerOption = Annotated[Broker, typer.Option(help="消息平台 / message broker")]
+STARTING_INTERRUPTED = (
+    "已中断：进程仍在后台启动；用 status 查看，用 down 停止 / "
+    "interrupted: it goes on starting in the background; see `status`, stop it with `down`"
+)
 PortBase = Annotated[int, typer.Option(help="起始端口 / first port; the services take four")]
 
 
@@ -35,12 +40,23 @@ def up(
     if attach:
         run(lambda: supervise(options))
         return
-    err.print("启动中 / starting …")
     try:
-        state = run(lambda: control.up(options))
+        state = run(lambda: _up(options), STARTING_INTERRUPTED)
     except StartFailed as fault:
         fail(Exit.UNREACHABLE, str(fault))
     _show(state, dict.fromkeys(state.addresses(), True), as_json)
+
+
+async def _up(options: Options) -> State:
+    with stages() as told:
+        told.stage("启动中 / starting")
+        return await control.up(options, lambda ready, of: starting(told, ready, of))
+
+
+def starting(told: Stages, ready: int, of: int) -> None:
+    """So many of the processes answer."""
+    told.stage("启动中 / starting", of)
+    told.done(ready)
 
 
 def down(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:

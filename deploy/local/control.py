@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -27,7 +28,11 @@ from deploy.local.supervisor import READY_SECONDS, SUPERVISOR, answers_ready
 STOP_SECONDS = 90.0
 
 
-async def up(options: Options) -> State:
+Started = Callable[[int, int], None]
+"""Told how many of the processes run, and of how many."""
+
+
+async def up(options: Options, started: Started = lambda _ready, _of: None) -> State:
     """Start a supervisor of its own unless one runs; returns when every ``/readyz`` is green.
 
     Raises StartFailed with what kept it from starting, or when one runs that was asked for otherwise: nobody
@@ -41,6 +46,8 @@ async def up(options: Options) -> State:
     deadline = time.monotonic() + READY_SECONDS
     while running is not None and running.alive() and time.monotonic() < deadline:
         state = read_state(layout)
+        if state is not None and state.supervisor == running.pid:
+            started(sum(each.running for each in state.programs.values()), len(state.programs))
         if state is not None and state.ready and state.supervisor == running.pid:
             asked = (options.broker.value, options.port_base, options.rehearsal)
             if (state.broker, state.port_base, state.rehearsal) != asked:

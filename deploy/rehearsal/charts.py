@@ -95,9 +95,10 @@ def cumulative(days: Sequence[tuple[dt.date, int]], goal: int, title: str) -> Ma
     parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{BAR}" stroke-width="2"/>')
     if goal:
         y = top + height - height * goal / scale
+        over = y - 5 if y > top + 14 else y + 14
         parts.append(
             f'<line x1="{left}" x2="{WIDTH - 6}" y1="{y:.1f}" y2="{y:.1f}" stroke="{INK}"'
-            f' stroke-dasharray="5 4"/><text x="{WIDTH - 8}" y="{y - 5 if y > top + 14 else y + 14:.1f}" text-anchor="end"'
+            f' stroke-dasharray="5 4"/><text x="{WIDTH - 8}" y="{over:.1f}" text-anchor="end"'
             f' fill="{INK}">{escape("个人应缴 owed by persons")} {wan_yuan(goal)} 万元</text>'
         )
     parts.append(_date(left, top + height, first))
