@@ -94,7 +94,7 @@ def describe(ports: Ports) -> ServiceDescription:
             funding_projection.FundProjection(),
         ),
         reactions=(
-            ResolveClaims(entitlements, pack_of, lists_queries.header),
+            ResolveClaims(entitlements, pack_of, lists_queries.headers),
             FollowDeaths(entitlements, pack_of),
             ReviewEntitlements(entitlements, pack_of),
             KeepPaidTerms(entitlements),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,37 +20,42 @@ from shared.contracts.registration import (
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Metadata
-from shared.eventstore.tailing import Recorded, Wait
+from shared.eventstore.tailing import PreparedReaction, Recorded, Wait
 from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
 from shared.policy import Pack
 
-ListHeader = Callable[[Connection, str], Awaitable[Row | None]]
-"""A list's header by id: department and campaign."""
-
+ListHeaders = Callable[[Connection, Sequence[str]], Awaitable[Mapping[str, Row]]]
+"""Lists' headers by id: department and campaign; unknown ones are absent."""
 
 PackOf = Callable[[Connection, str], Awaitable[Pack | Refusal]]
 """The pack that binds a campaign, or why there is none."""
 
 
-class ResolveClaims:
+class ResolveClaims(PreparedReaction):
     """导入成功 -> 资助资格确定 (I-11, I-12)."""
 
     name = "eligibility.claims"
     handles: tuple[type[msgspec.Struct], ...] = (SubsidyBeneficiaryImportedV1,)
 
-    def __init__(self, entitlements: Entitlements, pack_of: PackOf, header: ListHeader) -> None:
+    def __init__(self, entitlements: Entitlements, pack_of: PackOf, headers: ListHeaders) -> None:
         self._entitlements = entitlements
         self._pack_of = pack_of
-        self._header = header
+        self._headers = headers
 
-    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+    async def prepare(self, events: Sequence[Recorded[Any]], connection: Connection) -> _Lists:
+        """The lists the lines are of, and the packs of their campaigns."""
+        headers = await self._headers(connection, [recorded.event.list_id for recorded in events])
+        campaigns = dict.fromkeys(header.campaign for header in headers.values())
+        return _Lists(headers, {each: await self._pack_of(connection, each) for each in campaigns})
+
+    def answer(self, recorded: Recorded[Any], prepared: _Lists) -> Sequence[Command] | Wait:
         """The line's list is ours; its department makes the claim."""
         message: SubsidyBeneficiaryImportedV1 = recorded.event
-        header = await self._header(connection, message.list_id)
+        header = prepared.headers.get(message.list_id)
         if header is None:
             return Wait("LIST_UNKNOWN")
-        pack = await self._pack_of(connection, header.campaign)
+        pack = prepared.packs[header.campaign]
         if isinstance(pack, Refusal):
             return Wait(pack.code)
         command = domain.ReceiveClaim(
@@ -75,7 +81,13 @@ class ResolveClaims:
         return str(recorded.event.person_id)
 
 
-class FollowDeaths:
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    headers: Mapping[str, Row]
+    packs: Mapping[str, Pack | Refusal]
+
+
+class FollowDeaths(PreparedReaction):
     """死亡取消资格、更正恢复资格."""
 
     name = "eligibility.deaths"
@@ -85,18 +97,24 @@ class FollowDeaths:
         self._entitlements = entitlements
         self._pack_of = pack_of
 
-    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """Every entitlement of the person; a death inside the insured year leaves that year's cover.
+    async def prepare(self, events: Sequence[Recorded[Any]], connection: Connection) -> _Claimed:
+        """What the persons claim, and the packs of the campaigns they claim it in."""
+        rows = await queries.of_persons(connection, [recorded.event.person_id for recorded in events])
+        campaigns = dict.fromkeys(row.campaign for each in rows.values() for row in each)
+        return _Claimed(rows, {each: await self._pack_of(connection, each) for each in campaigns})
 
-        So does a date corrected into it: what a wrong one had revoked is resolved again (scenario 4d).
+    def answer(self, recorded: Recorded[Any], prepared: _Claimed) -> Sequence[Command] | Wait:
+        """Every claim of the person; a death inside the insured year leaves that year's cover.
+
+        So does a date corrected into it: what a wrong one had revoked or held back is resolved (scenario 4d).
         """
         message = recorded.event
         commands: list[Command] = []
-        for row in await queries.of_person(connection, message.person_id):
+        for row in prepared.rows.get(message.person_id, ()):
             insurance = Insurance(row.insurance)
             caused = Metadata(recorded.metadata.correlation, recorded.event_id, campaign=row.campaign)
             if message.date is None or message.date.year >= row.year:
-                pack = await self._pack_of(connection, row.campaign)
+                pack = prepared.packs[row.campaign]
                 if isinstance(pack, Refusal):
                     return Wait(pack.code)
                 commands.append(
@@ -113,6 +131,12 @@ class FollowDeaths:
     def key(self, recorded: Recorded[Any]) -> str:
         """A person's reports stay in order."""
         return str(recorded.event.person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    rows: Mapping[str, Sequence[Row]]
+    packs: Mapping[str, Pack | Refusal]
 
 
 class ReviewEntitlements:

@@ -17,7 +17,10 @@ from shared.policy import Assessment, AssessmentRequest, Pack, assess
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """State of ``subsidy-entitlement:{year}:{insurance}:{person}``."""
+    """State of ``subsidy-entitlement:{year}:{insurance}:{person}``.
+
+    refused: rule by which all claims so far gave no relief.
+    """
 
     claims: tuple[Claim, ...] = ()
     campaign: str = ""
@@ -26,6 +29,12 @@ class Entitlement:
     version: int = 0
     resolved: e.SubsidyEntitlementResolved | None = None
     revoked: str = ""
+    refused: str = ""
+
+    @property
+    def unanswered(self) -> bool:
+        """Claims that came while a death stood: neither resolved nor refused, and nothing else ended them."""
+        return bool(self.claims) and self.resolved is None and not self.refused and not self.revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +70,12 @@ def evolve(state: Entitlement, event: Event) -> Entitlement:
                 campaign=event.campaign,
                 division=event.division,
                 birth=event.birth,
+                refused="",
             )
         case e.SubsidyEntitlementResolved():
             return replace(state, resolved=event, version=event.version, revoked="")
+        case e.SubsidyEntitlementRefused():
+            return replace(state, refused=event.rule)
         case e.SubsidyEntitlementRevoked():
             return replace(state, resolved=None, version=event.version, revoked=event.reason)
         case _:
@@ -74,6 +86,7 @@ def receive_claim(state: Entitlement, command: ReceiveClaim, pack: Pack, died_on
     """Record the claim, surface an overlap, and resolve to one payer (I-11, I-12, D-27).
 
     The same line twice changes nothing. A second claim that leaves the payer as it was resolves nothing anew.
+    While a death before the insured year stands the claim is only kept; ``restore`` answers it.
     """
     if command.claim in state.claims:
         return []
@@ -96,7 +109,7 @@ def receive_claim(state: Entitlement, command: ReceiveClaim, pack: Pack, died_on
             claims=after.claims,
         )
         events.append(overlap)
-    if died_on is None:
+    if died_on is None or died_on.year >= command.year:
         events += _resolve(after, command.person_id, command.insurance, command.year, pack)
     return events
 
@@ -253,7 +266,8 @@ def keep_paid_terms(state: Entitlement, terms: PaidTerms, submitted: bool) -> De
 
 
 def restore(state: Entitlement, person_id: str, insurance: Insurance, year: int, pack: Pack) -> Decision:
-    """A wrong death report was withdrawn: what it revoked is resolved again (scenario 4d)."""
-    if state.revoked != "DEATH" or not state.claims:
+    """A wrong death report was withdrawn: what it revoked, and claims that came under it, are resolved
+    (scenario 4d)."""
+    if state.revoked != "DEATH" and not state.unanswered:
         return []
     return _resolve(state, person_id, insurance, year, pack)

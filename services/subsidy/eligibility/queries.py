@@ -28,11 +28,17 @@ class DeathFacts:
         return {row.person_id: row.died_on for row in rows}
 
 
-async def of_person(connection: Connection, person_id: str) -> Sequence[Row]:
-    """All entitlements of a person, whatever their state."""
-    return await connection.execute(
-        sa.select(entitlement_table).where(_e.person_id == person_id).order_by(_e.year, _e.insurance)
+async def of_persons(connection: Connection, person_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+    """All claims and entitlements of persons, whatever their state, in order of year and insurance."""
+    rows = await connection.execute(
+        sa.select(entitlement_table)
+        .where(_e.person_id.in_(sorted(set(person_ids))))
+        .order_by(_e.person_id, _e.year, _e.insurance)
     )
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.person_id, []).append(row)
+    return found
 
 
 async def villages(connection: Connection, campaign: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,13 @@ async def header(connection: Connection, list_id: str) -> Row | None:
     """One list."""
     rows = await connection.execute(sa.select(list_table).where(list_table.c.list_id == list_id))
     return rows[0] if rows else None
+
+
+async def headers(connection: Connection, list_ids: Sequence[str]) -> Mapping[str, Row]:
+    """Lists by id; unknown ones are absent."""
+    wanted = sorted(set(list_ids))
+    rows = await connection.execute(sa.select(list_table).where(list_table.c.list_id.in_(wanted)))
+    return {row.list_id: row for row in rows}
 
 
 async def counts(connection: Connection, list_id: str) -> dict[str, int]:

@@ -129,6 +129,32 @@ def test_a_death_revokes_and_its_correction_restores() -> None:
     assert (again.version, again.legs) == (3, (Leg(Payer.FINANCE, 26_000),))
 
 
+def test_a_claim_received_under_a_wrong_death_is_resolved_on_its_correction() -> None:
+    """Scenario 4d: the list came while the wrong report stood; nothing had been revoked, nothing is lost."""
+    died = dt.date(2019, 11, 2)
+    history = claim(d.Entitlement(), DISABLED_CIVIL, died_on=died)
+    history += claim(given(*history), DISABLED, died_on=died)
+    state = given(*history)
+    assert state.resolved is None
+    restored = d.restore(state, "p1", Insurance.MEDICAL, 2020, PACK)
+    assert isinstance(restored, list)
+    found = resolved(list(restored))
+    assert (found.version, found.department) == (1, "DISABLED_FEDERATION")
+    assert d.restore(given_on(state, [found]), "p1", Insurance.MEDICAL, 2020, PACK) == []
+
+
+def test_a_death_inside_the_insured_year_holds_no_claim_back() -> None:
+    """As with a death that comes after the claim: that year's cover stands (scenario 4b)."""
+    assert resolved(claim(d.Entitlement(), MINIMUM, died_on=dt.date(2020, 3, 1))).version == 1
+
+
+def test_what_the_pack_refused_is_not_refused_again_by_a_correction() -> None:
+    """The refusal was not the death's doing: one fact is enough."""
+    state = given(*claim(d.Entitlement(), SEVENTIES, Insurance.PENSION, dt.date(1970, 1, 1)))
+    assert state.refused
+    assert d.restore(state, "p1", Insurance.PENSION, 2020, PACK) == []
+
+
 def test_a_submitted_leg_is_not_revoked() -> None:
     """The money is on its way: a refund would follow it, never a silent drop."""
     state = given(*claim(d.Entitlement(), MINIMUM))
