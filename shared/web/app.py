@@ -26,6 +26,7 @@ from shared.security.issuer import Issuer
 from shared.security.tokens import TokenVerifier
 from shared.web.auth import Authentication
 from shared.web.calendar import Calendar
+from shared.web.census import census_router
 from shared.web.context import RequestContext, correlation_of
 from shared.web.feed import feed_router
 from shared.web.issuing import issuer_router
@@ -84,6 +85,7 @@ def build_app(
     routers = [
         health_router(ports, description, machinery, calendar),
         operations_router(ports, machinery, calendar),
+        census_router(ports, machinery),
         imports_router(ports),
         letters_router(ports.service, machinery.letters),
         replaying_router(ports, description, machinery),

@@ -21,6 +21,15 @@ from shared.web.responses import json_response
 
 Position = Annotated[int, Query(ge=0, lt=2**63, description="日志位置，不含 / log position, exclusive")]
 
+Types = Annotated[
+    str,
+    Query(
+        max_length=2000,
+        description="只要这些事件，逗号分隔 / only these events, by name, with commas between",
+        examples=["RefundPaid,SettlementOverdue"],
+    ),
+]
+
 
 def feed_router(service: str, log: Log, publications: Callable[[], Publications]) -> APIRouter:
     """The route. ``next`` is always there: poll it again later when ``items`` is empty."""
@@ -29,9 +38,13 @@ def feed_router(service: str, log: Log, publications: Callable[[], Publications]
 
     @router.get("/events", summary="已发布事件 / Published messages (CloudEvents 1.0)")
     async def events(
-        after: Position = 0, limit: Limit = DEFAULT_LIMIT, _: Principal = Depends(reader)
+        after: Position = 0,
+        limit: Limit = DEFAULT_LIMIT,
+        types: Types = "",
+        _: Principal = Depends(reader),
     ) -> Response:
-        page = await feed(log, publications(), after, limit)
+        only = [name.strip() for name in types.split(",") if name.strip()]
+        page = await feed(log, publications(), after, limit, only)
         return json_response({"items": page.events, "next": str(page.next_after)})
 
     return router

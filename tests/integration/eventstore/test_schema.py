@@ -191,5 +191,7 @@ class TestDurability:
         await store.execute_page(Page([pay("a")]))
         assert await log.lag_seconds(0) >= 0
         assert await log.lag_seconds(1) == 0
+        assert dict(await log.census()) == {"Paid": 1}
+        assert [each.position for each in await log.find(frozenset({"Paid"}), 0, 5)] == [1]
         await store.stop()
         await database.close()

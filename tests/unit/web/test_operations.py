@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from shared.contracts.registration import DeathReportOverdueV1
+from shared.contracts.topics import TOPICS
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 from shared.kernel.clock import SeededRuntime
@@ -179,6 +180,34 @@ async def test_the_feed_gives_messages_and_never_private_events() -> None:
         assert {item["type"] for item in first["items"]} == {"liangxian.registration.death_report_overdue.v1"}
         assert [item["sequence"] for item in second["items"]] == ["2", "2"]
         assert end == {"items": [], "next": second["next"]}
+
+
+async def test_the_feed_of_some_types_reads_only_them() -> None:
+    """``types``: names of events; one nobody publishes gives nothing and moves to the head."""
+    async with memory_service(MORE) as service:
+        await notes(service, "a", "b", "c")
+        async with service.client(["events:read"]) as client:
+            first = (await client.get("/events", params={"types": "NoteTaken,Other", "limit": 2})).json()
+            rest = (await client.get("/events", params={"types": "NoteTaken", "after": first["next"]})).json()
+            none = (await client.get("/events", params={"types": "DayBegun"})).json()
+        assert ([item["sequence"] for item in first["items"]], first["next"]) == (["1", "1", "2", "2"], "2")
+        assert ([item["sequence"] for item in rest["items"]], rest["next"]) == (["3", "3"], "3")
+        assert none == {"items": [], "next": "3"}
+
+
+async def test_the_log_is_counted_by_type(service: MemoryService) -> None:
+    """``/ops/log``: events per type and records on the service's own topics; null while the broker is away."""
+    await notes(service, "a", "b")
+    async with service.client(["ops"]) as client:
+        assert (await client.get("/ops/log")).json() == {
+            "service": "registration", "log_position": 2, "types": {"NoteTaken": 2}, "messages": None
+        }  # fmt: skip
+        broker = MemoryBroker(SeededRuntime(1))
+        await broker.create_topics(TOPICS)
+        service.machinery.consumption = GroupLag(broker, service.parts.database, "registration", [])
+        assert (await client.get("/ops/log")).json()["messages"] == 0
+        broker.available = False
+        assert (await client.get("/ops/log")).json()["messages"] is None
 
 
 async def test_readers_behind_the_head_are_not_drained() -> None:
