@@ -11,7 +11,7 @@ from services.collection.assessment import wiring as assessment
 from services.collection.campaigns import events as campaigns_events
 from services.collection.campaigns import projection as campaigns_projection
 from services.collection.campaigns import wiring as campaigns
-from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns
+from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns, open_campaigns
 from services.collection.capability import events_in
 from services.collection.money import MoneyFacts, money_events, money_metadata, wire_money
 from services.collection.obligations import events as obligations_events
@@ -54,6 +54,7 @@ RECEIVES: tuple[type[Message], ...] = (
     r.DeathReportCorrectedV1,
     r.CollectionInfoAcknowledgedV1,
     r.BookkeepingPostedV1,
+    r.EnrolmentEnteredV1,
     r.RefundVerifiedV1,
     r.RefundVerificationRejectedV1,
     s.SubsidyEntitlementResolvedV1,
@@ -137,7 +138,10 @@ def describe(ports: Ports) -> ServiceDescription:
         CampaignFacts(packs), TaxpayerFacts(), DeathFacts(), AgentFacts(), RosterFacts(), RosterStatusFacts()
     )
     money = wire_money(
-        ports, MoneyFacts(facts.campaigns, facts.deaths, facts.roster_lines, facts.agents, facts.rosters)
+        ports,
+        MoneyFacts(
+            facts.campaigns, facts.deaths, facts.roster_lines, facts.agents, facts.rosters, open_campaigns
+        ),
     )
     whole = joined([*_registering(ports, packs, facts), *money.capabilities])
 

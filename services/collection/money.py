@@ -58,11 +58,16 @@ from services.collection.treasury.handlers import DeclarationFacts
 from services.collection.treasury.queries import LINE_CLAIM, DeclarableLines, LineClaims, LineStages
 from services.collection.treasury.stream import voucher_stream
 from shared.eventstore.commands import FactSource
-from shared.eventstore.database import Row
+from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Stream
 from shared.kernel.events import Event
 from shared.web.capability import Capability
 from shared.web.service import Ports, ThinRoute
+
+
+async def no_campaigns(connection: Connection) -> Sequence[str]:
+    """Where nobody opens campaigns, none is open."""
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class MoneyFacts:
     rosters: FactSource
     agents: FactSource
     roster_states: FactSource
-    open_campaigns: OpenCampaigns
+    open_campaigns: OpenCampaigns = no_campaigns
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from services.collection.fund_accounts import events as f
 from services.collection.obligations import events as e
 from services.collection.payments import events as p
 from services.collection.reconciliation import events as r
 from services.collection.settlement import events as s
 from services.collection.treasury import events as t
-from shared.contracts.registration import BookkeepingPostedV1
+from shared.contracts.registration import BookkeepingPostedV1, EnrolmentEnteredV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 from shared.kernel.clock import SHANGHAI
@@ -124,6 +125,17 @@ _LINES = (
 )
 
 
+_FUND = (
+    f.FundAccountDeposited,
+    f.PaymentDocumentLines,
+    f.FiscalAccountTransferred,
+    f.PaymentDocumentLinesConfirmed,
+    f.PaymentDocumentsConfirmed,
+    f.BookingAcknowledged,
+)
+"""What moves money where a plan has no treasury: FUND_ACCOUNT, RECONCILED, ENTERED, FISCAL_ACCOUNT, CONFIRMED."""
+
+
 def _standing(event: Any) -> str:
     if isinstance(event, e.PaymentReceived | e.PostDeathFindingWithdrawn):
         return "EFFECTIVE"
@@ -171,6 +183,8 @@ class MoneyPositions:
         t.TaxVoucherReissued,
         t.CollectionInfoReturned,
         t.CollectionInfoAcknowledged,
+        *_FUND,
+        EnrolmentEnteredV1,
         BookkeepingPostedV1,
         r.TotalsReconciled,
         r.ReconciliationDifferenceFound,
@@ -186,6 +200,8 @@ class MoneyPositions:
                 await self._new_lines(connection, members)
             elif bulk == "bookings":
                 await self._booked(connection, members)
+            elif bulk == "entries":
+                await _entered(connection, members)
             else:
                 for event in members:
                     await self._one(connection, event)
@@ -220,6 +236,8 @@ class MoneyPositions:
                 .where(money_line.c.line_id == event.line_id)
                 .values(standing=_standing(event))
             )
+        elif isinstance(event, _FUND):
+            await _fund(connection, event)
         elif isinstance(event, e.GovernmentLegVouchered):
             await connection.upsert(money_line, [_government_row(event)])
         elif isinstance(
@@ -374,9 +392,70 @@ class MoneyPositions:
                 await connection.upsert(three_way, [row])
 
 
+async def _entered(connection: Connection, events: Sequence[EnrolmentEnteredV1]) -> None:
+    """录入 of payer legs, by the document they stand in."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for event in events:
+        groups.setdefault((event.voucher_no, event.payer), []).append(event.person_id)
+    c = money_line.c
+    for (document_no, payer), persons in groups.items():
+        await connection.execute(
+            sa.update(money_line)
+            .where(c.voucher_no == document_no, c.payer == payer, c.person_id.in_(persons))
+            .values(stage="ENTERED")
+        )
+
+
+async def _fund(connection: Connection, event: Any) -> None:
+    """Stages of the flow into fund accounts. voucher_no is the payment document's number."""
+    c = money_line.c
+    change = sa.update(money_line)
+    match event:
+        case f.FundAccountDeposited():
+            ids = [line.line_id for line in event.lines if line.line_id]
+            own = sa.and_(c.line_id.in_(ids), c.stage.in_(("RECEIVED", "SETTLED")))
+            government = sa.and_(c.voucher_no == event.document_no, c.stage == "RECONCILED")
+            where = government if event.document_no else own
+            await connection.execute(change.where(where).values(stage="FUND_ACCOUNT"))
+        case f.PaymentDocumentLines():
+            insurance = event.insurance.value
+            ids = [
+                line.line_id or government_line_id(event.year, insurance, line.person_id, line.payer)
+                for line in event.lines
+            ]
+            drawn = change.where(c.line_id.in_(ids))
+            await connection.execute(drawn.values(stage="RECONCILED", voucher_no=event.document_no))
+        case f.FiscalAccountTransferred():
+            entered = change.where(c.voucher_no == event.document_no, c.stage == "ENTERED")
+            await connection.execute(entered.values(stage="FISCAL_ACCOUNT"))
+        case f.PaymentDocumentLinesConfirmed():
+            persons = [line.person_id for line in event.lines]
+            moved = change.where(
+                c.voucher_no == event.document_no, c.person_id.in_(persons), c.stage == "FISCAL_ACCOUNT"
+            )
+            await connection.execute(moved.values(stage="CONFIRMED"))
+        case f.PaymentDocumentsConfirmed():
+            row = {
+                "voucher_no": event.document_no,
+                "campaign": event.campaign,
+                "insurance": event.insurance.value,
+                "treasury_date": event.confirmed_on,
+                "entered_count": event.count,
+                "entered_fen": event.fen,
+                "returned_count": event.count,
+                "returned_fen": event.fen,
+            }
+            await connection.upsert(voucher_book, [row])
+        case f.BookingAcknowledged():
+            book = sa.update(voucher_book).where(voucher_book.c.voucher_no == event.document_no)
+            await connection.execute(book.values(acknowledged=True))
+
+
 def _bulk(event: Any) -> str:
     if isinstance(event, _LINES):
         return "lines"
+    if isinstance(event, EnrolmentEnteredV1):
+        return "entries"
     return "bookings" if isinstance(event, BookkeepingPostedV1) else ""
 
 

@@ -31,6 +31,11 @@ from services.collection.reconciliation.projection import (
 from shared.eventstore.database import Connection, Row
 from shared.kernel.insurance import Insurance
 
+ENTERED = ("ENTERED", "FISCAL_ACCOUNT", "CONFIRMED")
+"""Stages of a line that is entered and not booked yet, where the plan has a data entry (000:L270-276)."""
+IN_FUND_ACCOUNT = ("FUND_ACCOUNT", "RECONCILED", *ENTERED)
+"""Stages of a line whose money lies in the agency's fund accounts."""
+
 STATE = sa.case((money_line.c.standing == "EFFECTIVE", money_line.c.stage), else_=money_line.c.standing)
 """The one named state of a line's money."""
 
@@ -184,8 +189,8 @@ async def _vouchers(
 async def _villages(connection: Connection, campaign: str) -> tuple[VillageBook, ...]:
     """Villages whose three sums agree and were not said to agree at this size before."""
     c, w = money_line.c, three_way.c
-    arrived = c.stage.in_(("IN_TREASURY", "RETURNED", "BOOKED"))
-    entered = c.stage == "BOOKED"
+    arrived = c.stage.in_(("IN_TREASURY", "RETURNED", "BOOKED", *IN_FUND_ACCOUNT))
+    entered = c.stage.in_(("BOOKED", *ENTERED))
 
     def total(condition: Any) -> list[Any]:
         return [

@@ -25,6 +25,7 @@ from shared.contracts.registration import (
     CollectionInfoAcknowledgedV1,
     DeathReportCorrectedV1,
     DeathReportedV1,
+    EnrolmentEnteredV1,
     RefundVerificationRejectedV1,
     RefundVerifiedV1,
 )
@@ -54,6 +55,7 @@ MESSAGES = (
     DeathReportCorrectedV1,
     CollectionInfoAcknowledgedV1,
     BookkeepingPostedV1,
+    EnrolmentEnteredV1,
     RefundVerifiedV1,
     RefundVerificationRejectedV1,
     RefundApprovedV1,
