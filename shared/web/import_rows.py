@@ -79,6 +79,11 @@ class JobContext(msgspec.Struct, frozen=True):
 LARGEST = 2**53
 """Whole numbers beyond it are exact nowhere else; no count and no amount of fen comes near."""
 
+LONGEST = 500
+"""Characters of a text in a row."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 def parse_row(raw: RawRow, row_type: type[R]) -> R | Refusal:
     """A row as its struct, or why it is none; the refusal never quotes a value."""
@@ -89,8 +94,8 @@ def parse_row(raw: RawRow, row_type: type[R]) -> R | Refusal:
     except msgspec.ValidationError as fault:
         rule, field = _what_is_wrong(fault)
         return Refusal(ROW_INVALID, rule=rule, field=field)
-    where = _too_large(row)
-    return row if where is None else Refusal(ROW_INVALID, rule="NUMBER_TOO_LARGE", field=where)
+    found = _unstorable(row)
+    return row if found is None else Refusal(ROW_INVALID, rule=found[0], field=found[1])
 
 
 _MISSING = re.compile(r"missing required field `(\w+)`", re.ASCII)
@@ -112,10 +117,14 @@ def _what_is_wrong(fault: msgspec.ValidationError) -> tuple[str, str]:
     return next((rule for words, rule in _RULES if words in text), "VALIDATION_FAILED"), field
 
 
-def _too_large(value: Any, name: str = "") -> str | None:
-    """Field of a whole number nothing could store; None when there is none."""
+def _unstorable(value: Any, name: str = "") -> tuple[str, str] | None:
+    """Rule and field of what would be stored and then stop whoever reads it; None when there is nothing."""
+    if isinstance(value, str):
+        if len(value) > LONGEST:
+            return "TEXT_TOO_LONG", name
+        return ("CONTROL_CHARACTER", name) if _CONTROL.search(value) else None
     if isinstance(value, int):
-        return name if abs(value) > LARGEST else None
+        return ("NUMBER_TOO_LARGE", name) if abs(value) > LARGEST else None
     if isinstance(value, msgspec.Struct):
         parts = ((each, getattr(value, each)) for each in value.__struct_fields__)
     elif isinstance(value, list | tuple):
@@ -123,10 +132,9 @@ def _too_large(value: Any, name: str = "") -> str | None:
     else:
         return None
     for part, each in parts:
-        if not isinstance(each, str):
-            where = _too_large(each, f"{name}.{part}" if name else part)
-            if where is not None:
-                return where
+        found = _unstorable(each, f"{name}.{part}" if name else part)
+        if found is not None:
+            return found
     return None
 
 

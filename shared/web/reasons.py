@@ -48,6 +48,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "A whole number is wanted, without commas, decimals or unit",
     ),
     "NUMBER_TOO_LARGE": ("数字过大", "The number is too large"),
+    "TEXT_TOO_LONG": ("文字过长", "The text is too long"),
+    "CONTROL_CHARACTER": ("含有不可见的控制字符或换行", "There is a control character or a line break in it"),
     "NOT_A_DATE": ("须为日期，如 2020-01-31", "A date is wanted, such as 2020-01-31"),
     "NOT_A_TEXT": ("须为文字", "A text is wanted"),
     "VALUE_NOT_ALLOWED": ("不是可选的值", "Not one of the values allowed"),
