@@ -108,11 +108,11 @@ async def test_the_same_entry_by_file_and_by_call_is_one_return() -> None:
         await village.into_treasury(PAID)
         row = {
             "voucher_no": number,
-            "step": "IN_TREASURY",
+            "step": "in-treasury",
             "amount_fen": 2 * MEDICAL_FEN,
             "date": ENTERED.isoformat(),
         }
-        rejected = row | {"step": "REJECTED", "reason": "LATE"}
+        rejected = row | {"result": "REJECTED", "reason": "LATE"}
         counts = await village.upload("treasury", "collection", "/vouchers:import", [row, row, rejected])
         assert counts == {"rows": 3, "accepted": 2, "refused": 1}
         await _returned_once(village)

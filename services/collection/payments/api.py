@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -11,11 +12,18 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from services.collection.payments.handlers import PaymentFacts, Payments, payment_command
+from services.collection.payments.domain import ORDER_NO_TAKEN
+from services.collection.payments.handlers import (
+    PaymentFacts,
+    Payments,
+    order_digest,
+    order_key,
+    payment_command,
+)
 from services.collection.payments.orders import Order, OrderLine, Receipt
 from services.collection.payments.projection import payment_line, payment_receipt
 from services.collection.payments.queries import CampaignYears, lines_statement
-from shared.eventstore.commands import Command
+from shared.eventstore.commands import Command, Store
 from shared.eventstore.database import Connection, Row
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.errors import ProblemError, Refusal
@@ -72,6 +80,12 @@ class PaymentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     captured: bool = False
 
 
+class PaymentRow(PaymentBody, frozen=True, forbid_unknown_fields=True):
+    """``POST /payments:import`` 的一行 / a row: an order; final money unless it says ``"captured": false``."""
+
+    captured: bool = True
+
+
 EXAMPLE = {
     "order_no": "WX20191102000001",
     "channel": "WECHAT",
@@ -80,7 +94,7 @@ EXAMPLE = {
 }
 
 
-def order_of(body: PaymentBody, divisions: Sequence[str], *, captured: bool = False) -> Order:
+def order_of(body: PaymentBody, divisions: Sequence[str]) -> Order:
     """The command of a body; ``divisions``: where the caller may act."""
     receipt = body.receipt
     return Order(
@@ -92,7 +106,7 @@ def order_of(body: PaymentBody, divisions: Sequence[str], *, captured: bool = Fa
         ),
         agent_id=body.agent,
         receipt=Receipt(receipt.book_no, receipt.serial_no) if receipt is not None else None,
-        captured=captured or body.captured,
+        captured=body.captured,
         divisions=tuple(divisions),
     )
 
@@ -134,18 +148,31 @@ def thin_payment(payments: Payments) -> ThinRoute:
     return ThinRoute("POST", "/payments", record, operation, schemas)
 
 
-def payments_import(facts: PaymentFacts, campaigns: CampaignYears) -> ImportKind[PaymentBody]:
-    """``POST /payments:import``: final money, one order a row."""
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a slice of orders is decided with: campaigns of their years, bodies their numbers are known by."""
 
-    async def prepare(rows: Sequence[PaymentBody], connection: Connection) -> Sequence[str]:
+    campaigns: Sequence[str]
+    digests: Mapping[str, str]
+
+
+def payments_import(store: Store, facts: PaymentFacts, campaigns: CampaignYears) -> ImportKind[PaymentRow]:
+    """``POST /payments:import``: one order a row, decided as ``POST /payments`` decides it."""
+
+    async def prepare(rows: Sequence[PaymentRow], connection: Connection) -> _Prepared:
         years = frozenset(line.year for row in rows for line in row.lines)
-        return await campaigns.read(connection, years)
+        numbers = [order_key(order_of(row, ())) for row in rows]
+        return _Prepared(await campaigns.read(connection, years), await store.guard_holders("order", numbers))
 
-    def to_command(row: PaymentBody, context: ImportContext) -> Command:
-        order = order_of(row, context.divisions, captured=True)
-        return payment_command(order, context.prepared, facts, context.metadata, context.key)
+    def to_command(row: PaymentRow, context: ImportContext) -> Command | Refusal:
+        order = order_of(row, context.divisions)
+        prepared: _Prepared = context.prepared
+        known = prepared.digests.get(order_key(order))
+        if known is not None and known != order_digest(order):
+            return ORDER_NO_TAKEN
+        return payment_command(order, prepared.campaigns, facts, context.metadata, context.key)
 
-    return ImportKind("payments", PaymentBody, to_command, prepare=prepare)
+    return ImportKind("payments", PaymentRow, to_command, prepare=prepare, answers="payment_id")
 
 
 class IdentifyBody(BaseModel):
@@ -172,12 +199,12 @@ def _item(row: Row) -> dict[str, Any]:
     return dict(row._mapping)
 
 
-def router(payments: Payments, ports: Ports, kind: ImportKind[PaymentBody]) -> APIRouter:
+def router(payments: Payments, ports: Ports, kind: ImportKind[PaymentRow]) -> APIRouter:
     """Routes under ``/payments``, ``/receipts`` and ``/suspense``."""
     routes = APIRouter(tags=["缴费 payments"])
     database = ports.database
 
-    @routes.post("/payments:import", status_code=202, summary="批量导入已收款 / import final money")
+    @routes.post("/payments:import", status_code=202, summary="批量导入缴费 / import orders")
     async def import_payments(request: Request, principal: Writer) -> Response:
         return await accept_upload(request, principal, ports, kind)
 

@@ -26,7 +26,7 @@ def wire(ports: Ports, facts: PaymentFacts) -> PaymentsWired:
     """Payments over the service's ports and its siblings' facts."""
     campaigns = CampaignYears(ports.database)
     payments = Payments(ports.store, facts, campaigns)
-    kind = payments_import(facts, campaigns)
+    kind = payments_import(ports.store, facts, campaigns)
     ports.imports.register(kind)
     return PaymentsWired(
         Capability(

@@ -40,7 +40,7 @@ class PaidBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    amount_fen: int = Field(gt=0, examples=[26000])
+    amount_fen: int = Field(gt=0, le=10**12, examples=[26000])
     paid_on: dt.date
     bank_ref: str = Field(min_length=1, max_length=64)
 
@@ -50,7 +50,7 @@ class RecoveredBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    amount_fen: int = Field(gt=0, examples=[26000])
+    amount_fen: int = Field(gt=0, le=10**12, examples=[26000])
     received_on: dt.date
     bank_ref: str = Field(min_length=1, max_length=64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,6 +13,7 @@ from services.collection.obligations.facts import AgentFact
 from services.collection.obligations.filing import FiledOrderLine
 from services.collection.settlement.domain import Deposit
 from services.collection.settlement.events import DayTotal
+from services.collection.settlement.filing import MAX_LINES, read_day_file
 from services.collection.settlement.handlers import AGENT_UNKNOWN, Settlements
 from services.collection.settlement.projection import settlement_day
 from services.collection.settlement.queries import days_statement
@@ -24,12 +26,14 @@ from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import header_key, required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged, placed_inside
-from shared.web.requests import metadata
+from shared.web.requests import metadata, read_body
 from shared.web.responses import answer, json_response
 
 Reader = Annotated[Principal, Depends(authorised("collection:settlement:read"))]
 Writer = Annotated[Principal, Depends(authorised("collection:settlement:write"))]
 
+MAX_FEN = 10**12
+"""Ten thousand million yuan: more than any file of a district holds."""
 _CODE = r"^[A-Za-z0-9._-]+$"
 
 
@@ -42,7 +46,7 @@ class TotalBody(_Body):
 
     insurance: Insurance
     count: int = Field(ge=0, examples=[12])
-    amount_fen: int = Field(ge=0, examples=[312000])
+    amount_fen: int = Field(ge=0, le=MAX_FEN, examples=[312000])
 
 
 class SummaryBody(_Body):
@@ -62,7 +66,7 @@ class DepositBody(_Body):
     agent_id: str = Field(min_length=1, max_length=64)
     date: dt.date = Field(description="收款日 / the day the money was taken")
     insurance: Insurance
-    amount_fen: int = Field(gt=0, examples=[312000])
+    amount_fen: int = Field(gt=0, le=MAX_FEN, examples=[312000])
     deposited_on: dt.date
     account_ref: str = Field("", max_length=64, description="账户引用，非账号 / a reference, never a number")
 
@@ -83,7 +87,7 @@ class ResolutionBody(_Body):
     slip_no: str = Field(
         pattern=_CODE, max_length=64, description="银行回单号 / the bank's slip, found in its book"
     )
-    amount_fen: int = Field(gt=0)
+    amount_fen: int = Field(gt=0, le=MAX_FEN)
     note: str = Field("", max_length=200)
 
 
@@ -104,7 +108,7 @@ class FiledLineBody(_Body):
     person_id: str = Field(pattern=r"^[A-Za-z0-9-]+$", max_length=64)
     insurance: Insurance
     year: int = Field(ge=2000, le=2100)
-    amount_fen: int = Field(gt=0)
+    amount_fen: int = Field(gt=0, le=MAX_FEN)
     paid_at: AwareDatetime
 
 
@@ -114,9 +118,9 @@ class DayFileBody(_Body):
     file_no: str = Field(pattern=_CODE, max_length=64)
     date: dt.date
     campaign: str = Field(max_length=16, examples=["370406-2020"])
-    lines: list[FiledLineBody] = Field(max_length=100_000)
-    total_count: int = Field(ge=0)
-    total_fen: int = Field(ge=0)
+    lines: list[FiledLineBody] = Field(max_length=MAX_LINES)
+    total_count: int = Field(ge=0, le=MAX_LINES)
+    total_fen: int = Field(ge=0, le=MAX_FEN)
 
 
 def check_campaign(campaign: str) -> str:
@@ -140,7 +144,7 @@ def _deposit(body: DepositBody) -> Deposit:
     )
 
 
-def router(settlements: Settlements, database: Database) -> APIRouter:
+def router(settlements: Settlements, database: Database, limit_bytes: int) -> APIRouter:
     """Routes under ``/agents/{id}/summaries``, ``/deposits``, ``/settlements`` and ``/channels``."""
     routes = APIRouter(tags=["日结 settlement"])
 
@@ -202,15 +206,44 @@ def router(settlements: Settlements, database: Database) -> APIRouter:
             paged(rows, limit, item, lambda r: [r.campaign, r.village, r.source, str(r.date), r.insurance])
         )
 
+    async def take_day_file(
+        channel: str,
+        campaign: str,
+        date: dt.date,
+        file_no: str,
+        lines: Sequence[FiledOrderLine],
+        stated: tuple[int, int],
+        request: Request,
+        principal: Principal,
+    ) -> Response:
+        header_key(request)
+        require_division(principal, parse_campaign(check_campaign(campaign))[0], "campaign")
+        if stated != (len(lines), sum(line.amount_fen for line in lines)):
+            raise ProblemError(Refusal("TOTALS_MISMATCH", rule="I-20", field="total_fen"))
+        told = metadata(request, principal, campaign)
+        return answer(await settlements.receive_day_file(channel, campaign, date, file_no, lines, told))
+
+    @routes.post(
+        "/channels/{channel}/day-files:import", status_code=201, summary="渠道日终大文件 / a large day file"
+    )
+    async def import_day_file(
+        channel: str,
+        request: Request,
+        principal: Writer,
+        file_no: Annotated[str, Query(pattern=_CODE, max_length=64)],
+        date: dt.date,
+        campaign: Annotated[str, Query(max_length=16)],
+    ) -> Response:
+        """NDJSON：每行一笔，末行合计 / a line each, totals in the last row; all of it or nothing."""
+        header_key(request)
+        lines, trailer = read_day_file(await read_body(request, limit_bytes))
+        stated = (trailer.total_count, trailer.total_fen)
+        return await take_day_file(channel, campaign, date, file_no, lines, stated, request, principal)
+
     @routes.post("/channels/{channel}/day-files", status_code=201, summary="渠道日终文件 / a day file")
     async def receive_day_file(
         channel: str, request: Request, principal: Writer, body: DayFileBody
     ) -> Response:
-        header_key(request)
-        require_division(principal, parse_campaign(check_campaign(body.campaign))[0], "campaign")
-        stated = (body.total_count, body.total_fen)
-        if stated != (len(body.lines), sum(line.amount_fen for line in body.lines)):
-            raise ProblemError(Refusal("TOTALS_MISMATCH", rule="I-20", field="total_fen"))
         lines = [
             FiledOrderLine(
                 line.order_no,
@@ -222,9 +255,9 @@ def router(settlements: Settlements, database: Database) -> APIRouter:
             )
             for line in body.lines
         ]
-        told = metadata(request, principal, body.campaign)
-        return answer(
-            await settlements.receive_day_file(channel, body.campaign, body.date, body.file_no, lines, told)
+        stated = (body.total_count, body.total_fen)
+        return await take_day_file(
+            channel, body.campaign, body.date, body.file_no, lines, stated, request, principal
         )
 
     return routes

@@ -40,5 +40,5 @@ def capability(
         projections=[SettlementDays()],
         reactions=[DaysCompared(facts), OverdueNoted(facts, cash_days)],
         publications=[SettlementPublication()],
-        routers=[router(settlements, ports.database)],
+        routers=[router(settlements, ports.database, ports.settings.import_limit_bytes)],
     )

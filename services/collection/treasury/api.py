@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -71,7 +71,7 @@ class DebitedBody(_Body):
 
     method: str = Field(min_length=1, max_length=40, examples=["FOUR_PARTY_AGREEMENT"])
     bank_ref: str = Field(min_length=1, max_length=64)
-    amount_fen: int = Field(gt=0)
+    amount_fen: int = Field(gt=0, le=10**12)
     at: AwareDatetime
 
 
@@ -86,52 +86,58 @@ class EntryBody(_Body):
     """入库 / the treasury's answer."""
 
     treasury_date: dt.date
-    amount_fen: int = Field(gt=0)
+    amount_fen: int = Field(gt=0, le=10**12)
     result: str = Field("CONFIRMED", pattern="^(CONFIRMED|REJECTED)$")
     reason: str = Field("", max_length=100)
 
 
+_Fen = Annotated[int, msgspec.Meta(gt=0, le=10**12)]
+_Number = Annotated[str, msgspec.Meta(min_length=1, max_length=160)]
+
+
 class VoucherStepRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A row of the treasury's or bank's file. step: DEBITED, REMITTED, IN_TREASURY or REJECTED."""
+    """A row of the treasury's or bank's file.
 
-    voucher_no: str
-    step: str
-    amount_fen: int
+    step: debited, remitted or in-treasury; result: of in-treasury, CONFIRMED or REJECTED with its reason.
+    """
+
+    voucher_no: _Number
+    step: Literal["debited", "remitted", "in-treasury"]
+    amount_fen: _Fen
     date: dt.date
-    method: str = "FILE"
-    reference: str = ""
-    reason: str = ""
+    ref: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    method: Annotated[str, msgspec.Meta(max_length=40)] = "FILE"
+    result: Literal["CONFIRMED", "REJECTED"] = "CONFIRMED"
+    reason: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
-def step_of(row: VoucherStepRow) -> VoucherStep | Refusal:
-    """The step a row of a file means."""
+def step_of(row: VoucherStepRow) -> VoucherStep:
+    """The step a row of a file means; amounts are compared at every step."""
     at = dt.datetime.combine(row.date, dt.time(12), SHANGHAI)
-    reference = row.reference or row.date.isoformat()
-    match row.step:
-        case "DEBITED":
-            return lambda v: d.debit(v, row.voucher_no, row.method, reference, row.amount_fen, at)
-        case "REMITTED":
-            return lambda v: d.remit(v, row.voucher_no, reference, at)
-        case "IN_TREASURY":
-            return lambda v: d.confirm_entry(v, row.voucher_no, row.date, row.amount_fen)
-        case "REJECTED":
-            return lambda v: d.reject_entry(v, row.voucher_no, row.date, row.amount_fen, row.reason)
-        case _:
-            return Refusal("VALIDATION_FAILED", rule="STEP", field="step")
+    ref = row.ref or row.date.isoformat()
+    if row.step == "debited":
+        return lambda v: d.debit(v, row.voucher_no, row.method, ref, row.amount_fen, at)
+    if row.step == "remitted":
+        return lambda v: d.remit(v, row.voucher_no, ref, at, row.amount_fen)
+    if row.result == "CONFIRMED":
+        return lambda v: d.confirm_entry(v, row.voucher_no, row.date, row.amount_fen)
+    return lambda v: d.reject_entry(v, row.voucher_no, row.date, row.amount_fen, row.reason)
 
 
 def vouchers_import() -> ImportKind[VoucherStepRow]:
     """``POST /vouchers:import``."""
 
-    def to_command(row: VoucherStepRow, context: ImportContext) -> Command | Refusal:
-        step = step_of(row)
-        if isinstance(step, Refusal):
-            return step
+    def to_command(row: VoucherStepRow, context: ImportContext) -> Command:
         return step_command(
-            "import_voucher_step", row.voucher_no, step, context.divisions, context.metadata, context.key
+            "import_voucher_step",
+            row.voucher_no,
+            step_of(row),
+            context.divisions,
+            context.metadata,
+            context.key,
         )
 
-    return ImportKind("vouchers", VoucherStepRow, to_command)
+    return ImportKind("vouchers", VoucherStepRow, to_command, answers="voucher_no")
 
 
 def _item(row: Row) -> dict[str, Any]:

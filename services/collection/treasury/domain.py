@@ -302,9 +302,11 @@ def debit(
     return [t.FundsDebited(voucher_no=voucher_no, method=method, bank_ref=bank_ref, fen=fen, at=at)]
 
 
-def remit(state: Voucher, voucher_no: str, batch: str, at: dt.datetime) -> list[Event] | Refusal:
-    """上解."""
-    known = _step(state, "REMITTED", "DEBITED", (batch,), None)
+def remit(
+    state: Voucher, voucher_no: str, batch: str, at: dt.datetime, fen: int | None = None
+) -> list[Event] | Refusal:
+    """上解. fen: compared where the sender tells it."""
+    known = _step(state, "REMITTED", "DEBITED", (batch,), fen)
     return known if known is not None else [t.FundsRemitted(voucher_no=voucher_no, batch=batch, at=at)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from shared.kernel.insurance import Insurance
 from tests.unit.collection.money_service import (
     AGENT,
     CAMPAIGN,
+    MoneyService,
     agent_fact,
     assessed,
     campaign_fact,
@@ -22,6 +24,7 @@ from tests.unit.collection.money_service import (
     opened,
     payment,
     roster_fact,
+    states,
 )
 
 
@@ -301,3 +304,58 @@ async def test_payments_are_imported_as_final_money() -> None:
     await money.service.settle()
     standings = [row["standing"] for row in (await money.get("/payments", campaign=CAMPAIGN))["items"]]
     assert sorted(standings) == ["DUPLICATE", "EFFECTIVE", "EFFECTIVE"]
+
+
+async def imported(
+    money: MoneyService, rows: list[dict[str, object]], key: str = "i1"
+) -> list[dict[str, Any]]:
+    """Outcomes of a file of orders."""
+    scopes = ["collection:payments:write", "collection:imports:read"]
+    async with money.service.client(scopes) as client:
+        response = await client.post(
+            "/payments:import",
+            content=b"\n".join(map(msgspec.json.encode, rows)),
+            headers={"Idempotency-Key": key, "Content-Type": "application/x-ndjson"},
+        )
+        assert response.status_code == 202, response.text
+        await money.service.settle()
+        outcomes = await client.get(f"/imports/{response.json()['import_id']}/outcomes")
+    items: list[dict[str, Any]] = outcomes.json()["items"]
+    return items
+
+
+async def test_a_file_of_asked_orders_is_checked_as_single_ones_are() -> None:
+    """ "captured": false: several lines, an agent, a receipt; each row refused or accepted by itself (I-09..I-19)."""
+    money = await opened("p1", "p2", "p3", "p4")
+    await money.assess("p1", insurance=Insurance.PENSION)
+    asked = {"captured": False}
+    rows = [
+        payment("O1", "p1") | asked | {"lines": [line("p1"), line("p1", "pension", 30000)]},
+        cash("C1", "p2") | asked,
+        payment("O2", "p1") | asked,
+        payment("O3", "p3") | asked | {"lines": [line("p3", fen=25999)]},
+        cash("C2", "p3") | asked | {"receipt": {"book_no": "B1", "serial_no": "C1"}},
+        cash("C3", "p4") | asked | {"receipt": None},
+        payment("O4", "p4") | asked,
+    ]
+    told = [(each["id"], each["rule"] or each["code"]) for each in await imported(money, rows)]
+    assert told == [
+        ("WECHAT-O1", ""),
+        ("CASH_AGENT-C1", ""),
+        ("", "I-17"),
+        ("", "I-14"),
+        ("", "I-19"),
+        ("", "I-19"),
+        ("WECHAT-O4", ""),
+    ]
+    assert await states(money) == {"RECEIVED": 26000 * 3 + 30000}
+
+
+async def test_an_order_number_of_another_order_is_refused_in_a_file_too() -> None:
+    """The same order again is answered as before; another body under its number is refused (I-17)."""
+    money = await opened("p1", "p2")
+    await money.post("/payments", payment("O1", "p1", "p2"))
+    rows = [payment("O1", "p1", "p2"), payment("O1", "p1")]
+    told = [(each["outcome"], each["code"]) for each in await imported(money, rows)]
+    assert told == [("accepted", ""), ("refused", "ORDER_NO_TAKEN")]
+    assert await states(money) == {"RECEIVED": 52000}

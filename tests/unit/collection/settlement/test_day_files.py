@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
+import httpx
+import msgspec
+
 from services.collection.settlement import events as s
 from services.collection.treasury import events as t
 from tests.unit.collection.money_service import (
@@ -165,3 +168,55 @@ async def test_a_channel_s_voucher_is_shown_and_moved_by_whoever_has_the_whole_c
     for divisions, status in ((["370402"], 403), (["3704"], 200)):
         moved = await money.post(f"/vouchers/{number}:debited", step, divisions=divisions)
         assert moved.status_code == status
+
+
+def ndjson(*lines: tuple[str, str, int], count: int | None = None, fen: int | None = None) -> bytes:
+    """A large day file: a line each, totals last."""
+    rows: list[dict[str, object]] = list(day_file("D1", *lines)["lines"])
+    totals = {"total_count": len(lines) if count is None else count}
+    rows.append(totals | {"total_fen": sum(each[2] for each in lines) if fen is None else fen})
+    return b"\n".join(map(msgspec.json.encode, rows))
+
+
+async def uploaded(money: MoneyService, body: bytes, divisions: tuple[str, ...] = ("",)) -> httpx.Response:
+    async with money.service.client(["collection:settlement:write"], divisions) as client:
+        response = await client.post(
+            f"{FILES}:import?file_no=D1&date=2019-11-02&campaign={CAMPAIGN}",
+            content=body,
+            headers={"Idempotency-Key": "k1", "Content-Type": "application/x-ndjson"},
+        )
+    await money.service.settle()
+    return response
+
+
+async def test_a_large_day_file_is_one_settlement_too() -> None:
+    """NDJSON with a trailer of totals: the same as the JSON file of the same lines."""
+    money = await two_villages()
+    body = ndjson(("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000))
+    first = await uploaded(money, b"\xef\xbb\xbf" + body)
+    assert (first.status_code, first.json()["settled"]) == (201, 3)
+    head = await money.service.parts.log.head()
+    same = day_file("D1", ("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000))
+    assert (await money.post(FILES, same)).status_code == 201
+    assert await money.service.parts.log.head() == head
+
+
+async def test_a_large_day_file_is_taken_whole_or_not_at_all() -> None:
+    """A faulty row is named by number and field, never by value; wrong totals refuse the file."""
+    money = await two_villages()
+    good = ndjson(("O1", "p1", 26000), ("O2", "p2", 26000))
+    cases = [
+        (good.replace(b"26000", b"-1", 1), "VALIDATION_FAILED", "1.amount_fen"),
+        (good.replace(b'"order_no":"O2"', b'"order_no":"O 2"'), "VALIDATION_FAILED", "2.order_no"),
+        (b"[]\n" + good, "VALIDATION_FAILED", "1"),
+        (good.rpartition(b"\n")[0], "VALIDATION_FAILED", "2"),
+        (b"{\n" + good, "BODY_MALFORMED", "1"),
+        (b"", "BODY_MALFORMED", ""),
+        (ndjson(("O1", "p1", 26000), count=2), "TOTALS_MISMATCH", "total_fen"),
+        (ndjson(("O1", "p1", 26000), fen=26001), "TOTALS_MISMATCH", "total_fen"),
+    ]
+    for body, code, where in cases:
+        problem = (await uploaded(money, body)).json()
+        assert (problem["code"], problem.get("field", "")) == (code, where)
+    assert (await uploaded(money, good, ("370402",))).status_code == 403
+    assert not await money.events(s.ChannelDayFileReceived)

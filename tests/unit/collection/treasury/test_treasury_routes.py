@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 import pytest
@@ -214,7 +215,7 @@ async def test_vouchers_move_by_a_file_too() -> None:
     money = await vouchered("p1")
     rows = [
         {"voucher_no": VOUCHER, "step": step, "amount_fen": 26000, "date": "2019-12-01"}
-        for step in ("DEBITED", "REMITTED", "IN_TREASURY")
+        for step in ("debited", "remitted", "in-treasury")
     ]
     async with money.service.client(["collection:treasury:write"]) as client:
         response = await client.post(
@@ -224,6 +225,47 @@ async def test_vouchers_move_by_a_file_too() -> None:
         )
     assert response.status_code == 202
     await money.service.settle()
+    assert await states(money) == {"RETURNED": 26000}
+
+
+async def steps_of(money: MoneyService, rows: list[dict[str, Any]], key: str) -> list[str]:
+    """Rule or code of each row of a treasury file; "" for the accepted."""
+    async with money.service.client(["collection:treasury:write", "collection:imports:read"]) as client:
+        response = await client.post(
+            "/vouchers:import",
+            content=b"\n".join(map(msgspec.json.encode, rows)),
+            headers={"Idempotency-Key": key, "Content-Type": "application/x-ndjson"},
+        )
+        await money.service.settle()
+        outcomes = await client.get(f"/imports/{response.json()['import_id']}/outcomes")
+    return [each["rule"] or each["code"] for each in outcomes.json()["items"]]
+
+
+async def test_a_treasury_file_out_of_order_is_refused_row_by_row_and_sent_again() -> None:
+    """I-23: a voucher that is not there yet, a step that is not its turn, a wrong amount: each row says so."""
+    money = await settled_village("p1")
+    row = {"voucher_no": VOUCHER, "amount_fen": 26000, "date": "2019-12-01", "ref": "B1"}
+    debited, remitted = row | {"step": "debited"}, row | {"step": "remitted"}
+    entered = row | {"step": "in-treasury"}
+    file = [entered, remitted, debited]
+    assert await steps_of(money, file, "k1") == ["VOUCHER_UNKNOWN"] * 3
+    submitted = await money.post("/declarations", declaration_body())
+    declaration = submitted.json()["declaration_no"]
+    await money.post(f"/declarations/{declaration}:verify", {"actor": "tax-03"})
+    assert await steps_of(money, file, "k2") == ["IS_ISSUED", "IS_ISSUED", ""]
+    assert await steps_of(money, [*file, remitted | {"amount_fen": 1}], "k3") == [
+        "IS_DEBITED",
+        "",
+        "",
+        "I-23",
+    ]
+    assert await steps_of(money, file, "k4") == ["", "", ""]
+    assert len(await money.events(t.CollectionInfoReturned)) == 1
+    rejected = entered | {"result": "REJECTED", "reason": "LATE"}
+    assert await steps_of(money, [rejected, row | {"step": "burnt"}], "k5") == [
+        "IS_IN_TREASURY",
+        "VALUE_NOT_ALLOWED",
+    ]
     assert await states(money) == {"RETURNED": 26000}
 
 
