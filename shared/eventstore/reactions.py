@@ -90,7 +90,7 @@ class ReactionRunner:
         self._clock = clock
         self._runtime = runtime
         self._follows = follows
-        self._page = page
+        self._page = min(page, getattr(reaction, "page", page))  # a reaction of large facts takes fewer at once
         self._wake = Wake(runtime, poll_seconds)
         self._here: Checkpoint | None = None  # as stored; None: ask the database
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory

@@ -32,7 +32,7 @@ class BookReturns:
         self._bookkeeping = bookkeeping
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """The part, under its own key; a part without lines says nothing."""
+        """The whole part; one without lines says nothing."""
         message: CollectionInfoReturnedV1 = recorded.event
         metadata = following(recorded, self.name, message.campaign)
         lines = lines_of(message)
@@ -45,7 +45,6 @@ class BookReturns:
                 message.parts,
                 (message.total_count, message.total_fen),
                 metadata,
-                derived_key(recorded, "book_returned_part"),
             )
         ]
 

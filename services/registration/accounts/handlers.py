@@ -47,7 +47,6 @@ class Bookkeeping:
         parts: int,
         stated: tuple[int, int],
         metadata: Metadata,
-        key: IdempotencyKey,
     ) -> Command:
         """Book a part's lines, credit the accounts, review the covers, and note the part's outcome.
 
@@ -66,9 +65,8 @@ class Bookkeeping:
             return Accepted([*booking.appends(), *([Append(process, events)] if events else [])])
 
         streams = [process, *(stream for line in lines for stream in self._streams(line))]
-        return Command(
-            "book_returned_part", streams, judge, metadata, key, [(self._policies, [lines[0].year])]
-        )
+        facts = [(self._policies, [lines[0].year])]
+        return Command("book_returned_part", streams, judge, metadata, facts=facts)
 
     def _streams(self, line: domain.Line) -> list[Stream[Any]]:
         medical = line.insurance is Insurance.MEDICAL

@@ -17,8 +17,11 @@ from services.registration.people.events import EmployeeInsuranceReported, Perso
 from services.registration.vital.events import HukouChanged
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
-from shared.eventstore.tailing import Recorded, Wait, derived_key
+from shared.eventstore.tailing import PreparedReaction, Recorded, Wait, derived_key
 from shared.kernel.insurance import Insurance
+
+Enrolled = tuple[str, str]
+"""(person, insurance)."""
 
 
 class TransmitRegistrations:
@@ -91,15 +94,25 @@ class ParticularsChanged:
         return str(recorded.event.person_id)
 
 
-class EmployeeCoverConflicts:
+class EmployeeCoverConflicts(PreparedReaction):
     """Employee cover reported after the enrolment (I-05): a clerk has to look."""
 
     name = "employee-cover-conflicts"
     handles: tuple[type[msgspec.Struct], ...] = (EmployeeInsuranceReported,)
 
-    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
-        """One command on the enrolments of the same insurance."""
-        event = recorded.event
+    async def prepare(self, events: Sequence[Recorded[Any]], connection: Connection) -> frozenset[Enrolled]:
+        """Who of the persons is, or was, enrolled in what: nobody else can be in conflict."""
+        persons = sorted({recorded.event.person_id for recorded in events})
+        rows = await connection.execute(
+            sa.select(ENROLMENT.c.person_id, ENROLMENT.c.insurance).where(ENROLMENT.c.person_id.in_(persons))
+        )
+        return frozenset((row.person_id, row.insurance) for row in rows)
+
+    def answer(self, recorded: Recorded[Any], prepared: frozenset[Enrolled]) -> Sequence[Command] | Wait:
+        """One command on the enrolments of the same insurance, where there are any."""
+        event: EmployeeInsuranceReported = recorded.event
+        if (event.person_id, event.insurance.value) not in prepared:
+            return []
         return [
             enrolment_command(
                 "find_coverage_conflicts",

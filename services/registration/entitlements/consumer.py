@@ -13,7 +13,7 @@ from services.registration.entitlements.handlers import Entitlements
 from shared.contracts.subsidy import SubsidyEntitlementResolvedV1, SubsidyEntitlementRevokedV1
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
-from shared.eventstore.tailing import Recorded, Wait, derived_key
+from shared.eventstore.tailing import Recorded, Wait
 from shared.kernel.insurance import GOVERNMENT, Insurance
 
 
@@ -39,8 +39,7 @@ class NoteGovernmentLegs:
             message.person_id, message.year, message.campaign, message.version, government, standard
         )
         metadata = following(recorded, self.name, message.campaign)
-        key = derived_key(recorded, "note_government_legs")
-        return [self._entitlements.note_government_command(noted, metadata, key)]
+        return [self._entitlements.note_government_command(noted, metadata)]
 
     def key(self, recorded: Recorded[Any]) -> str:
         """Per person."""

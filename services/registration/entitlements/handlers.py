@@ -55,9 +55,7 @@ class Entitlements:
         streams = self.streams(year, person_id)
         return Command("review_cover", streams, judge, metadata, key, [(self._policies, [year])])
 
-    def note_government_command(
-        self, noted: domain.NoteGovernment, metadata: Metadata, key: IdempotencyKey
-    ) -> Command:
+    def note_government_command(self, noted: domain.NoteGovernment, metadata: Metadata) -> Command:
         """Keep what government carries of the standard, and review the cover with it."""
         year, person_id = noted.year, noted.person_id
         stream = cover(year, person_id)
@@ -73,7 +71,8 @@ class Entitlements:
             return Accepted([Append(stream, [*events, *reviewed])])
 
         streams = self.streams(year, person_id)
-        return Command("note_government_legs", streams, judge, metadata, key, [(self._policies, [year])])
+        facts = [(self._policies, [year])]
+        return Command("note_government_legs", streams, judge, metadata, facts=facts)
 
     def _review(
         self,

@@ -13,7 +13,7 @@ from services.registration.special_identities.handlers import SpecialIdentityImp
 from shared.contracts.subsidy import SubsidyLineSubmittedV1
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
-from shared.eventstore.tailing import Recorded, Wait, derived_key
+from shared.eventstore.tailing import Recorded, Wait
 
 
 class ImportSubsidyLines:
@@ -40,8 +40,7 @@ class ImportSubsidyLines:
             message.campaign.rpartition("-")[0],
             message.valid_from,
         )
-        key = derived_key(recorded, "import_subsidy_line")
-        return [self._imports.import_command(line, following(recorded, self.name, message.campaign), key)]
+        return [self._imports.import_command(line, following(recorded, self.name, message.campaign))]
 
     def key(self, recorded: Recorded[Any]) -> str:
         """Per person."""

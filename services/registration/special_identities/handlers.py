@@ -22,7 +22,7 @@ class SpecialIdentityImports:
         self._residents = residents
         self._enrolments = enrolments
 
-    def import_command(self, line: domain.ListLine, metadata: Metadata, key: IdempotencyKey) -> Command:
+    def import_command(self, line: domain.ListLine, metadata: Metadata) -> Command:
         """Import a line or keep why not: every line gets exactly one answer."""
         stream, failures = marks(line.insurance, line.person_id), failed_line(line.list_id, line.line_no)
 
@@ -43,7 +43,7 @@ class SpecialIdentityImports:
             *self._residents.streams(line.person_id),
             self._enrolments.stream(line.insurance, line.person_id),
         ]
-        return Command("import_subsidy_line", streams, judge, metadata, key)
+        return Command("import_subsidy_line", streams, judge, metadata)
 
     async def remove(
         self,

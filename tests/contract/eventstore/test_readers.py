@@ -249,6 +249,18 @@ class TestReactions:
         await settle([reaction(parts, Notes())])
         assert await notes_in(parts.log, "a") == [1, 2, 3]
 
+    async def test_a_reaction_of_large_facts_takes_fewer_at_once(self, parts: Parts) -> None:
+        """Its ``page`` bounds what one transaction holds."""
+
+        class Small(Notes):
+            page = 2
+
+        await pay_in(parts, "a", 1, 2, 3)
+        runner = reaction(parts, Small())
+        assert await runner.run_once() == 2
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1, 2, 3]
+
     async def test_of_two_runners_one_reacts(self, parts: Parts) -> None:
         await pay_in(parts, "a", 1, 2)
         one, other = reaction(parts, Notes()), reaction(parts, Notes())
