@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,8 +14,11 @@ from starlette.responses import Response
 from services.collection.assessment.domain import SelectTier
 from services.collection.assessment.handlers import Assessments
 from services.collection.assessment.quoting import Quotes
-from services.collection.obligations.projection import OBLIGATION
-from services.collection.obligations.queries import obligation_view, obligations_statement
+from services.collection.obligations.listing import (
+    MAX_OBLIGATIONS,
+    obligation_item,
+    obligations_statement,
+)
 from shared.eventstore.commands import Command
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
@@ -24,7 +27,7 @@ from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Paged, encode_cursor
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 from shared.web.service import Ports
@@ -125,23 +128,21 @@ def router(assessments: Assessments, quotes: Quotes, ports: Ports, kind: ImportK
         principal: Reader,
         campaign: Annotated[str, Query(max_length=16, examples=["370406-2020"])],
         village: Annotated[
-            str | None, Query(max_length=12, description="村居或镇街 / village or town")
-        ] = None,
+            str, Query(pattern=r"^\d{0,12}$", description="村居或镇街 / village or town")
+        ] = "",
         insurance: Insurance | None = None,
-        person_id: Annotated[str | None, Query(max_length=64)] = None,
+        person_id: Annotated[str, Query(max_length=64)] = "",
         after: After = "",
-        limit: Limit = DEFAULT_LIMIT,
+        limit: Annotated[int, Query(ge=1, le=MAX_OBLIGATIONS)] = DEFAULT_LIMIT,
     ) -> Response:
         require_division(principal, village or campaign.partition("-")[0], "village")
-        wanted = insurance.value if insurance is not None else None
-        columns = [OBLIGATION.c.insurance, OBLIGATION.c.person_id]
-        statement = keyset(obligations_statement(campaign, village, wanted, person_id), columns, after, limit)
+        wanted = insurance.value if insurance is not None else ""
+        statement = obligations_statement(campaign, village, wanted, person_id, after, limit)
         async with ports.database.read() as connection:
             rows = await connection.execute(statement)
-
-        def key(row: Any) -> tuple[str, str]:
-            return row.insurance, row.person_id
-
-        return json_response(paged(rows, limit, obligation_view, key))
+        items = [obligation_item(row) for row in rows[:limit]]
+        last = items[-1] if len(rows) > limit else None
+        cursor = encode_cursor([last.village, last.insurance, last.person_id]) if last is not None else None
+        return json_response(Paged(items, cursor))
 
     return routes

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from services.collection.obligations.projection import OBLIGATION
-from shared.eventstore.database import Connection, Row
-from shared.kernel.insurance import Insurance, Leg
-
-_legs = msgspec.json.Decoder(list[Leg])
+from shared.eventstore.database import Connection
+from shared.kernel.insurance import Insurance
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,49 +74,3 @@ async def payers_of_year(connection: Connection, village: str, year: int) -> Seq
         .order_by(c.person_id, c.insurance)
     )
     return [(row.person_id, Insurance(row.insurance)) for row in rows]
-
-
-def obligations_statement(
-    campaign: str, village: str | None, insurance: str | None, person_id: str | None
-) -> sa.Select[Any]:
-    """Rows of ``GET /obligations``, to be paged by (insurance, person_id)."""
-    c = OBLIGATION.c
-    statement = sa.select(OBLIGATION).where(c.campaign == campaign)
-    if village is not None:
-        statement = statement.where(c.village.startswith(village, autoescape=True))
-    if insurance is not None:
-        statement = statement.where(c.insurance == insurance)
-    if person_id is not None:
-        statement = statement.where(c.person_id == person_id)
-    return statement
-
-
-def obligation_view(row: Row) -> dict[str, Any]:
-    """One item of ``GET /obligations``."""
-    return {
-        "person_id": row.person_id,
-        "insurance": row.insurance,
-        "year": row.year,
-        "campaign": row.campaign,
-        "village": row.village,
-        "assessment_id": row.assessment_id,
-        "version": row.version,
-        "standard_fen": row.standard_fen,
-        "personal_fen": row.personal_fen,
-        "government_fen": row.government_fen,
-        "legs": msgspec.to_builtins(_legs.decode(row.legs)),
-        "matching_subsidy_fen": row.matching_subsidy_fen,
-        "category": row.category,
-        "tier_yuan": row.tier_yuan,
-        "refused": row.refused,
-        "hold_until": row.hold_until,
-        "paid": row.paid_standing == "EFFECTIVE",
-        "paid_standing": row.paid_standing or "",
-        "paid_fen": row.paid_fen or 0,
-        "paid_at": _moment(row.paid_at),
-        "paid_channel": row.paid_channel or "",
-    }
-
-
-def _moment(moment: dt.datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
