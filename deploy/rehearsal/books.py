@@ -2,7 +2,8 @@
 
 Channels' orders, agents' cash boxes and receipt stubs, the bank's slips and debits, the treasury's entries,
 finance's account, refunds paid. Amounts are fen, days ISO text. Every write is one transaction that may be
-repeated: a process killed at any moment and asked again keeps the same books.
+repeated: a process killed at any moment and asked again keeps the same books. The mass of a day is written
+and read as sets; nothing of it is held in memory.
 """
 
 from __future__ import annotations
@@ -15,33 +16,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CASH = "CASH_AGENT"
-"""The one channel whose money lies in an agent's box until it is deposited."""
+from deploy.rehearsal.script import CASH
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
-  channel TEXT NOT NULL, order_no TEXT NOT NULL, campaign TEXT NOT NULL, agent TEXT NOT NULL,
-  paid_at TEXT NOT NULL, paid_on TEXT NOT NULL, asked INTEGER NOT NULL, book_no TEXT NOT NULL,
-  serial_no TEXT NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, payment_id TEXT NOT NULL,
-  repeated TEXT NOT NULL, PRIMARY KEY (channel, order_no));
+  id INTEGER PRIMARY KEY, channel TEXT NOT NULL, order_no TEXT NOT NULL, campaign TEXT NOT NULL,
+  agent TEXT NOT NULL, paid_at TEXT NOT NULL, paid_on TEXT NOT NULL, asked INTEGER NOT NULL,
+  book_no TEXT NOT NULL, serial_no TEXT NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL,
+  repeated TEXT NOT NULL, UNIQUE (channel, order_no));
+CREATE INDEX IF NOT EXISTS orders_of_day ON orders (campaign, paid_on, channel);
 CREATE TABLE IF NOT EXISTS takings (
-  channel TEXT NOT NULL, order_no TEXT NOT NULL, n INTEGER NOT NULL, person_id TEXT NOT NULL,
-  village TEXT NOT NULL, insurance TEXT NOT NULL, year INTEGER NOT NULL, fen INTEGER NOT NULL,
-  refunded_fen INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (channel, order_no, n));
+  order_id INTEGER NOT NULL, n INTEGER NOT NULL, person_id TEXT NOT NULL, village TEXT NOT NULL,
+  insurance TEXT NOT NULL, year INTEGER NOT NULL, fen INTEGER NOT NULL,
+  refunded_fen INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (order_id, n)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS planned (
+  campaign TEXT NOT NULL, village TEXT NOT NULL, orders INTEGER NOT NULL, PRIMARY KEY (campaign, village));
+CREATE TABLE IF NOT EXISTS agents (
+  agent TEXT NOT NULL, campaign TEXT NOT NULL, village TEXT NOT NULL, account_ref TEXT NOT NULL,
+  receipts TEXT NOT NULL, PRIMARY KEY (agent, campaign));
 CREATE TABLE IF NOT EXISTS slips (
   slip_no TEXT PRIMARY KEY, bank TEXT NOT NULL, campaign TEXT NOT NULL, agent TEXT NOT NULL,
   village TEXT NOT NULL, date TEXT NOT NULL, insurance TEXT NOT NULL, fen INTEGER NOT NULL,
   deposited_on TEXT NOT NULL, account_ref TEXT NOT NULL, kind TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS slips_of_day ON slips (campaign, deposited_on);
+CREATE TABLE IF NOT EXISTS accounts (
+  campaign TEXT NOT NULL, source TEXT NOT NULL, fen INTEGER NOT NULL, PRIMARY KEY (campaign, source));
 CREATE TABLE IF NOT EXISTS debits (
   voucher_no TEXT NOT NULL, cycle INTEGER NOT NULL, campaign TEXT NOT NULL, village TEXT NOT NULL,
   insurance TEXT NOT NULL, source TEXT NOT NULL, count INTEGER NOT NULL, fen INTEGER NOT NULL,
   debited_on TEXT NOT NULL, bank_ref TEXT NOT NULL, batch TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (voucher_no, cycle));
+CREATE INDEX IF NOT EXISTS debits_of_day ON debits (campaign, debited_on);
 CREATE TABLE IF NOT EXISTS entries (
   voucher_no TEXT NOT NULL, cycle INTEGER NOT NULL, campaign TEXT NOT NULL, village TEXT NOT NULL,
   insurance TEXT NOT NULL, source TEXT NOT NULL, count INTEGER NOT NULL, fen INTEGER NOT NULL,
   date TEXT NOT NULL, result TEXT NOT NULL, reason TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (voucher_no, cycle));
+CREATE INDEX IF NOT EXISTS entries_of_day ON entries (campaign, date);
 CREATE TABLE IF NOT EXISTS refunds (
   refund_no TEXT PRIMARY KEY, line_id TEXT NOT NULL, campaign TEXT NOT NULL, insurance TEXT NOT NULL,
   fen INTEGER NOT NULL, paid_on TEXT NOT NULL, bank_ref TEXT NOT NULL);
@@ -53,9 +64,13 @@ CREATE TABLE IF NOT EXISTS appropriations (
   PRIMARY KEY (department, campaign, date));
 CREATE TABLE IF NOT EXISTS deaths (
   person_id TEXT PRIMARY KEY, died_on TEXT NOT NULL, told_on TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS refusals (
+  campaign TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, code TEXT NOT NULL,
+  PRIMARY KEY (campaign, what, subject));
 """
 
-TAKEN, REFUSED, ASKING = "TAKEN", "REFUSED", "ASKING"
+PLANNED, TAKEN, REFUSED, ASKING = "PLANNED", "TAKEN", "REFUSED", "ASKING"
+DECLARATION, CHANNEL, GOVERNMENT = "DECLARATION", "CHANNEL", "GOVERNMENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +88,11 @@ class Line:
 class Order:
     """An order as its channel or agent keeps it.
 
-    state: ASKING until the answer came, then TAKEN or REFUSED; asked: False when the channel took the money
-    first. repeated: what a repetition after a lost answer gave, empty when there was none.
+    state: PLANNED, ASKING until the answer came, then TAKEN or REFUSED; asked: False when the channel took the
+    money first. repeated: what a repetition gave, empty when there was none.
     """
 
+    id: int
     channel: str
     order_no: str
     campaign: str
@@ -87,8 +103,12 @@ class Order:
     serial_no: str
     state: str
     code: str
-    payment_id: str
     repeated: str
+
+    @property
+    def payment_id(self) -> str:
+        """As the services derive it."""
+        return f"{self.channel}-{self.order_no}" if self.state == TAKEN else ""
 
 
 class Books:
@@ -128,6 +148,10 @@ class Books:
         """Rows of a SELECT as dicts."""
         return [dict(row) for row in self._db.execute(query, values)]
 
+    def each(self, query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> Iterator[sqlite3.Row]:
+        """Rows of a SELECT, one at a time."""
+        yield from self._db.execute(query, values)
+
     def number(self, query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
         """One number."""
         return int(self._db.execute(query, values).fetchone()[0] or 0)
@@ -161,18 +185,26 @@ class Books:
         agent: str = "",
         asked: bool = True,
     ) -> Order:
-        """Note an order before anybody is asked; an agent's order gets the next form of his receipt book."""
+        """Note an order before anybody is asked; an agent's order gets the next form of his second book."""
         with self.transaction():
-            book_no = f"B-{agent}" if agent else ""
-            serial = self._next_form(book_no) if agent else ""
+            book_no = f"B-{agent}-S" if agent and self.writes_receipts(agent, campaign, channel) else ""
+            serial = self._next_form(book_no) if book_no else ""
             row = {
                 "channel": channel, "order_no": order_no, "campaign": campaign, "agent": agent,
                 "paid_at": paid_at, "paid_on": paid_at[:10], "asked": int(asked), "book_no": book_no,
-                "serial_no": serial, "state": ASKING if asked else TAKEN, "code": "", "payment_id": "",
-                "repeated": "",
+                "serial_no": serial, "state": ASKING if asked else TAKEN, "code": "", "repeated": "",
             }  # fmt: skip
             if self.insert("orders", row):
-                self._insert_lines(channel, order_no, lines)
+                order_id = self.number("SELECT last_insert_rowid()")
+                self._db.executemany(
+                    "INSERT INTO takings VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                    [
+                        (order_id, number, line.person_id, line.village, line.insurance, line.year, line.fen)
+                        for number, line in enumerate(lines, 1)
+                    ],
+                )
+                if not asked:
+                    self._move(campaign, CHANNEL, sum(line.fen for line in lines))
         order = self.order(channel, order_no)
         assert order is not None
         return order
@@ -181,24 +213,101 @@ class Books:
         used = self.number("SELECT COUNT(*) FROM orders WHERE book_no = ? AND state <> ?", (book_no, REFUSED))
         return f"{used + 1:06d}"
 
-    def _insert_lines(self, channel: str, order_no: str, lines: Iterable[Line]) -> None:
-        for number, line in enumerate(lines, 1):
-            self.insert(
-                "takings",
-                {
-                    "channel": channel, "order_no": order_no, "n": number, "person_id": line.person_id,
-                    "village": line.village, "insurance": line.insurance, "year": line.year, "fen": line.fen,
-                },
-            )  # fmt: skip
+    def writes_receipts(self, agent: str, campaign: str, channel: str) -> bool:
+        """True when an agent writes a receipt for money taken by a channel."""
+        found = self.rows("SELECT receipts FROM agents WHERE agent = ? AND campaign = ?", (agent, campaign))
+        return bool(found) and channel in found[0]["receipts"].split()
 
-    def close_order(self, order: Order, state: str, code: str, payment_id: str, repeated: str = "") -> Order:
+    def plan_orders(
+        self, campaign: str, village: str, orders: Iterable[tuple[Mapping[str, str], Sequence[Line]]]
+    ) -> int:
+        """The mass of a village: orders that will be placed on their days, once. Agents' forms are numbered.
+
+        An order: channel, order_no, agent, paid_at. Answers how many there are.
+        """
+        forms: dict[str, int] = {}
+        with self.transaction() as db:
+            known = self.rows(
+                "SELECT orders FROM planned WHERE campaign = ? AND village = ?", (campaign, village)
+            )
+            if known:
+                return int(known[0]["orders"])
+            next_id = self.number("SELECT COALESCE(MAX(id), 0) FROM orders") + 1
+            heads: list[tuple[Any, ...]] = []
+            lines: list[tuple[Any, ...]] = []
+            for order, owed in orders:
+                agent, book_no, serial = order["agent"], "", ""
+                if agent and self.writes_receipts(agent, campaign, order["channel"]):
+                    book_no = f"B-{agent}"
+                    forms[book_no] = forms.get(book_no, 0) + 1
+                    serial = f"{forms[book_no]:06d}"
+                paid_at = order["paid_at"]
+                heads.append(
+                    (next_id, order["channel"], order["order_no"], campaign, agent, paid_at, paid_at[:10], 1,
+                     book_no, serial, PLANNED, "", "")
+                )  # fmt: skip
+                lines += [
+                    (next_id, n, each.person_id, each.village, each.insurance, each.year, each.fen, 0)
+                    for n, each in enumerate(owed, 1)
+                ]
+                next_id += 1
+            db.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", heads)
+            db.executemany("INSERT INTO takings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", lines)
+            db.execute("INSERT INTO planned VALUES (?, ?, ?)", (campaign, village, len(heads)))
+        return len(heads)
+
+    def planned_on(self, campaign: str, day: str) -> dict[str, list[dict[str, Any]]]:
+        """Orders planned for a day by channel, each as the services want it, with its ``id``."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        last = 0
+        for row in self.each(
+            "SELECT o.id, o.channel, o.order_no, o.agent, o.paid_at, o.book_no, o.serial_no, t.person_id,"
+            " t.year, t.insurance, t.fen FROM orders o JOIN takings t ON t.order_id = o.id"
+            " WHERE o.campaign = ? AND o.paid_on = ? AND o.state = ? ORDER BY o.channel, o.id, t.n",
+            (campaign, day, PLANNED),
+        ):
+            if row[0] != last:
+                last = row[0]
+                order = {"id": row[0], "order_no": row[2], "channel": row[1], "paid_at": row[4], "lines": []}
+                order["captured"] = False
+                if row[3]:
+                    order["agent"] = row[3]
+                if row[5]:
+                    order["receipt"] = {"book_no": row[5], "serial_no": row[6]}
+                found.setdefault(row[1], []).append(order)
+            order["lines"].append(
+                {"person_id": row[7], "year": row[8], "insurance": row[9], "amount_fen": row[10]}
+            )
+        return found
+
+    def take_planned(
+        self, campaign: str, orders: Sequence[Mapping[str, Any]], refused: Mapping[int, str]
+    ) -> None:
+        """What the services answered a file of orders: money taken, or refused (index -> code)."""
+        taken = [(TAKEN, "", order["id"]) for index, order in enumerate(orders) if index not in refused]
+        left = [(REFUSED, code, orders[index]["id"]) for index, code in refused.items()]
+        with self.transaction() as db:
+            db.executemany("UPDATE orders SET state = ?, code = ? WHERE id = ?", taken + left)
+            if orders and orders[0]["channel"] != CASH:
+                fen = sum(
+                    line["amount_fen"]
+                    for index, order in enumerate(orders)
+                    if index not in refused
+                    for line in order["lines"]
+                )
+                self._move(campaign, CHANNEL, fen)
+
+    def close_order(self, order: Order, state: str, code: str, repeated: str = "") -> Order:
         """The answer: money taken, or none taken."""
         with self.transaction() as db:
-            db.execute(
-                "UPDATE orders SET state = ?, code = ?, payment_id = ?, repeated = ?"
+            cursor = db.execute(
+                "UPDATE orders SET state = ?, code = ?, repeated = ?"
                 " WHERE channel = ? AND order_no = ? AND state = ?",
-                (state, code, payment_id, repeated, order.channel, order.order_no, ASKING),
+                (state, code, repeated, order.channel, order.order_no, ASKING),
             )
+            if cursor.rowcount == 1 and state == TAKEN and order.channel != CASH:
+                fen = self.number("SELECT SUM(fen) FROM takings WHERE order_id = ?", (order.id,))
+                self._move(order.campaign, CHANNEL, fen)
         closed = self.order(order.channel, order.order_no)
         assert closed is not None
         return closed
@@ -206,95 +315,175 @@ class Books:
     def lines(self, channel: str, order_no: str) -> list[dict[str, Any]]:
         """Lines of an order."""
         return self.rows(
-            "SELECT * FROM takings WHERE channel = ? AND order_no = ? ORDER BY n", (channel, order_no)
+            "SELECT t.* FROM takings t JOIN orders o ON o.id = t.order_id WHERE o.channel = ?"
+            " AND o.order_no = ? ORDER BY t.n",
+            (channel, order_no),
         )
+
+    def channels_on(self, campaign: str, day: str) -> list[str]:
+        """Channels that took money on a day and settle it themselves."""
+        return [
+            row["channel"]
+            for row in self.rows(
+                "SELECT DISTINCT channel FROM orders WHERE campaign = ? AND paid_on = ? AND state = ?"
+                " AND channel <> ? ORDER BY channel",
+                (campaign, day, TAKEN, CASH),
+            )
+        ]
 
     def taken_on(self, channel: str, campaign: str, day: str) -> list[dict[str, Any]]:
         """Lines of money a channel took on a day."""
         return self.rows(
-            "SELECT t.*, o.paid_at FROM takings t JOIN orders o USING (channel, order_no) WHERE o.state = ?"
-            " AND o.channel = ? AND o.campaign = ? AND o.paid_on = ? ORDER BY t.order_no, t.n",
-            (TAKEN, channel, campaign, day),
+            "SELECT o.order_no, t.person_id, t.insurance, t.year, t.fen AS amount_fen, o.paid_at"
+            " FROM orders o JOIN takings t ON t.order_id = o.id WHERE o.campaign = ? AND o.paid_on = ?"
+            " AND o.channel = ? AND o.state = ? ORDER BY o.order_no, t.n",
+            (campaign, day, channel, TAKEN),
         )
 
-    def box(self, agent: str, campaign: str, day: str) -> list[dict[str, Any]]:
-        """What an agent took on a day: count and fen per insurance."""
-        return self.rows(
-            "SELECT t.insurance, COUNT(*) AS count, SUM(t.fen) AS fen FROM takings t"
-            " JOIN orders o USING (channel, order_no) WHERE o.state = ? AND o.agent = ? AND o.campaign = ?"
-            " AND o.paid_on = ? GROUP BY t.insurance ORDER BY t.insurance",
-            (TAKEN, agent, campaign, day),
-        )
-
-    def stubs(self, agent: str, campaign: str, day: str) -> tuple[str, str]:
-        """First and last receipt form an agent wrote on a day."""
-        found = self.rows(
-            "SELECT MIN(serial_no) AS first, MAX(serial_no) AS last FROM orders WHERE state = ? AND agent = ?"
-            " AND campaign = ? AND paid_on = ?",
-            (TAKEN, agent, campaign, day),
-        )[0]
-        return found["first"] or "", found["last"] or ""
+    def boxes(self, campaign: str, day: str) -> dict[str, list[dict[str, Any]]]:
+        """Agent -> what he took in cash on a day, per insurance: count, fen, first and last form."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rows(
+            "SELECT o.agent, t.insurance, COUNT(*) AS count, SUM(t.fen) AS fen,"
+            " MIN(o.book_no || '/' || o.serial_no) AS first, MAX(o.book_no || '/' || o.serial_no) AS last"
+            " FROM orders o JOIN takings t ON t.order_id = o.id WHERE o.campaign = ? AND o.paid_on = ?"
+            " AND o.channel = ? AND o.state = ? GROUP BY o.agent, t.insurance ORDER BY o.agent, t.insurance",
+            (campaign, day, CASH, TAKEN),
+        ):
+            found.setdefault(row["agent"], []).append(row)
+        return found
 
     # -- refunds --------------------------------------------------------------------------------------
 
     def pay_refund(self, row: Mapping[str, Any]) -> bool:
         """Money goes back to the payer, once; its line is found by ``{channel}-{order_no}/{n}``."""
+        payment, _, number = str(row["line_id"]).rpartition("/")
+        channel, _, order_no = payment.partition("-")
         with self.transaction() as db:
             if not self.insert("refunds", row):
                 return False
             db.execute(
-                "UPDATE takings SET refunded_fen = refunded_fen + :fen"
-                " WHERE channel || '-' || order_no || '/' || n = :line_id",
-                {"fen": row["fen"], "line_id": row["line_id"]},
+                "UPDATE takings SET refunded_fen = refunded_fen + ? WHERE n = ? AND order_id ="
+                " (SELECT id FROM orders WHERE channel = ? AND order_no = ?)",
+                (row["fen"], int(number) if number.isdigit() else 0, channel, order_no),
             )
             db.execute("UPDATE payouts SET told = 1 WHERE refund_no = ?", (row["refund_no"],))
         return True
 
-    # -- balances -------------------------------------------------------------------------------------
+    # -- accounts -------------------------------------------------------------------------------------
 
     def balance(self, source: str, campaign: str) -> int:
         """Money on the account a source's vouchers are debited from, fen.
 
-        DECLARATION: the town's unit account. CHANNEL: the channels' clearing accounts. GOVERNMENT: the fund
+        DECLARATION: the towns' unit accounts. CHANNEL: the channels' clearing accounts. GOVERNMENT: the fund
         account finance pays into. A debit the treasury sent back is on the account again.
         """
-        if source == "DECLARATION":
-            came = self.number(
-                "SELECT SUM(CASE kind WHEN 'RETURN' THEN -fen ELSE fen END) FROM slips WHERE campaign = ?",
-                (campaign,),
-            )
-        elif source == "CHANNEL":
-            came = self.number(
-                "SELECT SUM(t.fen) FROM takings t JOIN orders o USING (channel, order_no)"
-                " WHERE o.state = ? AND o.channel <> ? AND o.campaign = ?",
-                (TAKEN, CASH, campaign),
-            )
-        else:
-            came = self.number("SELECT SUM(fen) FROM appropriations WHERE campaign = ?", (campaign,))
-        left = self.number(
-            "SELECT SUM(d.fen) FROM debits d LEFT JOIN entries e USING (voucher_no, cycle)"
-            " WHERE d.campaign = ? AND d.source = ? AND COALESCE(e.result, '') <> 'REJECTED'",
-            (campaign, source),
+        return self.number(
+            "SELECT COALESCE(SUM(fen), 0) FROM accounts WHERE campaign = ? AND source = ?", (campaign, source)
         )
-        return came - left
+
+    def _move(self, campaign: str, source: str, fen: int) -> None:
+        self._db.execute(
+            "INSERT INTO accounts VALUES (?, ?, ?) ON CONFLICT (campaign, source)"
+            " DO UPDATE SET fen = fen + excluded.fen",
+            (campaign, source, fen),
+        )
+
+    def put_slip(self, slip: Mapping[str, Any]) -> bool:
+        """A slip at the bank's counter; a returned excess leaves the account."""
+        with self.transaction():
+            new = self.insert("slips", slip)
+            if new:
+                sign = -1 if slip["kind"] == "RETURN" else 1
+                self._move(slip["campaign"], DECLARATION, sign * slip["fen"])
+        return new
+
+    def put_appropriation(self, row: Mapping[str, Any]) -> bool:
+        """Finance's money arrives on the fund account."""
+        with self.transaction():
+            new = self.insert("appropriations", row)
+            if new:
+                self._move(row["campaign"], GOVERNMENT, row["fen"])
+        return new
+
+    def put_debits(self, campaign: str, debits: Sequence[Mapping[str, Any]]) -> int:
+        """Debit vouchers from their accounts, in order, while the money lasts; answers how many were short."""
+        short = 0
+        with self.transaction():
+            left = {source: self.balance(source, campaign) for source in (DECLARATION, CHANNEL, GOVERNMENT)}
+            for debit in debits:
+                source = debit["source"]
+                known = self.number(
+                    "SELECT COUNT(*) FROM debits WHERE voucher_no = ? AND cycle = ?",
+                    (debit["voucher_no"], debit["cycle"]),
+                )
+                if known:
+                    continue
+                if left.get(source, 0) < debit["fen"]:
+                    short += 1
+                    continue
+                left[source] -= debit["fen"]
+                self.insert("debits", debit)
+                self._move(campaign, source, -debit["fen"])
+        return short
+
+    def put_entries(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """The treasury's entries; what it sends back is on its account again."""
+        with self.transaction():
+            for entry in entries:
+                if self.insert("entries", entry) and entry["result"] == "REJECTED":
+                    self._move(entry["campaign"], entry["source"], entry["fen"])
+
+    def mark_told(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """What was told the services; table: debits or entries."""
+        with self.transaction() as db:
+            db.executemany(
+                f"UPDATE {table} SET told = 1 WHERE voucher_no = ? AND cycle = ?",
+                [(row["voucher_no"], row["cycle"]) for row in rows],
+            )
 
     # -- what the outside knows -----------------------------------------------------------------------
 
+    def papers(self, campaign: str, village: str) -> dict[str, Any]:
+        """What a village hands in with its declaration: first and last form, slips."""
+        forms = self.rows(
+            "SELECT MIN(book_no || '/' || serial_no) AS first, MAX(book_no || '/' || serial_no) AS last"
+            " FROM orders WHERE campaign = ? AND state = ? AND book_no <> '' AND agent IN"
+            " (SELECT agent FROM agents WHERE campaign = ? AND village = ?)",
+            (campaign, TAKEN, campaign, village),
+        )[0]
+        slips = self.rows(
+            "SELECT slip_no FROM slips WHERE campaign = ? AND village = ? ORDER BY slip_no LIMIT 500",
+            (campaign, village),
+        )
+        return {
+            "receipts_from": forms["first"] or "",
+            "receipts_to": forms["last"] or "",
+            "deposit_slips": [slip["slip_no"] for slip in slips],
+        }
+
     def statement(self, campaign: str) -> dict[str, Any]:
-        """The body of ``GET /books``: everything the outside knows of a campaign, nothing of ours."""
+        """The body of ``GET /books``: everything the outside knows of a campaign, nothing of ours.
+
+        orders: only those that were refused or asked about twice; receipts: books with their forms' sums.
+        """
         return {
             "campaign": campaign,
             "rows": self._money_rows(campaign),
             "receipts": self.rows(
-                "SELECT book_no, serial_no, agent, paid_on AS date, channel, order_no,"
-                " (SELECT SUM(fen) FROM takings t WHERE t.channel = o.channel AND t.order_no = o.order_no)"
-                " AS fen FROM orders o WHERE campaign = ? AND state = ? AND book_no <> ''"
-                " ORDER BY book_no, serial_no",
+                "SELECT o.book_no, o.agent, MIN(o.serial_no) AS first, MAX(o.serial_no) AS last,"
+                " COUNT(DISTINCT o.id) AS count, SUM(t.fen) AS fen FROM orders o"
+                " JOIN takings t ON t.order_id = o.id WHERE o.campaign = ? AND o.state = ?"
+                " AND o.book_no <> '' GROUP BY o.book_no, o.agent ORDER BY o.book_no",
                 (campaign, TAKEN),
             ),
             "orders": self.rows(
                 "SELECT channel, order_no, state, code, asked, repeated FROM orders WHERE campaign = ?"
-                " ORDER BY channel, order_no",
+                " AND (state = ? OR repeated <> '' OR asked = 0) ORDER BY channel, order_no",
+                (campaign, REFUSED),
+            ),
+            "refusals": self.rows(
+                "SELECT what, subject, code FROM refusals WHERE campaign = ? ORDER BY what, subject",
                 (campaign,),
             ),
             "deposits": self.rows(
@@ -319,7 +508,7 @@ class Books:
                 (campaign,),
             ),
             "balances": {
-                source: self.balance(source, campaign) for source in ("DECLARATION", "CHANNEL", "GOVERNMENT")
+                source: self.balance(source, campaign) for source in (DECLARATION, CHANNEL, GOVERNMENT)
             },
         }
 
@@ -333,13 +522,13 @@ class Books:
     def _money_rows(self, campaign: str) -> list[dict[str, Any]]:
         """Sums per village, insurance, day and channel. kind: CASH, CHANNEL or GOVERNMENT."""
         taken = self.rows(
-            "SELECT t.village, t.insurance, o.paid_on AS date, t.channel, COUNT(*) AS count,"
+            "SELECT t.village, t.insurance, o.paid_on AS date, o.channel, COUNT(*) AS count,"
             " SUM(t.fen) AS fen, SUM(t.refunded_fen) AS refunded_fen,"
-            " CASE t.channel WHEN :cash THEN 'CASH' ELSE 'CHANNEL' END AS kind"
-            " FROM takings t JOIN orders o USING (channel, order_no)"
+            " CASE o.channel WHEN :cash THEN 'CASH' ELSE 'CHANNEL' END AS kind"
+            " FROM orders o JOIN takings t ON t.order_id = o.id"
             " WHERE o.campaign = :campaign AND o.state = :taken"
-            " GROUP BY t.village, t.insurance, o.paid_on, t.channel"
-            " ORDER BY t.village, t.insurance, o.paid_on, t.channel",
+            " GROUP BY t.village, t.insurance, o.paid_on, o.channel"
+            " ORDER BY t.village, t.insurance, o.paid_on, o.channel",
             {"cash": CASH, "campaign": campaign, "taken": TAKEN},
         )
         paid = self.rows(

@@ -1,132 +1,181 @@
-"""One whole campaign of ST-2020, day by day in simulated time, from an empty system to a reconciled one."""
+"""One whole campaign, day by day in simulated time, from an empty system to a reconciled one.
+
+``Campaign`` is the flow in which tax collects (ST-2020 and after); what a pack has not, its calendar leaves
+out: cash and declarations, a roster notice, stamps. A pack with a flow of its own has a class of its own in
+``CAMPAIGNS``.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.rehearsal import closing, collecting, preparation
 from deploy.rehearsal.driver import Act, Driver
-from deploy.rehearsal.plan import OVER, SHORT
+from deploy.rehearsal.plan import DIED_EARLY, DIED_UNPAID, OVER, PAID_DEAD, SHORT
 
 DAY = dt.timedelta(days=1)
 
+DEATHS = (
+    # role, died so many days after the collecting phase began, told so many days after it
+    (DIED_UNPAID, 8, 10),
+    (PAID_DEAD, 14, 23),
+    (DIED_EARLY, 43, 45),
+)
+
+
+class Runs(Protocol):
+    """A campaign that can be run."""
+
+    async def run(self) -> None:
+        """From its first day to its last."""
+        ...
+
 
 class Campaign:
-    """The calendar of a run over a driver."""
+    """The calendar of a run over a driver. first, last: its days."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        document = driver.plan.pack.document
-        self._collect = driver.plan.pack.collection
-        self._treasury = next(phase for phase in document.phases if phase.kind == "TREASURY")
-        self._window_end = document.windows.medical.end
+        plan = driver.plan
+        self._days = plan.script.days
+        self._collect = plan.pack.collection
+        self._window_end = plan.pack.window("medical").end
         self._tasks: dict[dt.date, list[tuple[str, Act]]] = {}
-        for day, name, act in preparation.tasks(driver):
+        for day, name, act in [*preparation.tasks(driver), *self._closing()]:
             self._tasks.setdefault(day, []).append((name, act))
-        self.first = document.phases[0].start
-        self.last = dt.date(driver.plan.year, 1, 5)
+        self.first = self._days.open
+        self.last = self._days.last
 
     async def run(self) -> None:
         """All days in order; what is behind a resumed run is passed over."""
-        days = (self.last - self.first).days + 1
-        await self._driver.drain()
+        driver, days = self._driver, (self.last - self.first).days + 1
+        driver.restless = True
+        await driver.rest()
         for number in range(days):
             day = self.first + number * DAY
-            self._driver.watcher.day(day, number + 1, days)
-            await self._driver.begin_day(day)
-            for name, act in self._day(day):
-                await self._driver.step(f"{day}/{name}", act)
+            driver.watcher.day(day, number + 1, days)
+            await self._run_day(day)
 
-    def _day(self, day: dt.date) -> Iterator[tuple[str, Act]]:
-        """The steps of a day, in order."""
-        yield from self._tasks.get(day, ())
-        yield from self._entering(day)
-        yield from self._people(day)
-        yield from self._corrections(day)
-        if self._collect.start - 4 * DAY <= day <= self._window_end:
-            yield "payments", lambda: collecting.take_payments(self._driver, day)
-            yield "close-day", lambda: collecting.close_day(self._driver, day)
-        yield from self._declaring(day)
-        yield from self._government(day)
-        if self._collect.start - 4 * DAY <= day <= self._window_end + 4 * DAY:
-            yield "debit-vouchers", lambda: collecting.debit_vouchers(self._driver, day)
-        yield from self._refunds(day)
-        if day.day == 2 and day > self._collect.start:
-            month = f"{day.replace(day=1) - DAY:%Y-%m}"
-            yield "month-end", lambda: closing.month_end(self._driver, month)
-
-    def _entering(self, day: dt.date) -> Iterator[tuple[str, Act]]:
-        if not self._collect.start - 3 * DAY <= day <= self._window_end + 5 * DAY:
-            return
-        declared = self._treasury.start
-
-        async def enter() -> Any:
-            reject = []
-            if day == declared + DAY:  # the treasury sends one of the village's vouchers back, once
-                reject = [
-                    row["voucher_no"]
-                    for row in await closing.agent_vouchers(self._driver)
-                    if row["insurance"] == "medical"
-                ]
-            return {**await collecting.enter_treasury(self._driver, day, reject), "rejected": reject}
-
-        yield "treasury-entries", enter
-        if day == declared + 2 * DAY:
-            rejected = self._driver.journal.answer(f"{declared + DAY}/treasury-entries")["rejected"]
-            for voucher_no in rejected:
-                yield (
-                    f"reissue-{voucher_no}",
-                    partial(closing.reissue_voucher, self._driver, voucher_no),
-                )
-
-    def _people(self, day: dt.date) -> Iterator[tuple[str, Act]]:
-        for role, died, told in closing.DEATHS:
-            if day == self._collect.start + told * DAY:
-                died_on = self._collect.start + died * DAY
-                yield (
-                    f"death-{role}",
-                    partial(closing.report_death, self._driver, role, died_on, day),
-                )
-        if day.day == 5:
-            yield "death-batches", lambda: closing.report_death_batches(self._driver, day)
-
-    def _corrections(self, day: dt.date) -> Iterator[tuple[str, Act]]:
-        for role in (SHORT, OVER):
-            on = self._driver.plan.roles[role].on
-            if on is not None and day == on + DAY:
-                yield f"correct-{role}", partial(collecting.correct_deposit, self._driver, role, day)
-        if day == self._collect.end - 2 * DAY:
-            yield "close-cases", lambda: closing.close_cases(self._driver)
-
-    def _declaring(self, day: dt.date) -> Iterator[tuple[str, Act]]:
-        driver, treasury = self._driver, self._treasury.start
-        if day == self._collect.end + DAY:
-            yield "sign-roster", lambda: closing.sign_roster(driver)
-        if day == treasury:
-            yield "declare", lambda: closing.declare(driver)
-            number = driver.journal.answer(f"{day}/declare")["declaration_no"]
-            yield "verify-declaration", lambda: closing.verify_declaration(driver, number)
-        if day == treasury + 5 * DAY:
-            yield "stamp-roster", lambda: closing.stamp_roster(driver)
-
-    def _government(self, day: dt.date) -> Iterator[tuple[str, Act]]:
-        driver, start = self._driver, self._collect.start
-        if day == start + 9 * DAY:
-            yield "apply-for-funds", lambda: closing.apply_for_funds(driver)
-        if day == start + 20 * DAY:
-            yield "appropriate", lambda: closing.appropriate(driver, day)
-        if day == start + 25 * DAY:
-            yield "transfer", lambda: closing.transfer(driver, day)
-        if day == self._treasury.start - DAY:
-            yield "government-payments", lambda: closing.submit_government_payments(driver)
-
-    def _refunds(self, day: dt.date) -> Iterator[tuple[str, Act]]:
+    async def _run_day(self, day: dt.date) -> None:
         driver = self._driver
-        if day == self._collect.start + 46 * DAY:
-            yield "ask-refund", lambda: closing.ask_refund(driver)
+        tasks = self._tasks.get(day, [])
+        await driver.begin_day(day, rest=bool(tasks))
+        for name, act in tasks:
+            await driver.step(f"{day}/{name}", act, rest=True)
+        for name, act in self._daily(day):
+            await driver.step(f"{day}/{name}", act)
+        await driver.end_day(day)
+
+    def _daily(self, day: dt.date) -> Iterator[tuple[str, Act]]:
+        """What happens on every day of its span, in order; rest comes at the day's end."""
+        driver = self._driver
+        opened = self._days.learn + DAY
+        back = (driver.journal.answer(f"{day - DAY}/treasury-entries") or {}).get("rejected", [])
+        if back:
+            yield "reissue-vouchers", partial(self._reissue, back)
+        if opened <= day <= self.last:
+            yield "treasury-entries", partial(self._enter, day)
+            yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day == self._hasty)
+        if opened <= day <= self._window_end:
+            yield "payments", partial(collecting.take_payments, driver, day)
+        if opened <= day <= self._window_end + 10 * DAY:
+            yield "close-day", partial(collecting.close_day, driver, day)
         if day.weekday() == 0 and day > self._collect.start:
             yield "approve-refunds", lambda: closing.approve_refunds(driver)
-            yield "pay-refunds", lambda: closing.pay_refunds(driver, day)
+        if day.weekday() == 1 and day > self._collect.start:
+            yield "pay-refunds", partial(closing.pay_refunds, driver, day)
+
+    @property
+    def _hasty(self) -> dt.date:
+        """The day on which the treasury's file comes before the bank's."""
+        return self._collect.start + 9 * DAY
+
+    @property
+    def _rejecting(self) -> dt.date:
+        """The day on which the treasury sends a voucher back: one of a declaration where there is one."""
+        if self._days.declare is not None:
+            return self._days.declare + 2 * DAY
+        return self._collect.start + 20 * DAY
+
+    async def _enter(self, day: dt.date) -> Any:
+        """Today's entries; on the first day from ``_rejecting`` on with something to send back, one goes back."""
+        reject = []
+        if day >= self._rejecting and not self._rejected(day):
+            reject = ["DECLARATION" if self._days.declare is not None else "CHANNEL"]
+        return await collecting.enter_treasury(self._driver, day, reject)
+
+    def _rejected(self, until: dt.date) -> bool:
+        """True when a voucher went back on a day before."""
+        day = self._rejecting
+        while day < until:
+            if (self._driver.journal.answer(f"{day}/treasury-entries") or {}).get("rejected"):
+                return True
+            day += DAY
+        return False
+
+    def _closing(self) -> Iterator[preparation.Task]:
+        """Steps after the preparation, each on its day."""
+        driver, days, start = self._driver, self._days, self._collect.start
+        for role, died, told in DEATHS:
+            if start + told * DAY < self._days.last:
+                report = partial(closing.report_death, driver, role, start + died * DAY, start + told * DAY)
+                yield start + told * DAY, f"death-{role}", report
+        for role in (SHORT, OVER):
+            planned = driver.plan.roles.get(role)
+            if planned is not None and planned.on is not None:
+                day = planned.on + DAY
+                yield day, f"correct-{role}", partial(collecting.correct_deposit, driver, role, day)
+        yield start + 46 * DAY, "ask-refund", lambda: closing.ask_refund(driver)
+        yield from self._government()
+        yield from self._villages()
+        yield from self._months()
+        yield self._window_end + 5 * DAY, "close-cases", lambda: closing.close_cases(driver)
+        if days.late is not None:
+            late = days.late
+            yield late, "money-after-the-window", partial(closing.pay_outside_window, driver, late)
+            yield late, "assess-late-payer", partial(closing.assess_late, driver, late)
+            if not driver.plan.script.late_rule:
+                yield late, "late-payment", partial(closing.pay_late, driver, late)
+
+    async def _reissue(self, rejected: Sequence[str]) -> Any:
+        for voucher_no in rejected:
+            await closing.reissue_voucher(self._driver, voucher_no)
+        return {"reissued": list(rejected)}
+
+    def _government(self) -> Iterator[preparation.Task]:
+        driver, days = self._driver, self._days
+        yield days.apply, "apply-for-funds", lambda: closing.apply_for_funds(driver)
+        yield days.appropriate, "appropriate", partial(closing.appropriate, driver, days.appropriate)
+        yield days.transfer, "transfer", partial(closing.transfer, driver, days.transfer)
+        yield days.government, "government-payments", lambda: closing.submit_government_payments(driver)
+
+    def _villages(self) -> Iterator[preparation.Task]:
+        driver, days = self._driver, self._days
+        if days.sign is not None:
+            yield days.sign, "sign-rosters", lambda: closing.sign_rosters(driver)
+        if days.declare is not None:
+            yield days.declare, "declare", lambda: closing.declare(driver)
+        if days.stamp is not None:
+            yield days.stamp, "stamp-rosters", lambda: closing.stamp_rosters(driver)
+
+    def _months(self) -> Iterator[preparation.Task]:
+        driver, day = self._driver, self._days.open
+        while day <= self._days.last:
+            if day.day == 2 and day > self._collect.start:
+                month = f"{day.replace(day=1) - DAY:%Y-%m}"
+                yield day, "month-end", partial(closing.month_end, driver, month)
+            if day.day == 5:
+                yield day, "death-batches", partial(closing.report_death_batches, driver, day)
+            day += DAY
+
+
+CAMPAIGNS: dict[str, Callable[[Driver], Runs]] = {}
+"""Flows of their own, by pack id."""
+
+
+def campaign_of(driver: Driver) -> Runs:
+    """The campaign of the plan's pack."""
+    return CAMPAIGNS.get(driver.plan.pack.id, Campaign)(driver)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import stamina
 import yaml
 
@@ -50,6 +51,11 @@ class Reply:
     def code(self) -> str:
         """The problem's code of a refusal, else empty."""
         return str(self.body.get("code", "")) if self.status >= 400 and isinstance(self.body, dict) else ""
+
+    @property
+    def rule(self) -> str:
+        """The problem's rule of a refusal, else empty."""
+        return str(self.body.get("rule", "")) if self.status >= 400 and isinstance(self.body, dict) else ""
 
 
 def secrets_of(organisations: Path) -> dict[str, str]:
@@ -97,15 +103,15 @@ class Services:
         return self._good("GET", path, reply).body
 
     async def pages(
-        self, organisation: str, service: str, path: str, **query: str | int
+        self, organisation: str, service: str, path: str, *, page: int = 1000, **query: str | int
     ) -> AsyncIterator[dict[str, Any]]:
-        """Every item of a paginated GET."""
+        """Every item of a paginated GET, so many at a time."""
         after = ""
         while True:
-            page = await self.get(organisation, service, path, **{**query, "after": after, "limit": 1000})
-            for item in page["items"]:
+            found = await self.get(organisation, service, path, **{**query, "after": after, "limit": page})
+            for item in found["items"]:
                 yield item
-            after = page["next"] or ""
+            after = found["next"] or ""
             if not after:
                 return
 
@@ -218,7 +224,7 @@ def _code(response: httpx.Response) -> str:
 def _reply(response: httpx.Response) -> Reply:
     body: Any = None
     if response.content and "json" in response.headers.get("content-type", ""):
-        body = response.json()
+        body = msgspec.json.decode(response.content)
     position = response.headers.get("Log-Position", "0")
     return Reply(
         response.status_code,

@@ -1,73 +1,68 @@
-"""From the signed roster to the reconciled year: declaration, stamp, refunds, government money, month ends."""
+"""From the signed roster to the reconciled year: declarations, stamps, refunds, government money, month ends."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from deploy.rehearsal.clients import UnexpectedAnswerError
+from deploy.rehearsal.collecting import lines_of, send, unpaid
 from deploy.rehearsal.driver import Driver
-from deploy.rehearsal.plan import DIED_EARLY, DIED_UNPAID, PAID_DEAD
-from deploy.rehearsal.preparation import DEPARTMENT_CLIENTS
+from deploy.rehearsal.plan import DIED_EARLY, LATE_PAYER, OUT_OF_WINDOW
+from deploy.rehearsal.population import VillageSize
+from deploy.rehearsal.preparation import moment, order_no
 
 INSURANCES = ("medical", "pension")
 
 
-async def sign_roster(driver: Driver) -> Any:
-    """村居签字 (D-10): the village has finished; the notice before the declaration follows."""
-    body = {"actor": "village-committee-01"}
-    path = f"/rosters/{driver.plan.roster}:sign"
-    await driver.services.post("village-committee", "collection", path, body, driver.key("sign"))
+async def sign_rosters(driver: Driver) -> Any:
+    """村居签字 (D-10): a village has finished; the notice before the declaration follows."""
+
+    async def one(size: VillageSize) -> None:
+        path = f"/rosters/{driver.plan.roster(size)}:sign"
+        body = {"actor": "village-committee-01"}
+        key = driver.key("sign", size.division)
+        await driver.services.post("village-committee", "collection", path, body, key)
+
+    await _every_village(driver, one)
     return {}
 
 
 async def declare(driver: Driver) -> Any:
-    """虚拟户申报 at the hall, with roster, receipts and slips."""
+    """虚拟户申报 at the hall, with roster, receipts and slips; then 核对 by the tax branch."""
     plan = driver.plan
-    books = await driver.outside.get(f"/books?campaign={plan.campaign}")
-    forms = sorted(f"{row['book_no']}/{row['serial_no']}" for row in books["receipts"])
-    slips = sorted(row["slip_no"] for row in books["deposits"])
-    roster = await driver.services.get("town-agency", "collection", f"/rosters/{plan.roster}")
-    body = {
-        "virtual_household_id": plan.virtual_household,
-        "campaign": plan.campaign,
-        "village": plan.village.division,
-        "via": "HALL",
-        "attachments": {
-            "roster_digest": str(roster.get("digest", "")),
-            "receipts_from": forms[0] if forms else "",
-            "receipts_to": forms[-1] if forms else "",
-            "deposit_slips": slips[:500],
-        },
-    }
-    reply = await driver.services.post(
-        "town-agency", "collection", "/declarations", body, driver.key("declare")
-    )
-    return {"declaration_no": reply.body["declaration_no"]}
 
+    async def one(size: VillageSize) -> None:
+        query = f"campaign={plan.campaign}&village={size.division}"
+        papers = await driver.outside.get(f"/papers?{query}")
+        roster = await driver.services.get("town-agency", "collection", f"/rosters/{plan.roster(size)}")
+        body = {
+            "virtual_household_id": plan.virtual_household(size.town),
+            "campaign": plan.campaign,
+            "village": size.division,
+            "via": "HALL",
+            "attachments": {"roster_digest": str(roster.get("digest", "")), **papers},
+        }
+        key = driver.key("declare", size.division)
+        reply = await driver.services.ask("town-agency", "collection", "/declarations", body, key)
+        if reply.status >= 400 and reply.rule != "NOTHING_TO_DECLARE":
+            raise UnexpectedAnswerError("POST", "/declarations", reply.status, reply.code)
+        if reply.status < 400:
+            await _verify(driver, str(reply.body["declaration_no"]))
 
-async def verify_declaration(driver: Driver, declaration_no: str) -> Any:
-    """核对: the tax branch compares, imports the roster and vouchers are issued."""
-    body = {"actor": "branch-03", "accepted": True}
-    path = f"/declarations/{declaration_no}:verify"
-    await driver.services.post("tax-branch", "collection", path, body, driver.key("verify-declaration"))
+    await _every_village(driver, one)
     return {}
 
 
-async def agent_vouchers(driver: Driver) -> list[dict[str, Any]]:
-    """Vouchers of the village's declaration."""
-    return [
-        row
-        async for row in driver.services.pages(
-            "tax-branch",
-            "collection",
-            "/vouchers",
-            campaign=driver.plan.campaign,
-            village=driver.plan.village.division,
-            source="DECLARATION",
-        )
-    ]
+async def _verify(driver: Driver, declaration_no: str) -> None:
+    """核对: the tax branch compares, imports the roster and vouchers are issued."""
+    body = {"actor": "branch-03", "accepted": True}
+    path = f"/declarations/{declaration_no}:verify"
+    await driver.services.post(
+        "tax-branch", "collection", path, body, driver.key("verify-declaration", declaration_no)
+    )
 
 
 async def reissue_voucher(driver: Driver, voucher_no: str) -> Any:
@@ -77,11 +72,29 @@ async def reissue_voucher(driver: Driver, voucher_no: str) -> Any:
     return {}
 
 
-async def stamp_roster(driver: Driver) -> Any:
-    """缴费清册加盖印章 after treasury entry; the last notice follows (D-10)."""
-    path = f"/rosters/{driver.plan.roster}:stamp"
-    await driver.services.post("tax-branch", "collection", path, {"actor": "branch-03"}, driver.key("stamp"))
+async def stamp_rosters(driver: Driver) -> Any:
+    """缴费清册加盖印章 after treasury entry; the notice of payments follows (D-10)."""
+
+    async def one(size: VillageSize) -> None:
+        path = f"/rosters/{driver.plan.roster(size)}:stamp"
+        key = driver.key("stamp", size.division)
+        reply = await driver.services.ask("tax-branch", "collection", path, {"actor": "branch-03"}, key)
+        if reply.status >= 400 and reply.rule != "NOT_IN_TREASURY":  # a village that declared nothing
+            raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
+
+    await _every_village(driver, one)
     return {}
+
+
+async def _every_village(driver: Driver, act: Any) -> None:
+    villages = driver.plan.villages
+    step = max(driver.concurrency * 4, 1)
+    for start in range(0, len(villages), step):
+        await driver.together([partial(act, size) for size in villages[start : start + step]])
+        driver.watcher.progress(min(start + step, len(villages)), len(villages))
+
+
+# -- deaths and refunds ---------------------------------------------------------------------------------
 
 
 async def report_death(driver: Driver, role: str, died_on: dt.date, told_on: dt.date) -> Any:
@@ -128,7 +141,7 @@ async def approve_refunds(driver: Driver) -> Any:
 
 async def pay_refunds(driver: Driver, day: dt.date) -> Any:
     """The treasury's payments."""
-    return await driver.outside.post(f"/treasury/refunds/{day}", {"campaign": driver.plan.campaign})
+    return await driver.outside.post(f"/days/{day}/refunds", {"campaign": driver.plan.campaign})
 
 
 async def close_cases(driver: Driver) -> Any:
@@ -141,7 +154,52 @@ async def close_cases(driver: Driver) -> Any:
         key = driver.key("case", case["case_id"])
         await driver.services.post("tax", "notification", f"/cases/{case['case_id']}:close", body, key)
         closed += 1
-    return {"closed": closed}
+    return {"moved": closed, "closed": closed}
+
+
+# -- after the window -----------------------------------------------------------------------------------
+
+
+async def pay_outside_window(driver: Driver, day: dt.date) -> Any:
+    """逾期入账: a channel's money comes after the window has ended; it is recorded and goes back."""
+    role = driver.plan.roles[OUT_OF_WINDOW]
+    owed = lines_of(driver, await unpaid(driver, role))
+    lines = [line for line in owed if line["insurance"] == "medical"][:1]
+    number = role.household.number
+    order = {"channel": "WECHAT", "paid_at": moment(day, number), "asked": False}
+    name = order_no(driver, driver.plan.cast, number, day)
+    await driver.journal.decided("out-of-window", partial(_settled, lines))
+    await send(driver, order, name, driver.journal.note("out-of-window"))
+    return {"lines": len(lines)}
+
+
+async def assess_late(driver: Driver, day: dt.date) -> Any:
+    """逾期核定: 医保 assesses a late payer, or says what the plan leaves open (D-21, D-48)."""
+    role, plan = driver.plan.roles[LATE_PAYER], driver.plan
+    person = driver.person(role.payers[0])
+    body = {"person_id": person, "insurance": "medical", "year": plan.year, "paid_at": day.isoformat()}
+    path, key = "/special-assessments", driver.key("late")
+    reply = await driver.services.ask("medical", "registration", path, body, key)
+    told = reply.body if isinstance(reply.body, dict) else {}
+    if reply.status >= 400:
+        return {"status": reply.status, "code": reply.code, "rule": str(told.get("rule", ""))}
+    return {"status": reply.status, "code": "", "rule": "", "answer": told}
+
+
+async def pay_late(driver: Driver, day: dt.date) -> Any:
+    """And he pays what was assessed, after the window."""
+    role = driver.plan.roles[LATE_PAYER]
+    person = driver.person(role.payers[0])
+
+    async def decide() -> Any:
+        owed = lines_of(driver, await unpaid(driver, role))
+        return [line for line in owed if line["person_id"] == person and line["insurance"] == "medical"]
+
+    lines = await driver.journal.decided("late", decide)
+    number = role.household.number
+    order = {"channel": "WECHAT", "paid_at": moment(day, number), "asked": True}
+    answer = await send(driver, order, order_no(driver, driver.plan.cast, number, day), lines)
+    return {"state": answer["state"], "code": answer["code"]}
 
 
 # -- government money -----------------------------------------------------------------------------------
@@ -150,7 +208,7 @@ async def close_cases(driver: Driver) -> Any:
 async def apply_for_funds(driver: Driver) -> Any:
     """申请补助资金 by each department for the personal parts it lists; in a small village it may list nobody."""
     applied = 0
-    for department, client in DEPARTMENT_CLIENTS.items():
+    for department, client in driver.plan.script.departments.items():
         body = {"department": department, "campaign": driver.plan.campaign}
         path, key = "/funds:apply", driver.key("fund", department)
         reply = await driver.services.ask(client, "subsidy", path, body, key)
@@ -191,32 +249,27 @@ async def transfer(driver: Driver, day: dt.date) -> Any:
             department = fund["department"]
             path = f"/funds/{department}/{driver.plan.campaign}:transfer"
             body = {"fen": fund["appropriated_fen"]}
-            client = DEPARTMENT_CLIENTS[department]
+            client = driver.plan.script.departments[department]
             await driver.services.post(client, "subsidy", path, body, driver.key("transfer", department))
-    return {}
+    return {"funds": len(given)}
 
 
 async def submit_government_payments(driver: Driver) -> Any:
     """政府代缴申报 of every department and insurance that lists somebody (I-27)."""
-    live = [
-        (row["department"], row["insurance"])
-        async for row in driver.services.pages(
-            "finance", "subsidy", "/subsidy-entitlements", campaign=driver.plan.campaign
-        )
-        if row["government_fen"] > 0
-    ]
-    pairs: Sequence[Sequence[str]] = await driver.journal.decided(
-        "government-payments", lambda: _settled(sorted(dict.fromkeys(live)))
-    )
-    for department, insurance in pairs:
-        body = {"department": department, "campaign": driver.plan.campaign, "insurance": insurance}
-        client = DEPARTMENT_CLIENTS[department]
-        key = driver.key("government", department, insurance)
-        await driver.services.post(client, "subsidy", "/government-payments", body, key)
-    return {"payments": len(pairs)}
+    submitted = 0
+    for department, client in driver.plan.script.departments.items():
+        for insurance in INSURANCES:
+            body = {"department": department, "campaign": driver.plan.campaign, "insurance": insurance}
+            key = driver.key("government", department, insurance)
+            path = "/government-payments"
+            reply = await driver.services.ask(client, "subsidy", path, body, key)
+            if reply.status >= 400 and reply.code != "NOTHING_TO_SUBMIT":
+                raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
+            submitted += reply.status < 400
+    return {"payments": submitted}
 
 
-async def _settled(value: Any) -> Any:
+async def _settled(value: Sequence[Any]) -> Any:
     return value
 
 
@@ -228,11 +281,3 @@ async def month_end(driver: Driver, month: str) -> Any:
     for party in ("TREASURY", "FINANCE"):
         await driver.outside.post(f"/statements/{party}/{month}", {"campaign": driver.plan.campaign})
     return {"month": month}
-
-
-DEATHS = (
-    # role, died so many days after the collecting phase began, told so many days after it
-    (DIED_UNPAID, 8, 10),
-    (PAID_DEAD, 14, 23),
-    (DIED_EARLY, 43, 45),
-)

@@ -1,99 +1,98 @@
-"""Days on which money is taken: orders at doors and on phones, evenings at the bank, entries at the treasury."""
+"""Days on which money is taken: the mass by file, injected households one by one; evenings; the treasury."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.plan import (
-    CASH,
+    ANSWERED_TWICE,
     DIED_UNPAID,
     DOUBLE,
     LATE,
+    LATE_FILE,
     LOST_ANSWER,
+    MISFILED,
     OVER,
-    SELF_SERVICE,
     SHORT,
     PlannedHousehold,
 )
-from deploy.rehearsal.residents import Resident
+from deploy.rehearsal.preparation import moment, order_no
 
 SHORT_FEN = 10_000
 OVER_FEN = 26_000
 MISFIT = {SHORT: -SHORT_FEN, OVER: OVER_FEN}
+REPEATS = {LOST_ANSWER: "lost", ANSWERED_TWICE: "twice"}
+DAY = dt.timedelta(days=1)
 
 Owed = Mapping[str, Sequence[Mapping[str, Any]]]
 """Unpaid obligations with something to pay, by person id."""
 
 
 async def take_payments(driver: Driver, day: dt.date) -> dict[str, Any]:
-    """Everybody who pays today: decided once, then placed; agents one door after the other."""
-    if not driver.plan.paying_on(day):
-        return {"moved": 0, "orders": 0}
-
-    async def decide() -> list[dict[str, Any]]:
-        owed = await unpaid(driver)
-        return [order for each in driver.plan.paying_on(day) for order in orders_of(driver, each, day, owed)]
-
-    orders: list[dict[str, Any]] = await driver.journal.decided(f"{day}/orders", decide)
-    lanes: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for order in orders:
-        # An agent writes one receipt after the other; a household's own orders keep their order.
-        lanes[order["agent"] or order["household"]].append(order)
-
-    async def lane(those: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [await place(driver, order) for order in those]
-
-    answers = await driver.together([partial(lane, those) for those in lanes.values()])
-    placed = [answer for some in answers for answer in some]
-    driver.watcher.payments(len(placed))
+    """Everybody who pays today: the mass first, then the households with a role."""
+    answer = await driver.outside.post(f"/days/{day}/pay", {"campaign": driver.plan.campaign})
+    cast = await _cast(driver, day)
+    orders = answer["orders"] + len(cast)
+    driver.watcher.payments(orders)
+    refused = sorted(each["code"] for each in cast if each["state"] == "REFUSED")
     return {
-        "moved": len(placed),
-        "orders": len(placed),
-        "refused": sorted(
-            [answer["order_no"], answer["code"]] for answer in placed if answer["state"] == "REFUSED"
-        ),
-        "repeated": sorted(answer["repeated"] for answer in placed if answer["repeated"]),
+        "moved": answer["moved"] + len(cast),
+        "orders": orders,
+        "refused": [*answer["refused"], *refused],
+        "repeated": sorted(each["repeated"] for each in cast if each["repeated"]),
     }
 
 
-async def unpaid(driver: Driver) -> Owed:
-    """What is still to be paid in the village, by person."""
+async def _cast(driver: Driver, day: dt.date) -> list[dict[str, Any]]:
+    """The orders of the day's roles, decided once."""
+    todays = [planned for planned in driver.plan.roles.values() if planned.on == day]
+    if not todays:
+        return []
+
+    async def decide() -> list[dict[str, Any]]:
+        found = []
+        for planned in todays:
+            found += await _orders_of(driver, planned, day)
+        return found
+
+    return [await _place(driver, order) for order in await driver.journal.decided(f"{day}/orders", decide)]
+
+
+async def unpaid(driver: Driver, planned: PlannedHousehold) -> Owed:
+    """What a household still has to pay, asked afresh, by person."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    async for row in driver.obligations():
-        if not row["paid_standing"] and not row["refused"] and row["personal_fen"] > 0:
-            found[row["person_id"]].append(row)
+    for member in planned.household.members:
+        if member.employee:
+            continue
+        person = driver.person(member)
+        async for row in driver.services.pages(
+            "village-agent", "collection", "/obligations", campaign=driver.plan.campaign, person_id=person
+        ):
+            if not row["paid_standing"] and not row["refused"] and row["personal_fen"] > 0:
+                found[person].append(row)
     return found
 
 
-def orders_of(driver: Driver, planned: PlannedHousehold, day: dt.date, owed: Owed) -> list[dict[str, Any]]:
-    """A household's orders of the day: one for everybody, and what its role adds to it."""
-    lines = [
-        line
-        for member in planned.household.members
-        if not member.employee
-        for line in lines_of(driver, member, owed)
-    ]
+async def _orders_of(driver: Driver, planned: PlannedHousehold, day: dt.date) -> list[dict[str, Any]]:
+    """A role's orders of the day: one for everybody, and what the role adds to it."""
+    lines = lines_of(driver, await unpaid(driver, planned))
     if not lines:
         return []
-    short = planned.household.number[-5:]
+    number = planned.household.number
     order = {
-        "household": short,
         "channel": planned.channel,
         "agent": planned.agent,
-        "order_no": f"{driver.plan.seed}-{short}-{day:%m%d}",
-        "paid_at": f"{day}T{9 + int(short[-1]) % 8:02d}:{int(short[-2:]) % 60:02d}:00+08:00",
+        "order_no": order_no(driver, driver.plan.cast, number, day),
+        "paid_at": moment(day, number),
         "lines": lines,
         "asked": True,
-        "lose_answer": planned.role == LOST_ANSWER,
-        "without": [],
+        "repeat": REPEATS.get(planned.role, ""),
+        "without": [driver.person(planned.payers[0])] if planned.role == DIED_UNPAID else [],
     }
-    if planned.role == DIED_UNPAID:
-        order["without"] = [driver.person(planned.payers[0])]
     if planned.role != DOUBLE:
         return [order]
     twice = next(line for line in lines if line["insurance"] == "medical")
@@ -109,90 +108,88 @@ def orders_of(driver: Driver, planned: PlannedHousehold, day: dt.date, owed: Owe
     return [order, second]
 
 
-def lines_of(driver: Driver, member: Resident, owed: Owed) -> list[dict[str, Any]]:
-    """What a member owes, as lines of an order."""
-    person = driver.person(member)
-    rows = sorted(owed.get(person, ()), key=lambda row: row["insurance"])
+def lines_of(driver: Driver, owed: Owed) -> list[dict[str, Any]]:
+    """What a household owes, as lines of an order."""
     return [
         {
-            "person_id": person,
-            "village": driver.plan.village.division,
+            "person_id": row["person_id"],
+            "village": driver.plan.cast.division,
             "insurance": row["insurance"],
             "year": row["year"],
             "fen": row["personal_fen"],
         }
-        for row in rows
+        for rows in owed.values()
+        for row in sorted(rows, key=lambda row: row["insurance"])
     ]
 
 
-async def place(driver: Driver, order: Mapping[str, Any]) -> dict[str, Any]:
+async def _place(driver: Driver, order: Mapping[str, Any]) -> dict[str, Any]:
     """One order at its channel or agent; refused for somebody's death, the others pay without him."""
-    answer = await _send(driver, order, order["order_no"], order["lines"])
+    answer = await send(driver, order, order["order_no"], order["lines"])
     left = [line for line in order["lines"] if line["person_id"] not in order["without"]]
     if answer["code"] == "PERSON_DECEASED" and order["without"] and left:
-        await _send(driver, order, f"{order['order_no']}-B", left)
+        await send(driver, order, f"{order['order_no']}-B", left)
     return answer
 
 
-async def _send(
-    driver: Driver, order: Mapping[str, Any], order_no: str, lines: Sequence[Mapping[str, Any]]
+async def send(
+    driver: Driver, order: Mapping[str, Any], number: str, lines: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
+    """Tell the outside world of one order."""
     body = {
-        "order_no": order_no,
+        "order_no": number,
         "campaign": driver.plan.campaign,
         "paid_at": order["paid_at"],
         "lines": lines,
+        "agent": order.get("agent", ""),
         "asked": order["asked"],
-        "lose_answer": order["lose_answer"],
+        "repeat": order.get("repeat", ""),
     }
-    path = f"/agents/{order['agent']}/collect" if order["agent"] else f"/channels/{order['channel']}/pay"
-    answer: dict[str, Any] = await driver.outside.post(path, body)
+    answer: dict[str, Any] = await driver.outside.post(f"/channels/{order['channel']}/pay", body)
     return answer
 
 
 async def close_day(driver: Driver, day: dt.date) -> dict[str, Any]:
-    """Agents' summaries and slips; the bank's deposit file; the channels' day files."""
-    plan = driver.plan
-    slips = 0
-    for number, agent in enumerate(plan.agents):
-        late = plan.roles[LATE].on == day and number == 1
-        misfits = [
-            fen
-            for role, fen in MISFIT.items()
-            if plan.roles[role].on == day and plan.roles[role].agent == agent
-        ]
-        body = {
-            "village": plan.village.division,
-            "campaign": plan.campaign,
-            "date": day.isoformat(),
-            "deposited_on": (day + dt.timedelta(days=1) if late else day).isoformat(),
-            "account_ref": plan.account,
-            "adjustments": {"medical": sum(misfits)} if misfits else {},
-        }
-        answer = await driver.outside.post(f"/agents/{agent}/close-day", body)
-        slips += len(answer["slips"])
-    campaign = {"campaign": plan.campaign}
-    deposits = await driver.outside.post(f"/bank/deposit-files/{day}", campaign)
-    filed = 0
-    for channel in SELF_SERVICE:
-        filed += (await driver.outside.post(f"/channels/{channel}/day-files/{day}", campaign))["lines"]
-    moved = slips + deposits["lines"] + filed
-    return {"moved": moved, "slips": slips, "deposits": deposits["lines"], "channel_lines": filed}
+    """Agents' summaries and slips; the bank's deposit file; the channels' day files; what goes wrong today."""
+    plan, roles = driver.plan, driver.plan.roles
+    today = {name: role for name, role in roles.items() if role.on == day}
+    yesterday = {name: role for name, role in roles.items() if role.on == day - DAY}
+    misfits = {today[name].agent: fen for name, fen in MISFIT.items() if name in today}
+    body = {
+        "campaign": plan.campaign,
+        "late_agents": [today[LATE].agent] if LATE in today else [],
+        "misfits": misfits,
+        "late_files": [today[LATE_FILE].channel] if LATE_FILE in today else [],
+        "left_out": [_order_of(driver, today[MISFILED], day)] if MISFILED in today else [],
+    }
+    answer: dict[str, Any] = await driver.outside.post(f"/days/{day}/close", body)
+    for name in (MISFILED, LATE_FILE):
+        if name in yesterday:
+            role = yesterday[name]
+            part = (
+                {"part": "-2", "left_out": [_order_of(driver, role, day - DAY)]} if name == MISFILED else {}
+            )
+            path = f"/channels/{role.channel}/day-files/{day - DAY}"
+            late = await driver.outside.post(path, {"campaign": plan.campaign, **part})
+            answer["moved"] += late["lines"]
+    return answer
 
 
-async def debit_vouchers(driver: Driver, day: dt.date) -> dict[str, Any]:
-    """The bank's evening: what was issued is debited and remitted."""
-    answer: dict[str, Any] = await driver.outside.post(
-        f"/bank/vouchers/{day}", {"campaign": driver.plan.campaign}
-    )
+def _order_of(driver: Driver, planned: PlannedHousehold, day: dt.date) -> str:
+    return order_no(driver, driver.plan.cast, planned.household.number, day)
+
+
+async def debit_vouchers(driver: Driver, day: dt.date, hasty: bool) -> dict[str, Any]:
+    """The bank's day: what was issued is debited and remitted."""
+    body = {"campaign": driver.plan.campaign, "hasty": hasty}
+    answer: dict[str, Any] = await driver.outside.post(f"/days/{day}/debit", body)
     return answer
 
 
 async def enter_treasury(driver: Driver, day: dt.date, reject: Sequence[str] = ()) -> dict[str, Any]:
     """The treasury's day: what was remitted before today is entered, or sent back."""
-    answer: dict[str, Any] = await driver.outside.post(
-        f"/treasury/entries/{day}", {"campaign": driver.plan.campaign, "reject": list(reject)}
-    )
+    body = {"campaign": driver.plan.campaign, "reject": list(reject)}
+    answer: dict[str, Any] = await driver.outside.post(f"/days/{day}/enter", body)
     return answer
 
 
@@ -200,8 +197,7 @@ async def correct_deposit(driver: Driver, role: str, day: dt.date) -> dict[str, 
     """The day after: the missing cash is deposited, or the excess given back, and the town agency says so."""
     plan = driver.plan
     planned = plan.roles[role]
-    taken = planned.on
-    assert taken is not None
+    taken = day - DAY
     kind = "CORRECTION" if role == SHORT else "RETURN"
     slip = f"{kind[0]}-{planned.agent}-{taken:%Y%m%d}"
     fen = abs(MISFIT[role])
@@ -209,7 +205,7 @@ async def correct_deposit(driver: Driver, role: str, day: dt.date) -> dict[str, 
     at_the_bank = common | {
         "slip_no": slip,
         "agent": planned.agent,
-        "village": plan.village.division,
+        "village": plan.cast.division,
         "fen": fen,
         "deposited_on": day.isoformat(),
         "kind": kind,
@@ -224,8 +220,3 @@ async def correct_deposit(driver: Driver, role: str, day: dt.date) -> dict[str, 
     body = common | {"agent_id": planned.agent, "resolution": resolution}
     await driver.services.post("town-agency", "collection", "/settlements", body, driver.key("correct", role))
     return {"slip_no": slip, "fen": fen}
-
-
-def is_cash(planned: PlannedHousehold) -> bool:
-    """True for a household the agent visits."""
-    return planned.channel == CASH

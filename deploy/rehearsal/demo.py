@@ -12,17 +12,21 @@ from typing import Any
 
 import httpx
 
-from deploy.rehearsal.campaign import Campaign
+from deploy.rehearsal.campaign import campaign_of
 from deploy.rehearsal.clients import SERVICES, Services
 from deploy.rehearsal.driver import Driver, Outside, Watcher, drain_over_http
+from deploy.rehearsal.files import Files
 from deploy.rehearsal.journal import Journal, OtherRunError
 from deploy.rehearsal.plan import Plan, draw_plan
 from deploy.rehearsal.report import Report, collect_report
+from deploy.rehearsal.script import SCRIPTS
 from deploy.rehearsal.watching import watcher_for
 from shared.policy import load_packs
 
-REHEARSED = ("ST-2020",)
 WORLD_OFFSET = 9
+DEFAULT_PACK = "SC-2025"
+REQUEST_SECONDS = 900.0
+"""A treasury day, or a day of everybody paying, is one call of the outside world."""
 
 
 class NotRehearsedError(ValueError):
@@ -31,13 +35,17 @@ class NotRehearsedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What to run, on which system. data: folder of the journal; organisations: the clients' file."""
+    """What to run, on which system. data: folder of the journal; organisations: the clients' file.
+
+    place: a town of the pack or its whole region, "" for the pack's own; villages: only so many of each town.
+    """
 
     data: Path
     organisations: Path
-    pack: str = "ST-2020"
-    place: str = "店子镇"
+    pack: str = DEFAULT_PACK
+    place: str = ""
     scale: float = 1.0
+    villages: int = 0
     seed: int = 1
     broker: str = "embedded"
     host: str = "127.0.0.1"
@@ -49,12 +57,12 @@ class DemoOptions:
 def plan_of(options: DemoOptions) -> Plan:
     """The plan of the options. Raises NotRehearsedError."""
     pack = load_packs().get(options.pack)
-    if pack is None or pack.id not in REHEARSED:
+    if pack is None or pack.id not in SCRIPTS:
         raise NotRehearsedError(
-            f"此演练只支持 / this rehearsal runs {', '.join(REHEARSED)} only: {options.pack}"
+            f"此演练只支持 / this rehearsal runs {', '.join(SCRIPTS)} only: {options.pack}"
         )
     try:
-        return draw_plan(pack, options.place, options.seed, options.scale)
+        return draw_plan(pack, options.place, options.seed, options.scale, options.villages)
     except ValueError as fault:
         raise NotRehearsedError(str(fault)) from None
 
@@ -68,7 +76,7 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Repo
     plan = plan_of(options)
     journal = Journal(options.data / "demo.sqlite")
     limits = httpx.Limits(max_connections=4 * options.concurrency)
-    timeout = httpx.Timeout(180, connect=10)  # a treasury day is one call
+    timeout = httpx.Timeout(REQUEST_SECONDS, connect=10)
     http = httpx.AsyncClient(timeout=timeout, trust_env=False, limits=limits)
     try:
         _bind(journal, options)
@@ -76,9 +84,10 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Repo
         outside = Outside(f"http://{options.host}:{options.port_base + WORLD_OFFSET}", http)
         with watcher_for(watcher) as shown:
             driver = Driver(
-                plan, services, outside, journal, drain_over_http(services), shown, options.concurrency
-            )
-            await Campaign(driver).run()
+                plan, services, outside, journal, Files(services), drain_over_http(services), shown,
+                options.concurrency,
+            )  # fmt: skip
+            await campaign_of(driver).run()
         report = await collect_report(driver)
         report.seconds["run"] = round(journal.seconds(), 1)
         report.broker = options.broker
@@ -90,7 +99,7 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Repo
 
 
 def _bind(journal: Journal, options: DemoOptions) -> None:
-    run = {name: getattr(options, name) for name in ("pack", "place", "scale", "seed")}
+    run = {name: getattr(options, name) for name in ("pack", "place", "scale", "seed", "villages")}
     try:
         journal.open_run(run)
     except OtherRunError:

@@ -9,22 +9,25 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import httpx
 import stamina
 
 from deploy.rehearsal.clients import PATIENCE_SECONDS, SERVICES, Services, UnexpectedAnswerError
+from deploy.rehearsal.files import Files, HandedIn
 from deploy.rehearsal.journal import Journal
 from deploy.rehearsal.plan import Plan
-from deploy.rehearsal.residents import Resident
+from deploy.rehearsal.population import VillageSize
+from deploy.rehearsal.residents import PER_VILLAGE, Resident
 
 OPERATOR = "ops"
-REST_SECONDS = 600.0
-POLL_SECONDS = 0.03
-IMPORT_SECONDS = 600.0
+REST_SECONDS = 1800.0
+"""So long may the largest step keep the services busy."""
+LOOK_SECONDS = 30.0
 
 Act = Callable[[], Awaitable[Any]]
 Drain = Callable[[], Awaitable[None]]
@@ -49,8 +52,12 @@ class Watcher(Protocol):
         """A step began."""
         ...
 
+    def progress(self, done: int, of: int) -> None:
+        """How far the step is; ``of`` 0 when nobody knows."""
+        ...
+
     def payments(self, done: int) -> None:
-        """Orders placed so far."""
+        """So many orders more were placed."""
         ...
 
 
@@ -96,16 +103,18 @@ class Outside:
 
 @dataclass
 class Driver:
-    """What steps act with. concurrency: orders under way at once (1 makes a run a single history)."""
+    """What steps act with. concurrency: requests under way at once (1 makes a run a single history)."""
 
     plan: Plan
     services: Services
     outside: Outside
     journal: Journal
+    files: Files
     drain: Drain
     watcher: Watcher
     concurrency: int = 8
-    persons: dict[int, str] = field(default_factory=dict)
+    restless: bool = False
+    """True while something was done whose effects nobody has waited for."""
 
     def key(self, *parts: object) -> str:
         """An Idempotency-Key derived from the seed and what is done."""
@@ -113,87 +122,91 @@ class Driver:
 
     def person(self, resident: Resident) -> str:
         """Who a resident is to the services. Raises KeyError before registration."""
-        return self.person_of(resident.ordinal)
+        return self.journal.person(resident.ordinal)
 
-    def person_of(self, ordinal: int) -> str:
-        """As ``person``, by ordinal."""
-        if ordinal not in self.persons:
-            self.persons = self.journal.persons()
-        return self.persons[ordinal]
+    def persons(self, size: VillageSize) -> dict[int, str]:
+        """Person ids of a village by ordinal."""
+        first = size.number * PER_VILLAGE
+        return self.journal.persons(first, first + PER_VILLAGE - 1)
 
-    async def step(self, name: str, act: Act) -> Any:
-        """Do a step unless it is behind us; what it caused comes to rest before it is written down.
+    async def step(self, name: str, act: Act, *, rest: bool = False) -> Any:
+        """Do a step unless it is behind us.
 
-        An answer whose ``moved`` is 0 says that nothing was told to anybody: there is nothing to wait for,
-        unless the outside world had to be asked again (one that was killed told, and forgot that it did).
+        rest: what it caused comes to rest before it is written down; else the day's end waits for it. An
+        answer whose ``moved`` is 0 says that nothing was told to anybody, unless the outside world had to be
+        asked again (one that was killed told, and forgot that it did).
         """
         if self.journal.done(name):
+            self.restless = True  # who was killed may not have waited
             return self.journal.answer(name)
         self.watcher.step(name)
         began, repeated = time.monotonic(), self.outside.repeated
         answer = await act()
         told_nobody = isinstance(answer, dict) and answer.get("moved") == 0
         if not told_nobody or self.outside.repeated != repeated:
-            await self.drain()
+            self.restless = True
+        if rest:
+            await self.rest()
         self.journal.finish(name, answer, time.monotonic() - began)
         return answer
 
-    async def begin_day(self, day: dt.date) -> None:
-        """BeginDay in all four services."""
+    async def rest(self) -> None:
+        """Wait until nothing moves any more, if anything may."""
+        if self.restless:
+            await self.drain()
+            self.restless = False
 
-        async def begin() -> dict[str, Any]:
-            for service in SERVICES:
-                await self.services.post(OPERATOR, service, "/ops/begin-day", {"date": day.isoformat()})
+    async def begin_day(self, day: dt.date, *, rest: bool = True) -> None:
+        """BeginDay in all four services at once; rest: and what it causes."""
+
+        async def begin(service: str) -> None:
+            await self.services.post(OPERATOR, service, "/ops/begin-day", {"date": day.isoformat()})
+
+        async def all_four() -> dict[str, Any]:
+            await self.together([partial(begin, service) for service in SERVICES])
             return {}
 
-        await self.step(f"{day}/begin-day", begin)
+        await self.step(f"{day}/begin-day", all_four, rest=rest)
 
-    async def import_file(
-        self, organisation: str, service: str, path: str, rows: Sequence[Mapping[str, Any]], key: str
-    ) -> dict[str, Any]:
-        """Hand in a file and wait until its job is done; answers its counts."""
-        import msgspec
+    async def end_day(self, day: dt.date) -> None:
+        """Everything the day caused comes to rest."""
 
-        content = b"\n".join(msgspec.json.encode(row) for row in rows)
-        reply = await self.services.upload(organisation, service, path, content, key)
-        await self.drain()
-        status = await self.services.get(organisation, service, f"/imports/{reply.body['import_id']}")
-        if status["state"] != "DONE":
-            raise RestlessError(f"{service} {path}")
-        return {name: status[name] for name in ("rows", "accepted", "refused")}
+        async def rest() -> dict[str, Any]:
+            return {}
 
-    async def obligations(self) -> AsyncIterator[dict[str, Any]]:
-        """What the village owes, as an agent or a channel reads it."""
-        async for row in self.services.pages(
-            "village-agent",
-            "collection",
-            "/obligations",
-            campaign=self.plan.campaign,
-            village=self.plan.village.division,
-        ):
-            yield row
+        await self.step(f"{day}/rest", rest, rest=True)
+
+    async def hand_in(
+        self, organisation: str, service: str, path: str, rows: Iterable[Any], key: str
+    ) -> HandedIn:
+        """A file, done when it answers."""
+        return await self.files.hand_in(organisation, service, path, rows, key)
 
     async def together(self, works: Sequence[Act]) -> list[Any]:
         """Several acts, at most ``concurrency`` at once; answers in their order."""
+        if self.concurrency == 1:
+            return [await work() for work in works]
         gate = asyncio.Semaphore(self.concurrency)
 
         async def one(work: Act) -> Any:
             async with gate:
                 return await work()
 
-        if self.concurrency == 1:
-            return [await work() for work in works]
         return list(await asyncio.gather(*(one(work) for work in works)))
 
 
 def drain_over_http(services: Services) -> Drain:
-    """Rest as ``/ops/lag`` tells it: all four drained, and in two sweeps nothing moved between them."""
+    """Rest as ``/ops/lag`` tells it: each service answers when it is drained; in two sweeps nothing moved."""
+
+    async def look(service: str, wait: float) -> Any:
+        return await services.get(OPERATOR, service, "/ops/lag", wait=f"{wait:g}")
 
     async def drain() -> None:
         before: tuple[int, ...] | None = None
-        deadline = asyncio.get_running_loop().time() + REST_SECONDS
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + REST_SECONDS
         while True:
-            reports = [await services.get(OPERATOR, service, "/ops/lag") for service in SERVICES]
+            reports = await asyncio.gather(*(look(service, LOOK_SECONDS) for service in SERVICES))
             positions = tuple(int(report["log_position"]) for report in reports)
             if all(report["drained"] and not report["parked"] for report in reports):
                 if positions == before:
@@ -201,9 +214,8 @@ def drain_over_http(services: Services) -> Drain:
                 before = positions
             else:
                 before = None
-            if asyncio.get_running_loop().time() > deadline:
-                behind = [report["service"] for report in reports if not report["drained"]]
-                raise RestlessError(", ".join(behind) or "parked messages")
-            await asyncio.sleep(POLL_SECONDS)
+                if loop.time() > deadline:
+                    behind = [report["service"] for report in reports if not report["drained"]]
+                    raise RestlessError(", ".join(behind) or "parked messages")
 
     return drain

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(
             "CREATE TABLE IF NOT EXISTS step (name TEXT PRIMARY KEY, answer TEXT NOT NULL, seconds REAL NOT NULL);"
             "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
@@ -80,10 +81,22 @@ class Journal:
             known = self.note(name)
         return known
 
-    def add_person(self, ordinal: int, person_id: str) -> None:
-        """Who a resident is to the services."""
-        self._db.execute("INSERT OR IGNORE INTO person VALUES (?, ?)", (ordinal, person_id))
+    def add_persons(self, persons: Iterable[tuple[int, str]]) -> None:
+        """Who residents are to the services: (ordinal, person id), in one transaction."""
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR IGNORE INTO person VALUES (?, ?)", persons)
+        self._db.execute("COMMIT")
 
-    def persons(self) -> dict[int, str]:
-        """Person ids by ordinal."""
-        return {int(row[0]): str(row[1]) for row in self._db.execute("SELECT ordinal, person_id FROM person")}
+    def person(self, ordinal: int) -> str:
+        """Who a resident is to the services. Raises KeyError before registration."""
+        row = self._db.execute("SELECT person_id FROM person WHERE ordinal = ?", (ordinal,)).fetchone()
+        if row is None:
+            raise KeyError(ordinal)
+        return str(row[0])
+
+    def persons(self, first: int, last: int) -> dict[int, str]:
+        """Person ids by ordinal, of a range."""
+        found = self._db.execute(
+            "SELECT ordinal, person_id FROM person WHERE ordinal BETWEEN ? AND ?", (first, last)
+        )
+        return dict(found.fetchall())

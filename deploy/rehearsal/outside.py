@@ -1,7 +1,8 @@
 """What channels, agents, the bank, the treasury, finance and the police do, each on its own books.
 
 Each act notes in the books what it is about to tell, tells the services under a key derived from it, and
-notes the answer; repeated after any interruption it tells the same again and changes nothing.
+notes the answer; repeated after any interruption it tells the same again and changes nothing. The mass of a
+day goes by file; single orders are asked for one by one (``counter``).
 """
 
 from __future__ import annotations
@@ -10,28 +11,132 @@ import asyncio
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from deploy.rehearsal.books import CASH, REFUSED, TAKEN, Books, Line, Order, canonical
+from deploy.rehearsal.books import REFUSED, TAKEN, Books, Line, Order, canonical
 from deploy.rehearsal.clients import Reply, Services, UnexpectedAnswerError
+from deploy.rehearsal.files import Files, Pause, RefusedRow, look_again
+from deploy.rehearsal.script import client_of
 
 BANK = "RCB"
-"""The rural bank that keeps the town's unit account (synthetic)."""
+"""The rural bank that keeps the towns' unit accounts (synthetic)."""
 
-CHANNEL_CLIENTS = {"WECHAT": "channel-wechat", "ALIPAY": "channel-alipay", "ETAX": "channel-etax"}
 AGENT_CLIENT = "village-agent"
+AT_ONCE = 8
+"""Single requests under way at once."""
+PAGE = 1000
+ROUNDS = 3
+"""How often an order that was refused for one of its lines is tried without it."""
+EVENING = "17:30:00+08:00"
 
 
 class World:
     """The organisations outside, acting through ``services`` and remembering in ``books``."""
 
-    def __init__(self, books: Books, services: Services) -> None:
+    def __init__(self, books: Books, services: Services, pause: Pause = look_again) -> None:
         self.books = books
         self._services = services
+        self._files = Files(services, pause)
         self._boxes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    # -- channels and agents --------------------------------------------------------------------------
+    # -- the mass of payers ---------------------------------------------------------------------------
+
+    def register_agents(self, campaign: str, agents: Sequence[Mapping[str, str]]) -> int:
+        """Agents with their village, account and the channels they write receipts for."""
+        with self.books.transaction():
+            for agent in agents:
+                self.books.insert("agents", {**agent, "campaign": campaign})
+        return len(agents)
+
+    async def plan_orders(self, campaign: str, village: str, orders: Sequence[Mapping[str, Any]]) -> int:
+        """Learn a village's bills and keep what its households will pay with them; answers the orders.
+
+        An order: channel, order_no, agent, paid_at, persons (ids), insurances. Who owes nothing is not in it.
+        """
+        bills = await self._bills(campaign, village=village)
+        planned = []
+        for order in orders:
+            lines = [
+                line
+                for person in order["persons"]
+                for line in bills.get(person, ())
+                if line.insurance in order["insurances"]
+            ]
+            if lines:
+                planned.append((order, lines))
+        return self.books.plan_orders(campaign, village, planned)
+
+    async def _bills(self, campaign: str, **where: str) -> dict[str, list[Line]]:
+        """What people still owe themselves, by person."""
+        found: dict[str, list[Line]] = defaultdict(list)
+        async for row in self._services.pages(
+            "channel-wechat", "collection", "/obligations", page=PAGE, campaign=campaign, **where
+        ):
+            if row["personal_fen"] > 0 and not row["refused"] and not row["paid_standing"]:
+                line = Line(
+                    row["person_id"], row["village"], row["insurance"], row["year"], row["personal_fen"]
+                )
+                found[line.person_id].append(line)
+        for lines in found.values():
+            lines.sort(key=lambda line: line.insurance)
+        return found
+
+    async def take_day(self, campaign: str, day: dt.date) -> dict[str, Any]:
+        """Everybody who pays today: a file of orders per channel; what is refused is seen to one by one."""
+        planned = self.books.planned_on(campaign, day.isoformat())
+        works = [partial(self._take, campaign, day, channel, orders) for channel, orders in planned.items()]
+        refused = [code for codes in await _together(works) for code in codes]
+        orders = sum(len(each) for each in planned.values())
+        return {"moved": orders, "orders": orders, "refused": sorted(refused)}
+
+    async def _take(
+        self, campaign: str, day: dt.date, channel: str, orders: Sequence[dict[str, Any]]
+    ) -> list[str]:
+        rows = [{name: value for name, value in order.items() if name != "id"} for order in orders]
+        key = f"orders-{channel}-{campaign}-{day}-{orders[0]['order_no']}"
+        done = await self._files.hand_in(client_of(channel), "collection", "/payments:import", rows, key)
+        refused = {row.row - 1: row for row in await self._files.refused(done)}
+        codes = {index: row.code for index, row in refused.items()}
+        self.books.take_planned(campaign, orders, codes)
+        for index, row in refused.items():
+            await self._without(campaign, orders[index], row)
+        return list(codes.values())
+
+    async def _without(self, campaign: str, order: Mapping[str, Any], refusal: RefusedRow) -> None:
+        """A refused order once more: without the line at fault, or with the bill as it is now."""
+        lines = {line["person_id"]: None for line in order["lines"]}
+        persons = list(lines)
+        code, field = refusal.code, refusal.field
+        for number in range(1, ROUNDS + 1):
+            index = _line_index(field)
+            if index is None or not persons:
+                return
+            if code != "AMOUNT_NOT_ASSESSED":
+                at_fault = self._line_of(order, number - 1)[index].person_id
+                persons = [person for person in persons if person != at_fault]
+            again: list[Line] = []
+            for person in persons:
+                again += (await self._bills(campaign, person_id=person)).get(person, [])
+            if not again:
+                return
+            taken = await self._counter(
+                order["channel"], f"{order['order_no']}-{number}", campaign, order["paid_at"], again,
+                agent=order.get("agent", ""),
+            )  # fmt: skip
+            if taken.state == TAKEN:
+                return
+            code, field = taken.code, "lines.0"
+
+    def _line_of(self, order: Mapping[str, Any], tried: int) -> list[Line]:
+        suffix = f"-{tried}" if tried else ""
+        return [
+            Line(row["person_id"], row["village"], row["insurance"], row["year"], row["fen"])
+            for row in self.books.lines(order["channel"], f"{order['order_no']}{suffix}")
+        ]
+
+    # -- single payers --------------------------------------------------------------------------------
 
     async def pay(
         self,
@@ -41,43 +146,52 @@ class World:
         paid_at: str,
         lines: Sequence[Line],
         *,
+        agent: str = "",
         asked: bool = True,
-        lose_answer: bool = False,
+        repeat: str = "",
     ) -> Order:
-        """A resident pays an order online: the channel asks first; refused, it takes none.
+        """An order by itself: the channel or agent asks first; refused, it takes none.
 
-        asked False: the channel's money is final before anybody was told; its day file will say so.
-        lose_answer: the first answer never reaches the channel, which asks again with the same key.
+        asked False: the money is final before anybody was told; the channel's day file will say so. repeat
+        ``lost``: the first answer never arrives and the same request is sent again; ``twice``: the channel
+        sends its order a second time as if it were new. One order at a time for each agent.
         """
-        order = self.books.order(channel, order_no) or self.books.open_order(
-            channel, order_no, campaign, paid_at, lines, asked=asked
-        )
-        return await self._settle(order, CHANNEL_CLIENTS[channel], lose_answer)
-
-    async def collect(
-        self, agent: str, order_no: str, campaign: str, paid_at: str, lines: Sequence[Line]
-    ) -> Order:
-        """An agent at the door: asks, takes the cash and writes the next receipt of his book; one at a time."""
-        async with self._boxes[agent]:
-            order = self.books.order(CASH, order_no) or self.books.open_order(
-                CASH, order_no, campaign, paid_at, lines, agent=agent
+        async with self._boxes[agent or f"{channel}/{order_no}"]:
+            return await self._counter(
+                channel, order_no, campaign, paid_at, lines, agent=agent, asked=asked, repeat=repeat
             )
-            return await self._settle(order, AGENT_CLIENT, lose_answer=False)
 
-    async def _settle(self, order: Order, client: str, lose_answer: bool) -> Order:
+    async def _counter(
+        self,
+        channel: str,
+        order_no: str,
+        campaign: str,
+        paid_at: str,
+        lines: Sequence[Line],
+        *,
+        agent: str = "",
+        asked: bool = True,
+        repeat: str = "",
+    ) -> Order:
+        order = self.books.order(channel, order_no) or self.books.open_order(
+            channel, order_no, campaign, paid_at, lines, agent=agent, asked=asked
+        )
         if order.state in (TAKEN, REFUSED):
             return order
-        reply = await self._ask_payment(order, client)
+        reply = await self._ask_payment(order)
         repeated = ""
-        if lose_answer:
-            again = await self._ask_payment(order, client)
-            same = canonical(again.body) == canonical(reply.body) and again.status == reply.status
-            repeated = "SAME_ANSWER" if same and again.replayed else "OTHER_ANSWER"
+        if repeat:
+            again = await self._ask_payment(order, "" if repeat == "lost" else "-again")
+            same = _told(again) == _told(reply)
+            proper = (
+                again.replayed and again.status == reply.status if repeat == "lost" else again.status == 200
+            )
+            repeated = "SAME_ANSWER" if same and proper else "OTHER_ANSWER"
         if reply.status >= 400:
-            return self.books.close_order(order, REFUSED, reply.code, "", repeated)
-        return self.books.close_order(order, TAKEN, "", str(reply.body["payment_id"]), repeated)
+            return self.books.close_order(order, REFUSED, reply.code, repeated)
+        return self.books.close_order(order, TAKEN, "", repeated)
 
-    async def _ask_payment(self, order: Order, client: str) -> Reply:
+    async def _ask_payment(self, order: Order, suffix: str = "") -> Reply:
         body: dict[str, Any] = {
             "order_no": order.order_no,
             "channel": order.channel,
@@ -93,210 +207,217 @@ class World:
             ],
         }
         if order.agent:
-            body |= {
-                "agent": order.agent,
-                "receipt": {"book_no": order.book_no, "serial_no": order.serial_no},
-            }
+            body["agent"] = order.agent
+        if order.book_no:
+            body["receipt"] = {"book_no": order.book_no, "serial_no": order.serial_no}
         return await self._services.ask(
-            client, "collection", "/payments", body, key=f"{order.channel}-{order.order_no}"
+            client_of(order.channel),
+            "collection",
+            "/payments",
+            body,
+            key=f"{order.channel}-{order.order_no}{suffix}",
         )
+
+    # -- the evening ----------------------------------------------------------------------------------
 
     async def close_day(
         self,
-        agent: str,
-        village: str,
         campaign: str,
         day: dt.date,
-        deposited_on: dt.date,
-        account_ref: str,
-        adjustments: Mapping[str, int],
+        late_agents: Sequence[str] = (),
+        misfits: Mapping[str, int] | None = None,
+        late_files: Sequence[str] = (),
+        left_out: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """An agent's evening: the summary, and one deposit slip per insurance at the bank.
+        """Agents' summaries and slips, the bank's deposit file, the channels' day files.
 
-        adjustments: fen by which a slip differs from the box, for rehearsing what must be found.
+        late_agents deposit tomorrow; misfits: fen by which an agent's medical slip differs from his box;
+        late_files: channels whose file comes tomorrow; left_out: order numbers the day's file forgets.
         """
-        totals = self.books.box(agent, campaign, day.isoformat())
-        if not totals:
-            return {"totals": [], "slips": []}
-        first, last = self.books.stubs(agent, campaign, day.isoformat())
+        slips = await self._close_boxes(campaign, day, late_agents, misfits or {})
+        deposits = await self._send_deposit_file(campaign, day)
+        lines = 0
+        works = [
+            partial(self.send_day_file, channel, campaign, day, left_out)
+            for channel in self.books.channels_on(campaign, day.isoformat())
+            if channel not in late_files
+        ]
+        for answer in await _together(works):
+            lines += answer["lines"]
+        return {"moved": slips + deposits + lines, "slips": slips, "deposits": deposits, "lines": lines}
+
+    async def _close_boxes(
+        self, campaign: str, day: dt.date, late_agents: Sequence[str], misfits: Mapping[str, int]
+    ) -> int:
+        boxes = self.books.boxes(campaign, day.isoformat())
+        await _together([partial(self._summarise, campaign, day, agent, box) for agent, box in boxes.items()])
+        slips = 0
+        for agent, box in boxes.items():
+            known = self.books.rows(
+                "SELECT village, account_ref FROM agents WHERE agent = ? AND campaign = ?", (agent, campaign)
+            )[0]
+            deposited = day + dt.timedelta(days=1) if agent in late_agents else day
+            for row in box:
+                differs = misfits.get(agent, 0) if row["insurance"] == "medical" else 0
+                self.books.put_slip(
+                    {
+                        "slip_no": f"S-{agent}-{day:%Y%m%d}-{row['insurance']}",
+                        "bank": BANK, "campaign": campaign, "agent": agent, "village": known["village"],
+                        "date": day.isoformat(), "insurance": row["insurance"], "fen": row["fen"] + differs,
+                        "deposited_on": deposited.isoformat(), "account_ref": known["account_ref"],
+                        "kind": "DEPOSIT",
+                    }
+                )  # fmt: skip
+                slips += 1
+        return slips
+
+    async def _summarise(
+        self, campaign: str, day: dt.date, agent: str, box: Sequence[Mapping[str, Any]]
+    ) -> None:
         body = {
             "campaign": campaign,
             "date": day.isoformat(),
             "totals": [
                 {"insurance": row["insurance"], "count": row["count"], "amount_fen": row["fen"]}
-                for row in totals
+                for row in box
             ],
-            "receipts_from": first,
-            "receipts_to": last,
+            "receipts_from": min(row["first"] for row in box),
+            "receipts_to": max(row["last"] for row in box),
         }
         await self._services.post(
             AGENT_CLIENT, "collection", f"/agents/{agent}/summaries", body, key=f"summary-{agent}-{day}"
         )
-        slips = []
-        for row in totals:
-            slip = {
-                "slip_no": f"S-{agent}-{day:%Y%m%d}-{row['insurance']}",
-                "bank": BANK, "campaign": campaign, "agent": agent, "village": village,
-                "date": day.isoformat(), "insurance": row["insurance"],
-                "fen": row["fen"] + adjustments.get(row["insurance"], 0),
-                "deposited_on": deposited_on.isoformat(), "account_ref": account_ref, "kind": "DEPOSIT",
-            }  # fmt: skip
-            self.books.insert("slips", slip)
-            slips.append(slip["slip_no"])
-        return {"totals": body["totals"], "slips": slips}
 
-    async def send_day_file(self, channel: str, campaign: str, day: dt.date) -> dict[str, Any]:
-        """渠道日终文件: every line of money the channel took on the day; none when it took none."""
+    async def send_day_file(
+        self, channel: str, campaign: str, day: dt.date, left_out: Sequence[str] = (), part: str = ""
+    ) -> dict[str, Any]:
+        """渠道日终文件: every line of money the channel took on the day; none when it took none.
+
+        part: a later file of the same day, which holds only what ``left_out`` names.
+        """
         lines = self.books.taken_on(channel, campaign, day.isoformat())
-        if not lines:
+        forgotten = [line for line in lines if line["order_no"] in left_out]
+        if not lines or (part and not forgotten):
             return {"lines": 0}
-        file_no = f"{channel}-{campaign}-{day:%Y%m%d}"
+        lines = forgotten if part else [line for line in lines if line not in forgotten]
+        file_no = f"{channel}-{campaign}-{day:%Y%m%d}{part}"
         body = {
             "file_no": file_no,
             "date": day.isoformat(),
             "campaign": campaign,
-            "lines": [
-                {
-                    "order_no": line["order_no"],
-                    "person_id": line["person_id"],
-                    "insurance": line["insurance"],
-                    "year": line["year"],
-                    "amount_fen": line["fen"],
-                    "paid_at": line["paid_at"],
-                }
-                for line in lines
-            ],
+            "lines": lines,
             "total_count": len(lines),
-            "total_fen": sum(line["fen"] for line in lines),
+            "total_fen": sum(line["amount_fen"] for line in lines),
         }
-        reply = await self._services.post(
-            CHANNEL_CLIENTS[channel], "collection", f"/channels/{channel}/day-files", body, key=file_no
-        )
-        return {"lines": len(lines), "answer": reply.body}
+        path = f"/channels/{channel}/day-files"
+        await self._services.post(client_of(channel), "collection", path, body, key=file_no)
+        return {"lines": len(lines)}
 
-    # -- bank -----------------------------------------------------------------------------------------
-
-    async def send_deposit_file(self, campaign: str, day: dt.date) -> dict[str, Any]:
-        """银行解缴文件: the slips handed in on the day; none when there are none."""
+    async def _send_deposit_file(self, campaign: str, day: dt.date) -> int:
+        """银行解缴文件: deposits made at the counter on the day."""
         slips = self.books.rows(
-            "SELECT * FROM slips WHERE campaign = ? AND deposited_on = ? AND kind = 'DEPOSIT' ORDER BY slip_no",
+            "SELECT slip_no, agent AS agent_id, date, insurance, fen AS amount_fen, deposited_on, account_ref"
+            " FROM slips WHERE campaign = ? AND deposited_on = ? AND kind = 'DEPOSIT' ORDER BY slip_no",
             (campaign, day.isoformat()),
         )
         if not slips:
-            return {"lines": 0}
+            return 0
         file_no = f"{BANK}-{campaign}-{day:%Y%m%d}"
-        body = {
-            "file_no": file_no,
-            "bank": BANK,
-            "campaign": campaign,
-            "lines": [
-                {
-                    "slip_no": slip["slip_no"],
-                    "agent_id": slip["agent"],
-                    "date": slip["date"],
-                    "insurance": slip["insurance"],
-                    "amount_fen": slip["fen"],
-                    "deposited_on": slip["deposited_on"],
-                    "account_ref": slip["account_ref"],
-                }
-                for slip in slips
-            ],
-        }
-        reply = await self._services.post("bank", "collection", "/deposits:import", body, key=file_no)
-        return {"lines": len(slips), "answer": reply.body}
-
-    async def debit_vouchers(self, campaign: str, day: dt.date) -> dict[str, int]:
-        """扣款并上解: what is issued is debited from its account, and remitted to the treasury."""
-        issued = [
-            voucher
-            async for voucher in self._services.pages("bank", "collection", "/vouchers", state="ISSUED")
-            if voucher["campaign"] == campaign
-        ]
-        short = 0
-        for voucher in issued:
-            with self.books.transaction():
-                if self._known(voucher):
-                    continue
-                if self.books.balance(voucher["source"], campaign) < voucher["fen"]:
-                    short += 1
-                    continue
-                self.books.insert("debits", _debit(voucher, day))
-        told = self.books.rows(
-            "SELECT * FROM debits WHERE told = 0 AND campaign = ? ORDER BY voucher_no, cycle", (campaign,)
-        )
-        for debit in told:
-            await self._tell_debit(debit)
-        return {"moved": len(told), "debited": len(told), "short": short}
-
-    def _known(self, voucher: Mapping[str, Any]) -> bool:
-        return bool(
-            self.books.number(
-                "SELECT COUNT(*) FROM debits WHERE voucher_no = ? AND cycle = ?",
-                (voucher["voucher_no"], voucher["cycle"]),
-            )
-        )
-
-    async def _tell_debit(self, debit: Mapping[str, Any]) -> None:
-        number, cycle = debit["voucher_no"], debit["cycle"]
-        at = f"{debit['debited_on']}T17:30:00+08:00"
-        body = {
-            "method": "FOUR_PARTY_AGREEMENT",
-            "bank_ref": debit["bank_ref"],
-            "amount_fen": debit["fen"],
-            "at": at,
-        }
-        path = f"/vouchers/{number}"
-        await self._services.post(
-            "bank", "collection", f"{path}:debited", body, key=f"debited-{number}-{cycle}"
-        )
-        remitted = {"batch": debit["batch"], "at": at}
-        await self._services.post(
-            "bank", "collection", f"{path}:remitted", remitted, key=f"remitted-{number}-{cycle}"
-        )
-        with self.books.transaction() as db:
-            db.execute("UPDATE debits SET told = 1 WHERE voucher_no = ? AND cycle = ?", (number, cycle))
+        body = {"file_no": file_no, "bank": BANK, "campaign": campaign, "lines": slips}
+        await self._services.post("bank", "collection", "/deposits:import", body, key=file_no)
+        return len(slips)
 
     def correct(self, slip: Mapping[str, Any]) -> None:
         """A corrective deposit or returned excess at the counter (kind CORRECTION or RETURN)."""
-        self.books.insert("slips", {**slip, "bank": BANK})
+        self.books.put_slip({**slip, "bank": BANK})
 
-    # -- treasury and finance -------------------------------------------------------------------------
+    # -- bank and treasury ----------------------------------------------------------------------------
 
-    async def enter(self, campaign: str, day: dt.date, reject: Sequence[str]) -> dict[str, int]:
-        """入库: remittances of earlier days are entered; those named in ``reject`` go back once."""
+    async def debit_vouchers(self, campaign: str, day: dt.date, hasty: bool = False) -> dict[str, int]:
+        """扣款并上解: what is issued is debited from its account, and remitted to the treasury, by file.
+
+        hasty: the treasury's file about the first of them comes before the bank's (it is refused, and comes
+        again in its turn).
+        """
+        issued = [
+            _debit(voucher, day)
+            async for voucher in self._services.pages(
+                "bank", "collection", "/vouchers", state="ISSUED", campaign=campaign
+            )
+        ]
+        short = self.books.put_debits(campaign, issued)
+        told = self.books.rows(
+            "SELECT * FROM debits WHERE told = 0 AND campaign = ? ORDER BY voucher_no, cycle", (campaign,)
+        )
+        if hasty and told:
+            await self._enter_early(campaign, day, told[0])
+        for step in (DEBITED, REMITTED):
+            await self._voucher_file("bank", step, campaign, day, [_step_row(row, step) for row in told])
+        self.books.mark_told("debits", told)
+        return {"moved": len(told), "debited": len(told), "short": short}
+
+    async def _enter_early(self, campaign: str, day: dt.date, debit: Mapping[str, Any]) -> None:
+        row = _step_row({**debit, "date": day.isoformat(), "result": "CONFIRMED", "reason": ""}, ENTERED)
+        key = f"vouchers-early-{campaign}-{day}"
+        done = await self._files.hand_in("treasury", "collection", "/vouchers:import", [row], key)
+        for refused in await self._files.refused(done):
+            self.books.insert(
+                "refusals",
+                {"campaign": campaign, "what": "ENTRY_BEFORE_REMITTANCE", "subject": debit["voucher_no"],
+                 "code": refused.code},
+            )  # fmt: skip
+
+    async def _voucher_file(
+        self, client: str, step: str, campaign: str, day: dt.date, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        if not rows:
+            return
+        key = f"vouchers-{step}-{campaign}-{day}-{_digest(rows)}"
+        done = await self._files.hand_in(client, "collection", "/vouchers:import", rows, key)
+        refused = await self._files.refused(done)
+        if refused:
+            raise UnexpectedAnswerError("POST", f"/vouchers:import {step}", 409, refused[0].code)
+
+    async def enter(self, campaign: str, day: dt.date, reject: Sequence[str] = ()) -> dict[str, Any]:
+        """入库: remittances of earlier days are entered; those named in ``reject`` go back once.
+
+        reject: voucher numbers, or a source: then its first voucher of the day.
+        """
         arrived = self.books.rows(
             "SELECT d.* FROM debits d LEFT JOIN entries e USING (voucher_no, cycle) WHERE d.campaign = ?"
             " AND d.told = 1 AND d.debited_on < ? AND e.voucher_no IS NULL ORDER BY d.voucher_no",
             (campaign, day.isoformat()),
         )
-        with self.books.transaction():
-            for debit in arrived:
-                back = debit["voucher_no"] in reject and debit["cycle"] == 1
-                copied = ("voucher_no", "cycle", "campaign", "village", "insurance", "source", "count", "fen")
-                entry = {name: debit[name] for name in copied} | {
+        refused = {
+            next((debit["voucher_no"] for debit in arrived if debit["source"] == each), each)
+            for each in reject
+        }
+        entries = []
+        for debit in arrived:
+            back = debit["voucher_no"] in refused and debit["cycle"] == 1
+            copied = ("voucher_no", "cycle", "campaign", "village", "insurance", "source", "count", "fen")
+            entries.append(
+                {name: debit[name] for name in copied}
+                | {
                     "date": day.isoformat(),
                     "result": "REJECTED" if back else "CONFIRMED",
                     "reason": "ACCOUNT_NAME_MISMATCH" if back else "",
                 }
-                self.books.insert("entries", entry)
+            )
+        self.books.put_entries(entries)
         untold = self.books.rows(
             "SELECT * FROM entries WHERE told = 0 AND campaign = ? ORDER BY voucher_no, cycle", (campaign,)
         )
-        for entry in untold:
-            await self._tell_entry(entry)
-        entered = sum(1 for entry in untold if entry["result"] == "CONFIRMED")
-        return {"moved": len(untold), "entered": entered}
-
-    async def _tell_entry(self, entry: Mapping[str, Any]) -> None:
-        number, cycle = entry["voucher_no"], entry["cycle"]
-        body = {"treasury_date": entry["date"], "amount_fen": entry["fen"], "result": entry["result"]}
-        if entry["reason"]:
-            body["reason"] = entry["reason"]
-        await self._services.post(
-            "treasury", "collection", f"/vouchers/{number}:in-treasury", body, key=f"entry-{number}-{cycle}"
+        rows = [_step_row(entry, ENTERED) for entry in untold]
+        await self._voucher_file("treasury", ENTERED, campaign, day, rows)
+        self.books.mark_told("entries", untold)
+        back = self.books.rows(
+            "SELECT voucher_no FROM entries WHERE campaign = ? AND date = ? AND result = 'REJECTED'"
+            " ORDER BY voucher_no",
+            (campaign, day.isoformat()),
         )
-        with self.books.transaction() as db:
-            db.execute("UPDATE entries SET told = 1 WHERE voucher_no = ? AND cycle = ?", (number, cycle))
+        entered = sum(1 for entry in untold if entry["result"] == "CONFIRMED")
+        return {"moved": len(untold), "entered": entered, "rejected": [row["voucher_no"] for row in back]}
 
     async def pay_refunds(self, campaign: str, day: dt.date) -> dict[str, int]:
         """退库、退付: what finance approved is paid back, whole; noted first, since once told it is not listed."""
@@ -336,27 +457,24 @@ class World:
             return False
         raise UnexpectedAnswerError("POST", path, reply.status, reply.code)
 
+    # -- finance --------------------------------------------------------------------------------------
+
     async def approve_refunds(self, campaign: str) -> dict[str, int]:
         """财政审核退费: finance approves what 人社 and 医保 verified."""
         approved = 0
         async for waiting in self._services.pages("finance", "subsidy", "/refund-approvals", state="PENDING"):
             if waiting["campaign"] == campaign:
                 number = waiting["refund_no"]
+                path = f"/refund-approvals/{number}:approve"
                 body = {"actor": "finance-07"}
-                await self._services.post(
-                    "finance",
-                    "subsidy",
-                    f"/refund-approvals/{number}:approve",
-                    body,
-                    key=f"approve-{number}",
-                )
+                await self._services.post("finance", "subsidy", path, body, key=f"approve-{number}")
                 approved += 1
         return {"moved": approved, "approved": approved}
 
     async def appropriate(self, department: str, campaign: str, day: dt.date, fen: int) -> Reply:
         """财政拨付: money moves to the fund account, and subsidy is told."""
         row = {"department": department, "campaign": campaign, "date": day.isoformat(), "fen": fen}
-        self.books.insert("appropriations", row)
+        self.books.put_appropriation(row)
         return await self._services.post(
             "finance",
             "subsidy",
@@ -397,10 +515,58 @@ def reference(of: str) -> str:
     return f"{BANK}-{hashlib.sha256(of.encode()).hexdigest()[:24]}"
 
 
+def _told(reply: Reply) -> Any:
+    """What an answer says of an order: its payment and lines."""
+    if reply.status >= 400 or not isinstance(reply.body, dict):
+        return reply.code
+    return reply.body["payment_id"], [line["line_id"] for line in reply.body.get("lines", ())]
+
+
+def _digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(canonical(rows).encode()).hexdigest()[:16]
+
+
+def _line_index(field: str) -> int | None:
+    """``lines.3.amount_fen`` -> 3."""
+    name, _, rest = field.partition(".")
+    number = rest.partition(".")[0]
+    return int(number) if name == "lines" and number.isdigit() else None
+
+
+DEBITED, REMITTED, ENTERED = "debited", "remitted", "in-treasury"
+
+
+def _step_row(row: Mapping[str, Any], step: str) -> dict[str, Any]:
+    """A row of the bank's or treasury's file."""
+    found = {
+        "voucher_no": row["voucher_no"],
+        "step": step,
+        "amount_fen": row["fen"],
+        "date": row.get("date") or row["debited_on"],
+    }
+    if step == DEBITED:
+        return found | {"method": "FOUR_PARTY_AGREEMENT", "ref": row["bank_ref"]}
+    if step == REMITTED:
+        return found | {"ref": row["batch"]}
+    return found | {"result": row["result"], "reason": row["reason"]}
+
+
 def _debit(voucher: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
-    copied = ("voucher_no", "cycle", "campaign", "village", "insurance", "source", "count", "fen")
+    copied = ("voucher_no", "cycle", "campaign", "insurance", "source", "count", "fen")
     return {name: voucher[name] for name in copied} | {
+        "village": voucher.get("village") or "",
         "debited_on": day.isoformat(),
         "bank_ref": reference(f"{voucher['voucher_no']}/{voucher['cycle']}"),
         "batch": f"{BANK}-{day:%Y%m%d}",
     }
+
+
+async def _together(works: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """Several acts, at most ``AT_ONCE`` at once; answers in their order."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(work: Callable[[], Awaitable[Any]]) -> Any:
+        async with gate:
+            return await work()
+
+    return list(await asyncio.gather(*(one(work) for work in works)))

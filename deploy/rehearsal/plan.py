@@ -1,86 +1,102 @@
-"""What a rehearsal of ST-2020 will do, drawn from its seed: who pays where and when, and what goes wrong.
+"""What a rehearsal will do, drawn from its seed: who pays where and when, and what goes wrong.
 
-The people are those of ``residents``; some households are given a role in an injected event and are moved to
-the channel and day it needs. Nothing here knows a person id: those come from registration.
+The people are those of ``residents``, a village at a time. Some households of the first village are given a
+role in an injected case and are moved to the channel and day it needs. Nothing here knows a person id: those
+come from registration.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from deploy.rehearsal.population import Population, VillageSize, draw_population
 from deploy.rehearsal.residents import (
     NEVER,
+    PER_VILLAGE,
     Household,
     Listing,
     Resident,
     Village,
     synthesise_village,
 )
+from deploy.rehearsal.script import CASH, SCRIPTS, Script
 from shared.kernel.division import campaign_id
 from shared.policy import Pack
 
-PERSONS = 1850
-"""People of the whole village: about 1,650 of them pay medical and 665 pension."""
-
-FEWEST = 60
-CASH = "CASH_AGENT"
-SELF_SERVICE = ("WECHAT", "ALIPAY", "ETAX")
-
-DOUBLE, LOST_ANSWER, SHORT, OVER, LATE = "double", "lost_answer", "short", "over", "late"
+DOUBLE, LOST_ANSWER, ANSWERED_TWICE = "double", "lost_answer", "answered_twice"
+SHORT, OVER, LATE = "short", "over", "late"
 DIED_UNPAID, PAID_DEAD, DIED_EARLY = "died_unpaid", "paid_dead", "died_early"
 OMITTED, OBJECTOR = "omitted", "objector"
+OUT_OF_WINDOW, LATE_PAYER, MISFILED, LATE_FILE = "out_of_window", "late_payer", "misfiled", "late_file"
 
-ROLES: Mapping[str, tuple[str, int, int]] = {
-    # role: (channel, day of the collecting phase, agent)
-    LOST_ANSWER: ("WECHAT", 3, 0),
-    DOUBLE: (CASH, 4, 0),
-    SHORT: (CASH, 5, 0),
-    OVER: (CASH, 10, 1),
-    DIED_EARLY: (CASH, 9, 0),
-    DIED_UNPAID: (CASH, 11, 0),
-    LATE: (CASH, 13, 1),
-    PAID_DEAD: ("WECHAT", 16, 0),
-    OMITTED: (CASH, 18, 0),
-    OBJECTOR: (CASH, 7, 1),
+ONLINE = "ONLINE"
+AGENT = "AGENT"
+NOBODY = "NOBODY"
+
+ROLES: Mapping[str, tuple[str, int, int, int]] = {
+    # role: (kind of channel, day of the collecting phase, agent, payers at least)
+    LOST_ANSWER: (ONLINE, 3, 0, 1),
+    DOUBLE: (AGENT, 4, 0, 1),
+    SHORT: (AGENT, 5, 0, 1),
+    OBJECTOR: (AGENT, 7, 1, 2),
+    ANSWERED_TWICE: (ONLINE, 8, 0, 1),
+    DIED_EARLY: (AGENT, 9, 0, 1),
+    OVER: (AGENT, 10, 1, 1),
+    DIED_UNPAID: (AGENT, 11, 0, 2),
+    MISFILED: (ONLINE, 12, 0, 1),
+    LATE: (AGENT, 13, 1, 1),
+    LATE_FILE: (ONLINE, 15, 0, 1),
+    PAID_DEAD: (ONLINE, 16, 0, 1),
+    OMITTED: (AGENT, 18, 0, 1),
+    OUT_OF_WINDOW: (NOBODY, 0, 0, 1),
+    LATE_PAYER: (NOBODY, 0, 0, 1),
 }
+CASH_ROLES = frozenset({SHORT, OVER, LATE})
+NOTICE_ROLES = frozenset({OBJECTOR, OMITTED})
+
+EARLY_SHARE = 0.06
+"""Of those who pay themselves: before the collecting phase."""
+TAIL_SHARE = 0.12
+"""Of those who pay themselves: after agents have ended, where the window goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedHousehold:
-    """A household, its channel and day (None: never pays), the agent at its door, its role if it has one."""
+    """A household, its channel and day (None: never pays), the agent at its door, its role if it has one.
+
+    pension_on: the day it pays the pension by an order of its own, where that opens later; else None.
+    """
 
     household: Household
     channel: str
     on: dt.date | None
     agent: str
     role: str = ""
+    pension_on: dt.date | None = None
 
     @property
     def payers(self) -> tuple[Resident, ...]:
-        """Members who take part in the medical insurance and are on no list."""
-        return tuple(
-            member for member in self.household.members if not member.employee and not member.listings
-        )
+        """Members who owe something in medical and stand on no list."""
+        return self.household.payers
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a run will do. ``households`` in order; ``two_lists``: ordinals two departments claim."""
+    """Everything a run will do. roles: households of the first village, by role."""
 
     pack: Pack
+    script: Script
     seed: int
     scale: float
     place: str
-    village: Village
+    population: Population
     campaign: str
-    agents: tuple[str, str]
-    households: tuple[PlannedHousehold, ...]
-    two_lists: tuple[int, ...]
-    stranger: Resident
     roles: Mapping[str, PlannedHousehold] = field(default_factory=dict)
+    two_lists: tuple[int, ...] = ()
+    mistyped: int = 0
+    stranger: Resident | None = None
 
     @property
     def year(self) -> int:
@@ -88,155 +104,232 @@ class Plan:
         return self.pack.insured_year
 
     @property
-    def town(self) -> str:
-        """Town code, 9 digits."""
-        return self.village.division[:9]
+    def villages(self) -> tuple[VillageSize, ...]:
+        """Villages of the run, in order."""
+        return self.population.villages
 
     @property
-    def unit(self) -> str:
-        """The collecting unit (synthetic)."""
-        return f"U-{self.town}"
+    def cast(self) -> VillageSize:
+        """The village in which everything injected happens."""
+        return self.population.villages[0]
 
     @property
-    def virtual_household(self) -> str:
-        """Id of the town's virtual household."""
-        return f"VH-{self.town}"
+    def omitted(self) -> Resident | None:
+        """Who was forgotten at registration and objects to the roster; None without a roster notice."""
+        role = self.roles.get(OMITTED)
+        return role.payers[0] if role is not None else None
 
-    @property
-    def account(self) -> str:
+    def agents(self, village: VillageSize) -> tuple[str, ...]:
+        """The agents of a village: two in the first, else one."""
+        count = 2 if village.number == 1 else 1
+        return tuple(f"A-{village.division}-{number}" for number in range(1, count + 1))
+
+    def unit(self, town: str) -> str:
+        """A town's collecting unit (synthetic)."""
+        return f"U-{town}"
+
+    def virtual_household(self, town: str) -> str:
+        """Id of a town's virtual household; "" where the pack has none."""
+        return f"VH-{town}" if self.script.households else ""
+
+    def account(self, town: str) -> str:
         """Reference of the unit's account, never a number."""
-        return f"ACC-{self.town}"
+        return f"ACC-{town}"
 
-    @property
-    def roster(self) -> str:
-        """Roster id of the village."""
-        return f"{self.campaign}.{self.village.division}"
-
-    @property
-    def residents(self) -> tuple[Resident, ...]:
-        """Everybody of the village."""
-        return tuple(member for planned in self.households for member in planned.household.members)
-
-    @property
-    def omitted(self) -> Resident:
-        """Who was forgotten at registration and objects to the roster."""
-        return self.roles[OMITTED].payers[0]
+    def roster(self, village: VillageSize) -> str:
+        """Roster id of a village."""
+        return f"{self.campaign}.{village.division}"
 
     def day(self, offset: int) -> dt.date:
         """A day of the collecting phase, from 0."""
         return self.pack.collection.start + dt.timedelta(days=offset)
 
-    def paying_on(self, day: dt.date) -> tuple[PlannedHousehold, ...]:
-        """Households that pay on a day."""
-        return tuple(planned for planned in self.households if planned.on == day)
+    @property
+    def batches(self) -> list[tuple[VillageSize, ...]]:
+        """Villages in batches of some thousand people, for files."""
+        return list(_batches(self.population.villages))
+
+    def village(self, size: VillageSize) -> Village:
+        """The people of a village; those of the first with the cases put on two lists."""
+        made = synthesise_village(self.seed, size, self.script)
+        return _on_two_lists(made, self.two_lists) if size.number == 1 and self.two_lists else made
+
+    def households(self, size: VillageSize) -> Iterator[PlannedHousehold]:
+        """What the households of a village will do."""
+        by_number = {role.household.number: role for role in self.roles.values()} if size.number == 1 else {}
+        spans = Spans.of(self)
+        for household in self.village(size).households:
+            yield by_number.get(household.number) or planned_household(self, spans, size, household)
 
 
-def draw_plan(pack: Pack, place: str, seed: int, scale: float) -> Plan:
-    """The plan of a seed. Raises ValueError for a place the pack does not name, or a scale of no people."""
-    where = pack.place(place)
-    if where is None:
-        raise ValueError(f"没有此镇街 / the pack names no place {place}")
-    if not 0 < scale <= 1:
-        raise ValueError("scale must lie in (0, 1]")
-    persons = max(FEWEST, round(PERSONS * scale))
-    collecting = (pack.collection.end - pack.collection.start).days + 1
-    division = f"{where.division}201"
-    village = synthesise_village(
-        seed,
-        division,
-        f"{where.name}合成村（演练）",
-        persons=persons,
-        age_on=dt.date(pack.insured_year - 1, 12, 31),
-        collecting_days=collecting,
+BATCH_PERSONS = 6000
+
+
+def _batches(villages: Sequence[VillageSize]) -> Iterator[tuple[VillageSize, ...]]:
+    batch: list[VillageSize] = []
+    for village in villages:
+        batch.append(village)
+        if sum(each.persons for each in batch) >= BATCH_PERSONS:
+            yield tuple(batch)
+            batch = []
+    if batch:
+        yield tuple(batch)
+
+
+def village_number(ordinal: int) -> int:
+    """The village a resident's ordinal belongs to."""
+    return ordinal // PER_VILLAGE
+
+
+def draw_plan(pack: Pack, place: str, seed: int, scale: float, villages: int = 0) -> Plan:
+    """The plan of a seed. Raises ValueError for a pack without a script, an unknown place, no people."""
+    script = SCRIPTS.get(pack.id)
+    if script is None:
+        raise ValueError(f"没有此政策包的演练 / no rehearsal of pack {pack.id}")
+    population = draw_population(pack, script, place or script.place, scale, villages)
+    campaign = campaign_id(pack.region.division, pack.insured_year)
+    plan = Plan(pack, script, seed, scale, population.place, population, campaign)
+    return _cast(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Days on which people pay. days: of the collecting phase; tail: days after it; early: days before it."""
+
+    start: dt.date
+    days: int
+    tail: int
+    opening: dt.date
+    early: int
+    pension: dt.date
+    end: dt.date
+
+    @classmethod
+    def of(cls, plan: Plan) -> Spans:
+        """The spans of a plan's pack."""
+        collection, window = plan.pack.collection, plan.pack.window("medical")
+        opening = max(plan.script.days.learn + dt.timedelta(days=1), window.start)
+        return cls(
+            collection.start,
+            (collection.end - collection.start).days + 1,
+            (window.end - collection.end).days,
+            opening,
+            (collection.start - opening).days,
+            plan.pack.window("pension").start,
+            collection.end,
+        )
+
+
+def planned_household(plan: Plan, spans: Spans, size: VillageSize, household: Household) -> PlannedHousehold:
+    """When and where a household pays: agents call on certain days, the rest is the payer's choice."""
+    if household.channel == NEVER:
+        return PlannedHousehold(household, NEVER, None, "")
+    share, channel = household.moment, household.channel
+    day = min(int(share * spans.days), spans.days - 1)
+    if channel in plan.script.at_hand:
+        agents = plan.agents(size)
+        on = spans.start + dt.timedelta(days=_visiting_day(day, size, spans.days))
+        return PlannedHousehold(household, channel, on, agents[household.number % len(agents)])
+    chance = (household.number * 37 % 100) / 100
+    if chance < EARLY_SHARE and spans.early > 0:
+        on = spans.opening + dt.timedelta(days=int(share * spans.early))
+        later = spans.pension + dt.timedelta(days=2 + int(share * 20)) if on < spans.pension else None
+        return PlannedHousehold(household, channel, on, "", pension_on=later)
+    if chance < EARLY_SHARE + TAIL_SHARE and spans.tail > 0:
+        on = spans.end + dt.timedelta(days=1 + int(share * spans.tail))
+        return PlannedHousehold(household, channel, on, "")
+    return PlannedHousehold(household, channel, spans.start + dt.timedelta(days=day), "")
+
+
+def _visiting_day(day: int, size: VillageSize, days: int) -> int:
+    """Agents go round every third day, each village on its own; in the first village daily."""
+    if size.number == 1:
+        return day
+    return min(day - (day - size.number) % 3 + 2, days - 1) if days > 3 else day
+
+
+def _cast(plan: Plan) -> Plan:
+    """Give each role to the first household of the first village that fits and has none."""
+    village = synthesise_village(plan.seed, plan.cast, plan.script)
+    notice = plan.pack.notice("ROSTER") is not None
+    online = next(each.code for each in plan.script.channels if not each.by_agent)
+    roles: dict[str, PlannedHousehold] = {}
+    free = [household for household in village.households if household.payers]
+    agents = plan.agents(plan.cast)
+    for role, (kind, offset, agent, payers) in ROLES.items():
+        if (role in CASH_ROLES and not plan.script.cash) or (role in NOTICE_ROLES and not notice):
+            continue
+        chosen = next((each for each in free if len(each.payers) >= payers), None)
+        if chosen is None:
+            raise ValueError("too few households for the injected cases: raise the scale")
+        free.remove(chosen)
+        if kind == AGENT:
+            channel = CASH if plan.script.cash else plan.script.agent_channels[0].code
+            roles[role] = PlannedHousehold(chosen, channel, plan.day(offset), agents[agent], role)
+        elif kind == ONLINE:
+            roles[role] = PlannedHousehold(chosen, online, plan.day(offset), "", role)
+        else:
+            roles[role] = PlannedHousehold(chosen, NEVER, None, "", role)
+    listed = [member.ordinal for household in free for member in household.members if _hard(member)]
+    listed += [
+        member.ordinal
+        for household in village.households
+        for member in household.members
+        if _hard(member) and member.ordinal not in listed
+    ]
+    if len(listed) < 3:
+        raise ValueError("too few listed people for the injected cases: raise the scale")
+    return replace(
+        plan, roles=roles, two_lists=tuple(listed[:2]), mistyped=listed[2], stranger=_stranger(plan)
     )
-    agents = (f"A-{division}-1", f"A-{division}-2")
-    source = random.Random(f"{seed}:{division}:plan")
-    planned = [_planned(source, pack, household, agents) for household in village.households]
-    planned, roles = _cast(planned, pack, agents)
-    planned, two_lists = _put_on_two_lists(planned)
-    roles = {
-        planned_household.role: planned_household for planned_household in planned if planned_household.role
-    }
-    outsider = synthesise_village(
-        seed,
-        f"{where.division}999",
-        "外村（演练）",
-        persons=FEWEST,
-        age_on=dt.date(2019, 12, 31),
-        collecting_days=1,
-    ).residents[0]
-    return Plan(
-        pack, seed, scale, where.name, village, campaign_id(pack.region.division, pack.insured_year), agents,
-        tuple(planned), two_lists, outsider, roles,
+
+
+def _hard(member: Resident) -> bool:
+    """Listed for hardship, and for medical only: nothing else of his hangs on the list."""
+    return member.exempt and len(member.listings) == 1 and member.listings[0].department != "HEALTH"
+
+
+def _stranger(plan: Plan) -> Resident:
+    """Somebody of nowhere, whom nobody registers."""
+    nowhere = replace(
+        plan.cast, number=999, division=f"{plan.cast.town}254", medical=20, exempt=2, pension=0, employees=0
+    )
+    return synthesise_village(plan.seed, nowhere, plan.script).residents[0]
+
+
+def _on_two_lists(village: Village, ordinals: Sequence[int]) -> Village:
+    """People two departments claim as severely disabled (D-27)."""
+    listings = tuple(
+        Listing(department, "SEVERELY_DISABLED", "medical")
+        for department in ("DISABLED_FEDERATION", "CIVIL_AFFAIRS")
+    )
+    wanted = set(ordinals)
+    households = []
+    for household in village.households:
+        if any(member.ordinal in wanted for member in household.members):
+            members = tuple(
+                _claimed(member, listings) if member.ordinal in wanted else member
+                for member in household.members
+            )
+            household = replace(household, members=members)
+        households.append(household)
+    return Village(village.size, tuple(households))
+
+
+def _claimed(member: Resident, listings: tuple[Listing, ...]) -> Resident:
+    return Resident(
+        member.ordinal, member.name, member.number, member.sex, member.birth, member.household,
+        member.student, member.employee, True, member.pension_tier, listings,
     )  # fmt: skip
 
 
-def _planned(
-    source: random.Random, pack: Pack, household: Household, agents: Sequence[str]
-) -> PlannedHousehold:
-    agent = agents[int(household.number[-1]) % 2]
-    chance, shift = source.random(), source.randrange(30)
-    if household.channel == NEVER:
-        return PlannedHousehold(household, NEVER, None, "")
-    on = pack.collection.start + dt.timedelta(days=household.day)
-    if household.channel == CASH:
-        return PlannedHousehold(household, CASH, on, agent)
-    if chance < 0.06:  # before the agents start
-        on = pack.collection.start - dt.timedelta(days=1 + shift % 4)
-    elif chance < 0.18:  # after they ended, to the window's last day
-        on = pack.collection.end + dt.timedelta(days=1 + shift)
-    return PlannedHousehold(household, household.channel, on, "")
-
-
-def _cast(
-    planned: Sequence[PlannedHousehold], pack: Pack, agents: Sequence[str]
-) -> tuple[list[PlannedHousehold], dict[str, PlannedHousehold]]:
-    """Give each role to the first household with at least two payers that has none."""
-    found = list(planned)
-    roles: dict[str, PlannedHousehold] = {}
-    free = (index for index, each in enumerate(planned) if len(each.payers) >= 2)
-    for role, (channel, offset, agent) in ROLES.items():
-        index = next(free, None)
-        if index is None:
-            raise ValueError("too few households for the injected events: raise the scale")
-        on = pack.collection.start + dt.timedelta(days=offset)
-        chosen = PlannedHousehold(
-            planned[index].household, channel, on, agents[agent] if channel == CASH else "", role
-        )
-        found[index] = chosen
-        roles[role] = chosen
-    return found, roles
-
-
-def _put_on_two_lists(
-    planned: Sequence[PlannedHousehold],
-) -> tuple[list[PlannedHousehold], tuple[int, ...]]:
-    """Two severely disabled people whom 残联 and 民政 both list (D-27)."""
-    found = list(planned)
-    ordinals: list[int] = []
-    for index, each in enumerate(planned):
-        if each.role or not each.payers or len(ordinals) == 2:
-            continue
-        person = each.payers[0]
-        listings = (
-            Listing("DISABLED_FEDERATION", "SEVERELY_DISABLED", "medical"),
-            Listing("CIVIL_AFFAIRS", "SEVERELY_DISABLED", "medical"),
-        )
-        members = tuple(
-            replace(member, listings=listings, pension_tier=None) if member is person else member
-            for member in each.household.members
-        )
-        found[index] = replace(each, household=replace(each.household, members=members))
-        ordinals.append(person.ordinal)
-    return found, tuple(ordinals)
-
-
-def lists_of(plan: Plan) -> Iterator[tuple[tuple[str, str, str], list[Resident]]]:
-    """(department, category, insurance) and who is on that list, in a fixed order."""
+def lists_of_town(plan: Plan, town: str) -> dict[tuple[str, str, str], list[Resident]]:
+    """(department, category, insurance) -> who is on that list in a town, in a fixed order."""
     lists: dict[tuple[str, str, str], list[Resident]] = {}
-    for resident in plan.residents:
-        if resident.employee:
-            continue
-        for listing in resident.listings:
-            lists.setdefault((listing.department, listing.category, listing.insurance), []).append(resident)
-    yield from sorted(lists.items(), key=lambda entry: entry[0])
+    for size in plan.population.of_town(town):
+        for resident in plan.village(size).each():
+            for listing in resident.listings:
+                lists.setdefault((listing.department, listing.category, listing.insurance), []).append(
+                    resident
+                )
+    return dict(sorted(lists.items()))

@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import FastAPI, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
+from starlette.responses import Response
 
 from deploy.rehearsal.books import Books, Line, Order
 from deploy.rehearsal.clients import Services, UnexpectedAnswerError
@@ -45,25 +47,72 @@ class LineBody(Body):
 
 
 class PayBody(Body):
-    """缴费 / pay an order. asked: the channel asks before it takes; lose_answer: its first answer is lost."""
+    """缴费 / pay an order. asked: the channel asks before it takes; repeat: lost or twice."""
 
     order_no: str
     campaign: str
     paid_at: dt.datetime
     lines: list[LineBody] = Field(min_length=1)
+    agent: str = ""
     asked: bool = True
-    lose_answer: bool = False
+    repeat: str = Field("", pattern="^(|lost|twice)$")
 
 
-class CloseBody(Body):
-    """日终 / close an agent's day. adjustments: fen per insurance by which the slip differs."""
+class AgentBody(Body):
+    """代办员 / an agent; receipts: channels whose money he writes a receipt for, blank-separated."""
 
+    agent: str
     village: str
+    account_ref: str
+    receipts: str = ""
+
+
+class AgentsBody(Body):
+    """代办员名册 / the agents of a campaign."""
+
     campaign: str
-    date: dt.date
-    deposited_on: dt.date
-    account_ref: str = ""
-    adjustments: dict[str, int] = Field(default_factory=dict)
+    agents: list[AgentBody]
+
+
+class PlannedOrder(msgspec.Struct, frozen=True):
+    """A household's order: who is paid for, and for which insurances."""
+
+    channel: str
+    order_no: str
+    agent: str
+    paid_at: str
+    persons: list[str]
+    insurances: list[str]
+
+
+class PlannedOrders(msgspec.Struct, frozen=True):
+    """A village's orders."""
+
+    campaign: str
+    village: str
+    orders: list[PlannedOrder]
+
+
+class DayBody(Body):
+    """哪次征缴 / which campaign."""
+
+    campaign: str
+
+
+class CloseBody(DayBody):
+    """日终 / an evening and what goes wrong in it."""
+
+    late_agents: list[str] = Field(default_factory=list)
+    misfits: dict[str, int] = Field(default_factory=dict)
+    late_files: list[str] = Field(default_factory=list)
+    left_out: list[str] = Field(default_factory=list)
+
+
+class FileBody(DayBody):
+    """补报 / a channel's file by itself; part: a later one, of what was left out."""
+
+    left_out: list[str] = Field(default_factory=list)
+    part: str = ""
 
 
 class CorrectionBody(Body):
@@ -80,14 +129,14 @@ class CorrectionBody(Body):
     kind: str = Field(pattern="^(CORRECTION|RETURN)$")
 
 
-class DayBody(Body):
-    """哪次征缴 / which campaign."""
+class DebitBody(DayBody):
+    """扣款 / hasty: the treasury's file about the first voucher comes before the bank's."""
 
-    campaign: str
+    hasty: bool = False
 
 
 class TreasuryBody(DayBody):
-    """入库 / vouchers to send back once."""
+    """入库 / vouchers to send back once, or a source whose first voucher goes back."""
 
     reject: list[str] = Field(default_factory=list)
 
@@ -114,6 +163,7 @@ def create_world(world: World, lifespan: Lifespan | None = None) -> FastAPI:
     app.state.world = world
     _health(app, world.books)
     _payers(app, world)
+    _evenings(app, world)
     _bank(app, world)
     _treasury(app, world)
 
@@ -131,83 +181,84 @@ def _health(app: FastAPI, books: Books) -> None:
 
     @app.get("/readyz", summary="可以接收请求 / Ready")
     async def readyz() -> dict[str, Any]:
-        return {
-            "status": "ready",
-            "service": "rehearsal",
-            "orders": books.number("SELECT COUNT(*) FROM orders"),
-        }
+        return {"status": "ready", "service": "rehearsal"}
 
     @app.get("/books", summary="外部账 / What the outside knows of a campaign")
-    async def statement(campaign: Annotated[str, Query(max_length=16)]) -> dict[str, Any]:
-        return books.statement(campaign)
+    async def statement(campaign: Annotated[str, Query(max_length=16)]) -> Response:
+        return Response(msgspec.json.encode(books.statement(campaign)), media_type="application/json")
+
+    @app.get("/papers", summary="申报附件 / What a village hands in with its declaration")
+    async def papers(campaign: str, village: str) -> dict[str, Any]:
+        return books.papers(campaign, village)
 
 
 def _answer(order: Order) -> dict[str, Any]:
-    return asdict(order)
+    return {**asdict(order), "payment_id": order.payment_id}
 
 
 def _payers(app: FastAPI, world: World) -> None:
-    @app.post("/channels/{channel}/pay", summary="线上缴费 / A resident pays online")
+    @app.post("/agents", summary="代办员名册 / Agents with their accounts")
+    async def agents(body: AgentsBody) -> dict[str, int]:
+        rows = [agent.model_dump() for agent in body.agents]
+        return {"agents": world.register_agents(body.campaign, rows)}
+
+    @app.post("/orders:plan", summary="了解应缴 / Learn a village's bills and keep what will be paid")
+    async def plan_orders(request: Request) -> dict[str, int]:
+        body = msgspec.json.decode(await request.body(), type=PlannedOrders)
+        orders = [msgspec.structs.asdict(order) for order in body.orders]
+        return {"orders": await world.plan_orders(body.campaign, body.village, orders)}
+
+    @app.post("/days/{day}/pay", summary="当日缴费 / Everybody who pays today")
+    async def pay_day(day: dt.date, body: DayBody) -> dict[str, Any]:
+        return await world.take_day(body.campaign, day)
+
+    @app.post("/channels/{channel}/pay", summary="单笔缴费 / One order")
     async def pay(channel: str, body: PayBody) -> dict[str, Any]:
-        lines = [line.line() for line in body.lines]
         order = await world.pay(
             channel,
             body.order_no,
             body.campaign,
             body.paid_at.isoformat(),
-            lines,
+            [line.line() for line in body.lines],
+            agent=body.agent,
             asked=body.asked,
-            lose_answer=body.lose_answer,
+            repeat=body.repeat,
         )
         return _answer(order)
 
-    @app.post("/agents/{agent}/collect", summary="代收 / An agent collects at the door")
-    async def collect(agent: str, body: PayBody) -> dict[str, Any]:
-        lines = [line.line() for line in body.lines]
-        order = await world.collect(agent, body.order_no, body.campaign, body.paid_at.isoformat(), lines)
-        return _answer(order)
 
-    @app.post("/agents/{agent}/close-day", summary="日终 / An agent's summary and slips")
-    async def close_day(agent: str, body: CloseBody) -> dict[str, Any]:
+def _evenings(app: FastAPI, world: World) -> None:
+    @app.post("/days/{day}/close", summary="日终 / Summaries, slips, deposit file, day files")
+    async def close_day(day: dt.date, body: CloseBody) -> dict[str, Any]:
         return await world.close_day(
-            agent,
-            body.village,
-            body.campaign,
-            body.date,
-            body.deposited_on,
-            body.account_ref,
-            body.adjustments,
+            body.campaign, day, body.late_agents, body.misfits, body.late_files, body.left_out
         )
 
     @app.post("/channels/{channel}/day-files/{day}", summary="渠道日终文件 / Send a channel's day file")
-    async def day_file(channel: str, day: dt.date, body: DayBody) -> dict[str, Any]:
-        return await world.send_day_file(channel, body.campaign, day)
-
-
-def _bank(app: FastAPI, world: World) -> None:
-    @app.post("/bank/deposit-files/{day}", summary="银行解缴文件 / Send the bank's deposit file")
-    async def deposit_file(day: dt.date, body: DayBody) -> dict[str, Any]:
-        return await world.send_deposit_file(body.campaign, day)
+    async def day_file(channel: str, day: dt.date, body: FileBody) -> dict[str, Any]:
+        return await world.send_day_file(channel, body.campaign, day, body.left_out, body.part)
 
     @app.post("/bank/corrections", summary="补缴、退回 / A correction at the counter")
     async def correction(body: CorrectionBody) -> dict[str, str]:
         world.correct({**body.model_dump(mode="json"), "account_ref": ""})
         return {"slip_no": body.slip_no}
 
-    @app.post("/bank/vouchers/{day}", summary="扣款上解 / Debit and remit what is issued")
-    async def vouchers(day: dt.date, body: DayBody) -> dict[str, int]:
-        return await world.debit_vouchers(body.campaign, day)
 
+def _bank(app: FastAPI, world: World) -> None:
+    @app.post("/days/{day}/debit", summary="扣款上解 / Debit and remit what is issued")
+    async def debit(day: dt.date, body: DebitBody) -> dict[str, int]:
+        return await world.debit_vouchers(body.campaign, day, body.hasty)
 
-def _treasury(app: FastAPI, world: World) -> None:
-    @app.post("/treasury/entries/{day}", summary="入库 / Enter what arrived")
-    async def entries(day: dt.date, body: TreasuryBody) -> dict[str, int]:
+    @app.post("/days/{day}/enter", summary="入库 / Enter what arrived")
+    async def enter(day: dt.date, body: TreasuryBody) -> dict[str, Any]:
         return await world.enter(body.campaign, day, body.reject)
 
-    @app.post("/treasury/refunds/{day}", summary="退付 / Pay what was approved")
+    @app.post("/days/{day}/refunds", summary="退付 / Pay what was approved")
     async def refunds(day: dt.date, body: DayBody) -> dict[str, int]:
         return await world.pay_refunds(body.campaign, day)
 
+
+def _treasury(app: FastAPI, world: World) -> None:
     @app.post("/finance/approvals", summary="财政审核 / Approve refunds")
     async def approvals(body: DayBody) -> dict[str, int]:
         return await world.approve_refunds(body.campaign)

@@ -14,6 +14,7 @@ import msgspec
 from deploy.rehearsal.books import Books
 from deploy.rehearsal.clients import SERVICES, Services, secrets_of
 from deploy.rehearsal.driver import Driver, Outside
+from deploy.rehearsal.files import Files
 from deploy.rehearsal.journal import Journal
 from deploy.rehearsal.outside import World
 from deploy.rehearsal.plan import Plan
@@ -40,6 +41,9 @@ class Silent:
 
     def step(self, name: str) -> None:
         """A step began."""
+
+    def progress(self, done: int, of: int) -> None:
+        """How far the step is."""
 
     def payments(self, done: int) -> None:
         """Orders placed."""
@@ -77,8 +81,13 @@ class System:
     def driver(self, plan: Plan, journal: Journal | None = None) -> Driver:
         """A driver whose orders are placed one after the other: one history per seed."""
         return Driver(
-            plan, self.clients, self.outside, journal or Journal(None), self.drain, Silent(), concurrency=1
-        )
+            plan, self.clients, self.outside, journal or Journal(None), Files(self.clients, self.pause),
+            self.drain, Silent(), concurrency=1,
+        )  # fmt: skip
+
+    async def pause(self, _: int) -> None:
+        """Whoever waits for a file lets everything move."""
+        await self.drain()
 
 
 @asynccontextmanager
@@ -105,11 +114,12 @@ async def composed(
         http = httpx.AsyncClient(mounts=mounts)
         opened.push_async_callback(http.aclose)
         speaking = Services(addresses, secrets_of(ORGANISATIONS), http, patience_seconds=2.0)
-        world = create_world(World(books, speaking))
-        door = httpx.AsyncClient(transport=httpx.ASGITransport(world))
+        world = World(books, speaking, pause=lambda looks: system.pause(looks))
+        door = httpx.AsyncClient(transport=httpx.ASGITransport(create_world(world)))
         opened.push_async_callback(door.aclose)
         outside = Outside("http://world", door, patience_seconds=2.0)
-        yield System(services, network, books, speaking, outside)
+        system = System(services, network, books, speaking, outside)
+        yield system
 
 
 def _member(service: MemoryService) -> Member:

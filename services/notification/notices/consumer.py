@@ -21,6 +21,7 @@ from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded, Wait
 from shared.policy import Pack
 from shared.policy.registry import PackRegistry
+from shared.policy.terms import NoticeKind
 
 
 def _caused(recorded: Recorded[Any], campaign: str, pack: Pack | None = None) -> Metadata:
@@ -56,7 +57,7 @@ class StartNotices:
         pack = self._packs.exactly(known.pack_id, known.pack_version, known.pack_digest)
         if pack is None:
             return Wait("PACK_MISMATCH")
-        kind, notice_id, version = _which(message)
+        kind, notice_id, version = _which(message, pack)
         days = pack.notice_days(kind)
         if days is None:
             return []
@@ -73,15 +74,18 @@ class StartNotices:
 
 def _which(
     message: RosterDispatchedV1 | VillageRosterSignedV1 | PaymentNoticeStampedV1 | VillagePaymentsConfirmedV1,
+    pack: Pack,
 ) -> tuple[str, str, int]:
+    """A signed roster is shown before its declaration, or after the window where the plan has that (003:L99)."""
     match message:
         case RosterDispatchedV1():
             version = message.version
             return domain.ROSTER, domain.roster_notice_id(message.roster_id, version), version
         case VillageRosterSignedV1():
-            kind = "PRE_DECLARATION"
+            before = pack.notice(NoticeKind.PRE_DECLARATION) is not None
+            kind = NoticeKind.PRE_DECLARATION if before else NoticeKind.YEAR_END
         case _:
-            kind = "POST_TREASURY"
+            kind = NoticeKind.POST_TREASURY
     return kind, domain.payment_notice_id(kind, message.roster_id), 0
 
 
