@@ -1,4 +1,4 @@
-"""What an audit looks at: every row of the four logs, and the outside world's books."""
+"""What an audit looks at: rows of the four logs, and the outside world's books."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from shared.policy import Pack, load_packs
 
 SERVICES = ("registration", "collection", "subsidy", "notification")
 
+LOCAL = "+08:00"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Row:
     """A row of a log. ``data`` is the stored JSON; the type of a received message is its CloudEvents type."""
 
@@ -30,9 +32,9 @@ class Row:
     occurred_at: dt.datetime
 
     @property
-    def day(self) -> dt.date:
-        """Local business date."""
-        return self.occurred_at.astimezone(SHANGHAI).date()
+    def day(self) -> str:
+        """Local business date, ISO."""
+        return self.occurred_at.astimezone(SHANGHAI).date().isoformat()
 
 
 class Takings(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class RefundPaid(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """``GET /books`` of the outside world."""
+    """``GET /books`` of the outside world, or a page of them."""
 
     rows: tuple[Takings, ...] = ()
     deposits: tuple[BankDeposit, ...] = ()
@@ -81,61 +83,30 @@ class Books(msgspec.Struct, frozen=True):
 
 @dataclass
 class Evidence:
-    """The logs by service, in position order, and the books. since: rows before it are context only."""
+    """The logs by service, in position order, and the books; all of it in memory.
+
+    since: rows before it are context only, one position for all logs or one per service.
+    """
 
     logs: Mapping[str, Sequence[Row]]
     books: Books = field(default_factory=Books)
     packs: Mapping[str, Pack] = field(default_factory=load_packs)
-    since: int = 0
-    _by_type: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        for service, rows in self.logs.items():
-            for row in rows:
-                self._by_type.setdefault((service, row.type), []).append(row)
+    since: int | Mapping[str, int] = 0
 
     def of(self, service: str, *types: str) -> Iterator[Row]:
         """A service's own events of the types, in position order."""
-        if len(types) == 1:
-            yield from self._by_type.get((service, types[0]), ())
-            return
-        found = [row for name in types for row in self._by_type.get((service, name), ())]
-        yield from sorted(found, key=lambda row: row.position)
-
-    def registration(self, *types: str) -> Iterator[Row]:
-        """Events of registration."""
-        return self.of("registration", *types)
+        return (row for row in self.logs[service] if row.type in types)
 
     def collection(self, *types: str) -> Iterator[Row]:
         """Events of collection."""
         return self.of("collection", *types)
 
-    def subsidy(self, *types: str) -> Iterator[Row]:
-        """Events of subsidy."""
-        return self.of("subsidy", *types)
 
-    def notification(self, *types: str) -> Iterator[Row]:
-        """Events of notification."""
-        return self.of("notification", *types)
-
-    def campaign_packs(self) -> dict[str, Pack]:
-        """The pack of each opened campaign, by campaign id."""
-        return {
-            row.data["campaign"]: self.packs[row.data["pack_id"]]
-            for row in self.collection("CampaignOpened")
-            if row.data["pack_id"] in self.packs
-        }
-
-    def pack_of_year(self, year: int) -> Pack | None:
-        """The pack of the one opened campaign of a year."""
-        return next((pack for pack in self.campaign_packs().values() if pack.insured_year == year), None)
-
-
-def day_of(text: str) -> dt.date:
-    """A stored date, or the local date of a stored moment."""
+def day_of(text: str) -> str:
+    """A stored date, or the local date of a stored moment; ISO, so that days compare as text."""
     if len(text) == 10:
-        return dt.date.fromisoformat(text)
-    return moment_of(text).date()
+        return text
+    return text[:10] if text.endswith(LOCAL) else moment_of(text).date().isoformat()
 
 
 def moment_of(text: str) -> dt.datetime:
@@ -161,7 +132,7 @@ def rows_of(stored: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 async def read_log(address: str) -> list[Row]:
-    """All rows of one log, through a read-only role."""
+    """All rows of one small log, through a read-only role; ``reading.pages`` for a large one."""
     connection = await asyncpg.connect(address, timeout=10)
     try:
         stored = await connection.fetch(

@@ -1,237 +1,278 @@
-"""Invariants of households, rosters, notices and receipts: I-07 to I-09, I-18 to I-22."""
+"""Invariants of households, rosters, notices and declarations: I-07 to I-09, I-21."""
 
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from collections import defaultdict
-from typing import Any
+from dataclasses import dataclass, field
 
-from deploy.audit.evidence import Evidence, Row, day_of
-from deploy.audit.money import CASH, RECEIVED_TYPES
-from deploy.audit.tally import Invariant, Tally
+from deploy.audit.evidence import Row, day_of
+from deploy.audit.hearing import Campaigns, Check, hears
+from deploy.audit.lines import CASH, Lines, Stage
+from deploy.audit.obligations import Obligations, number_of, obligation_of, year_of
+from deploy.audit.settlements import source_of
+from deploy.audit.tally import Invariant, Scope
+from shared.policy import Pack
 
-PARTIES = ("collected", "entered", "money")
-"""收、录、钱."""
+INSURANCES = ("medical", "pension")
+HOUSEHOLD_TYPES = ("VirtualHouseholdRegistered", "CollectionScopeAssigned")
+"""All that may stand in a virtual household's stream."""
 
 
-def check_i07(evidence: Evidence) -> Invariant:
+class I07(Check):
     """A virtual household holds no money: its stream has registrations and scopes only."""
-    tally = Tally("I-07", evidence)
-    for row in evidence.logs["collection"]:
-        if row.stream.startswith("virtual-household:"):
-            plain = row.type in ("VirtualHouseholdRegistered", "CollectionScopeAssigned")
-            tally.see(plain and "fen" not in row.data, row)
-    return tally.result()
+
+    id = "I-07"
+
+    @hears("collection", *HOUSEHOLD_TYPES)
+    def _household(self, row: Row) -> None:
+        self.tally.see("fen" not in row.data, row)
+
+    def strangers(self, event_ids: tuple[str, ...]) -> None:
+        """Events of other types in such streams."""
+        for event_id in event_ids:
+            self.tally.see(False, event_id)
 
 
-def check_i08(evidence: Evidence) -> Invariant:
-    """Totals of a roster version = sum of its lines; nobody twice; nobody known dead."""
-    tally = Tally("I-08", evidence)
-    died = _deaths(evidence)
-    lines: dict[tuple[str, int, int], list[tuple[Row, Any]]] = defaultdict(list)
-    for row in evidence.collection("RosterLines"):
-        for line in row.data["lines"]:
-            lines[row.data["roster_id"], row.data["version"], row.data["supplement"]].append((row, line))
-    for row in evidence.collection("CollectionRosterFormed", "RosterAmended", "SupplementaryRosterFormed"):
+RosterKey = tuple[str, int, int]
+"""Roster id, version, supplement."""
+
+
+@dataclass(slots=True)
+class _Version:
+    """Lines of a roster's version as they come, and what its header says of them."""
+
+    count: int = 0
+    standard_fen: int = 0
+    personal_fen: int = 0
+    seen: set[int] = field(default_factory=set)
+    twice: bool = False
+    stated: tuple[int, int, int] | None = None
+    event_id: str = ""
+
+
+class I08(Check):
+    """Totals of a roster version = sum of its lines; nobody twice; nobody known dead.
+
+    What is final carries the amounts that were assessed by then: each line's version of the assessment is
+    there with the line's amount, and the newest says the same.
+    """
+
+    id = "I-08"
+
+    def __init__(self, scope: Scope, campaigns: Campaigns, obligations: Obligations) -> None:
+        super().__init__(scope, campaigns)
+        self._obligations = obligations
+        self._versions: dict[RosterKey, _Version] = defaultdict(_Version)
+        self._died: dict[str, str] = {}
+        self._owed: dict[str, tuple[int, array[int], array[int]]] = {}
+
+    @hears("collection", "liangxian.registration.death_reported.v1")
+    def _die(self, row: Row) -> None:
+        """Day collection learned of a death."""
+        self._died.setdefault(row.data["person_id"], row.day)
+
+    @hears("collection", "liangxian.registration.death_report_corrected.v1")
+    def _live(self, row: Row) -> None:
+        if row.data["date"] is None:
+            self._died.pop(row.data["person_id"], None)
+
+    @hears("collection", "RosterLines")
+    def _lines(self, row: Row) -> None:
         data = row.data
-        found = lines[data["roster_id"], data["version"], data.get("supplement", 0)]
-        keys = {(line[0], line[1]) for _, line in found}
-        alive = all(died.get(line[0]) is None or died[line[0]] >= line_row.day for line_row, line in found)
-        sums = (len(found), sum(line[2] for _, line in found), sum(line[3] for _, line in found))
-        expected = (data["count"], data["standard_fen"], data["personal_fen"])
-        tally.see(sums == expected and len(keys) == len(found) and alive, row)
-    return tally.result()
+        version = self._versions[data["roster_id"], data["version"], data["supplement"]]
+        numbers, owed = self._newest(row)
+        year, day = year_of(data["roster_id"]), number_of(row.day)
+        for line in data["lines"]:
+            number = self._obligations.number(obligation_of(year, line[1], line[0]))
+            self._obligations.listed[number] = max(day, self._obligations.listed[number])
+            version.twice = version.twice or number in version.seen
+            version.seen.add(number)
+            version.count += 1
+            version.standard_fen += line[2]
+            version.personal_fen += line[3]
+            numbers.append(number)
+            owed.append(line[3])
+        self._forget_names(version)
+
+    def _newest(self, row: Row) -> tuple[array[int], array[int]]:
+        """What the newest version of a main roster lists: obligations and fen."""
+        roster, number = row.data["roster_id"], row.data["version"]
+        if row.data["supplement"]:
+            return array("i"), array("q")
+        if roster not in self._owed or self._owed[roster][0] < number:
+            self._owed[roster] = (number, array("i"), array("q"))
+        return self._owed[roster][1:]
+
+    @hears("collection", "CollectionRosterFormed", "RosterAmended", "SupplementaryRosterFormed")
+    def _formed(self, row: Row) -> None:
+        data = row.data
+        version = self._versions[data["roster_id"], data["version"], data.get("supplement", 0)]
+        version.stated = (data["count"], data["standard_fen"], data["personal_fen"])
+        version.event_id = str(row.event_id) if self.tally.judges(row) else ""
+        self._forget_names(version)
+
+    @staticmethod
+    def _forget_names(version: _Version) -> None:
+        """Once all lines are there nobody can come twice without spoiling the sums."""
+        if version.stated is not None and version.count >= version.stated[0]:
+            version.seen = set()
+
+    @hears("collection", "RosterFinalized")
+    def _finalised(self, row: Row) -> None:
+        """Old amounts on what is final are a difference."""
+        version, numbers, owed = self._owed.get(row.data["roster_id"], (0, array("i"), array("q")))
+        current = all(
+            self._obligations.current(number) == fen for number, fen in zip(numbers, owed, strict=True)
+        )
+        self.tally.see(version == row.data["version"] and current, row)
+
+    def close(self) -> None:
+        for version in self._versions.values():
+            if not version.event_id:
+                continue
+            sums = (version.count, version.standard_fen, version.personal_fen)
+            self.tally.see(sums == version.stated and not version.twice, version.event_id)
+        years = self.campaigns.years()
+        for person, day in self._died.items():
+            for number in self._obligations.of_person(person, INSURANCES, years):
+                if self._obligations.listed[number] > number_of(day):
+                    self.tally.violate(person)
 
 
-def _deaths(evidence: Evidence) -> dict[str, Any]:
-    """Day collection learned of a death that still counts."""
-    learned: dict[str, Any] = {}
-    for row in evidence.logs["collection"]:
-        if row.type == "liangxian.registration.death_reported.v1":
-            learned.setdefault(row.data["person_id"], row.day)
-        elif row.type == "liangxian.registration.death_report_corrected.v1" and row.data["date"] is None:
-            learned.pop(row.data["person_id"], None)
-    return learned
-
-
-def check_i09(evidence: Evidence) -> Invariant:
+class I09(Check):
     """Notices run their days and close with every objection resolved; agents collect only afterwards."""
-    tally = Tally("I-09", evidence)
-    started: dict[str, Row] = {}
-    open_objections: dict[str, set[str]] = defaultdict(set)
-    for row in evidence.logs["notification"]:
+
+    id = "I-09"
+
+    def __init__(self, scope: Scope, campaigns: Campaigns) -> None:
+        super().__init__(scope, campaigns)
+        self._started: dict[str, Row] = {}
+        self._open: dict[str, set[str]] = defaultdict(set)
+        self._closings: list[tuple[str, str, bool, str]] = []
+        self._closed: dict[tuple[str, str], str] = {}
+
+    @hears("notification", "RosterNoticeStarted", "PaymentNoticeStarted")
+    def _start(self, row: Row) -> None:
+        self._started[row.data["notice_id"]] = row
+
+    @hears("notification", "RosterObjectionRaised", "PaymentObjectionRaised")
+    def _object(self, row: Row) -> None:
+        self._open[row.data["notice_id"]].add(row.data["objection_id"])
+
+    @hears("notification", "ObjectionResolutionReceived")
+    def _resolve(self, row: Row) -> None:
+        self._open[row.data["notice_id"]].discard(row.data["objection_id"])
+
+    @hears("notification", "RosterNoticeClosed", "PaymentNoticeClosed")
+    def _close(self, row: Row) -> None:
         data = row.data
-        match row.type:
-            case "RosterNoticeStarted" | "PaymentNoticeStarted":
-                started[data["notice_id"]] = row
-            case "RosterObjectionRaised" | "PaymentObjectionRaised":
-                open_objections[data["notice_id"]].add(data["objection_id"])
-            case "ObjectionResolutionReceived":
-                open_objections[data["notice_id"]].discard(data["objection_id"])
-            case "RosterNoticeClosed" | "PaymentNoticeClosed":
-                start = started.get(data["notice_id"])
-                ran = start is not None and _ran(evidence, start, day_of(data["closed_on"]))
-                tally.see(ran and not open_objections[data["notice_id"]], row)
-    closed = {
-        (row.data["campaign"], row.data["village"]): day_of(row.data["closed_on"])
-        for row in reversed(list(evidence.notification("RosterNoticeClosed")))
-    }
-    packs = evidence.campaign_packs()
-    lacking = [pack for pack in packs.values() if pack.notice_days("ROSTER") is None]
-    for row in evidence.collection("PaymentReceived"):
-        noticed = packs.get(row.data["campaign"]) not in lacking
-        if row.data["channel"] == CASH and noticed:
-            after = closed.get((row.data["campaign"], row.data["village"]))
-            tally.see(after is not None and day_of(row.data["paid_at"]) >= after, row)
-    return tally.result("D-37" if lacking and len(lacking) == len(packs) else "")
+        closed_on = day_of(data["closed_on"])
+        if row.type == "RosterNoticeClosed":
+            self._closed.setdefault((data["campaign"], data["village"]), closed_on)
+        if self.tally.judges(row):
+            resolved = not self._open[data["notice_id"]]
+            self._closings.append((data["notice_id"], closed_on, resolved, str(row.event_id)))
+
+    @hears("collection", "PaymentReceived")
+    def _collect(self, row: Row) -> None:
+        data = row.data
+        if data["channel"] != CASH:
+            return
+        pack = self.campaigns.packs.get(data["campaign"])
+        if pack is None or pack.notice_days("ROSTER") is not None:
+            after = self._closed.get((data["campaign"], data["village"]))
+            self.tally.see(after is not None and day_of(data["paid_at"]) >= after, row)
+
+    def close(self) -> None:
+        for notice_id, closed_on, resolved, event_id in self._closings:
+            start = self._started.get(notice_id)
+            self.tally.see(start is not None and self._ran(start, closed_on) and resolved, event_id)
+
+    def _ran(self, start: Row, closed_on: str) -> bool:
+        """True when a notice ran the days it announced, and these are at least the pack's."""
+        data = start.data
+        first, last = (dt.date.fromisoformat(day_of(data[name])) for name in ("from_date", "to_date"))
+        pack = self.campaigns.packs.get(data["campaign"])
+        wanted = pack.notice_days(data.get("kind", "ROSTER")) if pack is not None else None
+        ran = (last - first).days + 1 == data["days"] >= (wanted or 1)
+        return ran and closed_on > last.isoformat()
+
+    def result(self) -> Invariant:
+        packs = self.campaigns.packs.values()
+        return self.tally.result("D-37" if packs and not any(map(_has_roster_notice, packs)) else "")
 
 
-def _ran(evidence: Evidence, start: Row, closed_on: dt.date) -> bool:
-    """True when a notice ran the days it announced, and these are at least the pack's."""
-    data = start.data
-    first, last = day_of(data["from_date"]), day_of(data["to_date"])
-    pack = evidence.campaign_packs().get(data["campaign"])
-    wanted = pack.notice_days(data.get("kind", "ROSTER")) if pack is not None else None
-    return (last - first).days + 1 == data["days"] >= (wanted or 1) and closed_on > last
+def _has_roster_notice(pack: Pack) -> bool:
+    return pack.notice_days("ROSTER") is not None
 
 
-def check_i18(evidence: Evidence) -> Invariant:
-    """Agents have a designated account; a deposit elsewhere is flagged."""
-    tally = Tally("I-18", evidence)
-    flagged = {row.data["slip_no"] for row in evidence.collection("PersonalAccountDepositFlagged")}
-    for row in evidence.collection("AgentAuthorized"):
-        tally.see(bool(row.data["designated_account"]), row)
-    for row in evidence.collection("DailySettlementDeposited"):
-        tally.see(row.data["designated"] or row.data["slip_no"] in flagged, row)
-    return tally.result()
-
-
-def check_i19(evidence: Evidence) -> Invariant:
-    """Each cash order has exactly one receipt of its total; a serial is used once."""
-    tally = Tally("I-19", evidence)
-    lines = {
-        row.data["line_id"]: (row.data["payment_id"], row.data["fen"])
-        for row in evidence.collection(*RECEIVED_TYPES, "UnidentifiedMoneyRecorded")
-        if row.data["channel"] == CASH
-    }
-    cash: dict[str, int] = defaultdict(int)
-    for payment, fen in lines.values():
-        cash[payment] += fen
-    serials: set[tuple[str, str]] = set()
-    receipts: dict[str, list[int]] = defaultdict(list)
-    for row in evidence.collection("ReceiptIssued"):
-        serial = (row.data["book_no"], row.data["serial_no"])
-        tally.see(serial not in serials, row)
-        serials.add(serial)
-        receipts[row.data["payment_id"]].append(row.data["fen"])
-    reused = {row.data["payment_id"] for row in evidence.collection("ReceiptReuseDetected")}
-    for payment, fen in cash.items():
-        tally.see(receipts[payment] == [fen] or payment in reused, payment)
-    return tally.result()
-
-
-def check_i20(evidence: Evidence) -> Invariant:
-    """Confirmed days: lines = confirmation; cash = receipts = designated deposits. Three-way matches are equal."""
-    tally = Tally("I-20", evidence)
-    amounts = {
-        row.data["line_id"]: row.data["fen"]
-        for row in evidence.collection(*RECEIVED_TYPES, "UnidentifiedMoneyRecorded")
-    }
-    lines: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for row in evidence.collection("SettlementLinesConfirmed"):
-        lines[_batch(row)] += row.data["lines"]
-    for row in evidence.collection("DailySettlementConfirmed"):
-        found = lines[_batch(row)]
-        fen = sum(amounts.get(line_id, 0) for line_id in found)
-        tally.see((len(found), fen) == (row.data["count"], row.data["fen"]), row)
-    _compare_cash(evidence, tally)
-    for row in evidence.collection("ThreeWayMatchVerified"):
-        counts = {row.data[f"{party}_count"] for party in PARTIES}
-        sums = {row.data[f"{party}_fen"] for party in PARTIES}
-        tally.see(len(counts) == len(sums) == 1, row)
-    return tally.result()
-
-
-def _batch(row: Row) -> tuple[str, ...]:
-    names = ("campaign", "village", "source", "date", "insurance", "batch")
-    return tuple(str(row.data[name]) for name in names)
-
-
-def _compare_cash(evidence: Evidence, tally: Tally) -> None:
-    """Per agent, day and insurance: designated deposits, corrected, = what was confirmed."""
-    deposited: dict[tuple[str, str, str, str], int] = defaultdict(int)
-    for row in evidence.collection("DailySettlementDeposited"):
-        if row.data["designated"]:
-            deposited[_source(row)] += row.data["fen"]
-    for row in evidence.collection("SettlementCorrected"):
-        sign = -1 if row.data["resolution"] == "RETURNED_EXCESS" else 1
-        deposited[_source(row)] += sign * row.data["fen"]
-    confirmed: dict[tuple[str, str, str, str], int] = defaultdict(int)
-    for row in evidence.collection("DailySettlementConfirmed"):
-        if row.data["kind"] == "AGENT":
-            confirmed[_source(row)] += row.data["fen"]
-    for key, fen in confirmed.items():
-        tally.see(deposited[key] == fen, " ".join(key))
-
-
-def _source(row: Row) -> tuple[str, str, str, str]:
-    data = row.data
-    return data["village"], data["source"], data["date"], data["insurance"]
-
-
-def check_i21(evidence: Evidence) -> Invariant:
+class I21(Check):
     """Declared lines are settled, on the final roster or a supplement, each declared once; totals agree."""
-    tally = Tally("I-21", evidence)
-    settled: dict[str, int] = {}
-    for row in evidence.collection("SettlementLinesConfirmed"):
-        for line_id in row.data["lines"]:
-            settled.setdefault(line_id, row.position)
-    listed = {(line[0], line[1]) for row in evidence.collection("RosterLines") for line in row.data["lines"]}
-    returned = {row.data["declaration_no"] for row in evidence.collection("DeclarationReturned")}
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    declared: set[str] = set()
-    for row in evidence.collection("DeclarationLines"):
-        number = row.data["declaration_no"]
+
+    id = "I-21"
+
+    def __init__(self, scope: Scope, campaigns: Campaigns, lines: Lines, obligations: Obligations) -> None:
+        super().__init__(scope, campaigns)
+        self._lines = lines
+        self._obligations = obligations
+        self._sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        self._standing: dict[str, str] = {}
+        self._again: list[tuple[str, str, str]] = []
+        self._returned: set[str] = set()
+        self._differing: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self._headers: list[tuple[str, list[int], bool, str]] = []
+
+    @hears("collection", "DeclarationLines")
+    def _declare(self, row: Row) -> None:
+        number, insurance = row.data["declaration_no"], row.data["insurance"]
+        sums = self._sums[number]
         for line in row.data["lines"]:
-            sums[number][0] += 1
-            sums[number][1] += line[4]
-            holds = settled.get(line[0], row.position) < row.position
-            holds = holds and (line[1], row.data["insurance"]) in listed
-            if number not in returned:
-                holds = holds and line[0] not in declared
-                declared.add(line[0])
-            tally.see(holds, row)
-    differing: set[tuple[str, str, str, str]] = set()
-    for row in evidence.collection(
-        "DailySettlementDiscrepancyDetected",
-        "DailySettlementDiscrepancyResolved",
-        "VirtualHouseholdDeclarationSubmitted",
-    ):
-        match row.type:
-            case "DailySettlementDiscrepancyDetected":
-                differing.add(_source(row))
-            case "DailySettlementDiscrepancyResolved":
-                differing.discard(_source(row))
-            case _:
-                totals = sums[row.data["declaration_no"]] == [row.data["count"], row.data["fen"]]
-                tally.see(totals and row.data["village"] not in {each[0] for each in differing}, row)
-    return tally.result()
+            sums[0] += 1
+            sums[1] += line[4]
+            self.tally.see(self._settled(line[0]) and self._listed(insurance, line[1]), row)
+            if line[0] in self._standing and self.tally.judges(row):
+                self._again.append((self._standing[line[0]], number, str(row.event_id)))
+            self._standing[line[0]] = number
 
+    def _settled(self, line_id: str) -> bool:
+        """Settled by now: ``Lines`` heard it first."""
+        number = self._lines.number(line_id)
+        return number is not None and bool(self._lines.stages[number] & Stage.SETTLED)
 
-def check_i22(evidence: Evidence) -> Invariant:
-    """Late deposits were flagged overdue; deposits that differ were flagged, and supervised."""
-    tally = Tally("I-22", evidence)
-    overdue = {_source(row) for row in evidence.collection("SettlementOverdue")}
-    for row in evidence.collection("DailySettlementDeposited"):
-        late = day_of(row.data["deposited_on"]) > day_of(row.data["date"])
-        tally.see(not late or _source(row) in overdue, row)
-    flags = list(evidence.notification("FundRetentionFlagged", "AdvanceFundingFlagged", "ShortfallFlagged"))
-    seen = {
-        (row.data["village"], row.data["subject"], row.data["date"], row.data["insurance"]) for row in flags
-    }
-    for row in evidence.collection("SettlementOverdue"):
-        tally.see(_source(row) in seen, row)
-    for row in evidence.collection("DailySettlementDiscrepancyDetected"):
-        if row.data["diff_fen"] and row.data["kind"] == "AGENT":
-            tally.see(_source(row) in seen, row)
-    return tally.result()
+    def _listed(self, insurance: str, person_id: str) -> bool:
+        """On a roster, of whichever year."""
+        numbers = self._obligations.of_person(person_id, (insurance,), self.campaigns.years())
+        return any(self._obligations.listed[number] for number in numbers)
+
+    @hears("collection", "DeclarationReturned")
+    def _return(self, row: Row) -> None:
+        """Its lines may be declared again."""
+        self._returned.add(row.data["declaration_no"])
+        left = [line for line, number in self._standing.items() if number == row.data["declaration_no"]]
+        for line in left:
+            del self._standing[line]
+
+    @hears("collection", "DailySettlementDiscrepancyDetected")
+    def _differ(self, row: Row) -> None:
+        self._differing[row.data["village"]].add(source_of(row))
+
+    @hears("collection", "DailySettlementDiscrepancyResolved")
+    def _agree(self, row: Row) -> None:
+        self._differing[row.data["village"]].discard(source_of(row))
+
+    @hears("collection", "VirtualHouseholdDeclarationSubmitted")
+    def _submit(self, row: Row) -> None:
+        if self.tally.judges(row):
+            data = row.data
+            agreed = not self._differing.get(data["village"])
+            stated = [data["count"], data["fen"]]
+            self._headers.append((data["declaration_no"], stated, agreed, str(row.event_id)))
+
+    def close(self) -> None:
+        for first, second, event_id in self._again:
+            if first not in self._returned and second not in self._returned:
+                self.tally.see(False, event_id)
+        for number, stated, agreed, event_id in self._headers:
+            self.tally.see(agreed and self._sums[number] == stated, event_id)

@@ -1,11 +1,15 @@
-"""Auditing a system that runs: logs through the auditor's role, the outside's books and replays by HTTP."""
+"""Auditing a system that runs: logs through the auditor's role, the outside's books and replays by HTTP.
+
+While this process hears the logs, the services replay their read models: both cores are busy.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,31 +17,36 @@ from typing import Any
 import httpx
 import msgspec
 
-from deploy.audit.evidence import (
-    SERVICES,
-    BankDeposit,
-    Books,
-    Evidence,
-    RefundPaid,
-    Row,
-    Takings,
-    TreasuryEntry,
-    read_log,
-)
-from deploy.audit.verify import AuditReport, ReplayedProjection, audit
+from deploy.audit.evidence import SERVICES, BankDeposit, Books, RefundPaid, Takings, TreasuryEntry
+from deploy.audit.hearing import ORDER
+from deploy.audit.reading import Log, open_log
+from deploy.audit.verify import AuditReport, Examination, ReplayedProjection
 from deploy.local.layout import WORLD_OFFSET, Layout
 from deploy.local.programs import organisations_file
 from deploy.rehearsal.clients import Services
+from shared.policy import load_packs
 
 OPERATOR = "ops"
 GAUGE = "liangxian_unaccounted_fen"
 CHECKED = "liangxian_unaccounted_checked_timestamp_seconds"
 REST_SECONDS = 60.0
 POLL_SECONDS = 0.2
+REPLAY_SECONDS = 3600.0
+LOOK_SECONDS = 1.0
+BOOK_PAGE = 5000
+PARTS: Mapping[str, type[Any]] = {
+    "rows": Takings,
+    "deposits": BankDeposit,
+    "treasury": TreasuryEntry,
+    "refunds": RefundPaid,
+}
+"""The parts of the outside's books that are compared, and what a line of each is."""
 _SAMPLE = re.compile(r"^(?P<name>[a-z_:]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Told what is under way, how much of it is done, and of how much (0: nobody knows)."""
+Since = int | Mapping[str, int]
 
 
 class NotRunningError(Exception):
@@ -52,6 +61,7 @@ class Running:
     services: Services
     http: httpx.AsyncClient
     world: str
+    open: Callable[[str], AbstractAsyncContextManager[Log]] = open_log
 
 
 def auditor_addresses(data: Path) -> dict[str, str]:
@@ -64,27 +74,40 @@ def auditor_addresses(data: Path) -> dict[str, str]:
 
 
 async def verify_running(
-    data: Path, port_base: int, since: int = 0, progress: Progress = lambda _: None
+    data: Path, port_base: int, since: Since = 0, progress: Progress = lambda *_: None
 ) -> AuditReport:
     """The whole audit of a system on this machine. Raises NotRunningError, httpx.TransportError."""
-    async with httpx.AsyncClient(timeout=600, trust_env=False) as http:
+    patience = httpx.Timeout(60.0, read=REPLAY_SECONDS)
+    async with httpx.AsyncClient(timeout=patience, trust_env=False) as http:
         services = Services.on(port_base, organisations_file(), http, patience_seconds=30.0)
         world = f"http://127.0.0.1:{port_base + WORLD_OFFSET}"
         return await verify(Running(auditor_addresses(data), services, http, world), since, progress)
 
 
-async def verify(system: Running, since: int = 0, progress: Progress = lambda _: None) -> AuditReport:
-    """Wait for rest, read everything, judge it."""
+async def verify(system: Running, since: Since = 0, progress: Progress = lambda *_: None) -> AuditReport:
+    """Wait for rest, hear everything, judge it."""
     faults = [] if await at_rest(system.services) else ["NOT_AT_REST"]
-    progress("读取日志 / reading the logs")
-    logs: dict[str, Sequence[Row]] = {name: await read_log(system.addresses[name]) for name in SERVICES}
-    campaigns = sorted({row.data["campaign"] for row in logs["collection"] if row.type == "CampaignOpened"})
-    books = await read_books(system.http, system.world, campaigns)
-    evidence = Evidence(logs, books, since=since)
-    replays = [each async for each in _replays(system.services, progress)]
+    examination = Examination(load_packs(), since)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            replays = [tasks.create_task(_replay(system.services, name, progress)) for name in SERVICES]
+            await _hear(system, examination, progress)
+    except ExceptionGroup as failures:
+        raise _first(failures) from None
+    campaigns = sorted(set(examination.campaigns.opened))
+    async for page in read_books(system.http, system.world, campaigns, progress):
+        examination.compare_with(page)
     gauges, missing = await read_gauges(system.http, system.services.address("collection"), campaigns)
-    progress("核对 / judging")
-    return audit(evidence, replays, gauges=gauges, faults=(*faults, *missing))
+    projections = [each for replay in replays for each in replay.result()]
+    return examination.report(projections, gauges=gauges, faults=(*faults, *missing))
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """The first of several that failed together."""
+    found: Exception = failures
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 async def at_rest(services: Services) -> bool:
@@ -102,43 +125,91 @@ async def at_rest(services: Services) -> bool:
     return False
 
 
-async def read_books(http: httpx.AsyncClient, world: str, campaigns: Iterable[str]) -> Books:
-    """The outside's books of the campaigns, together."""
-    statements = []
+async def _hear(system: Running, examination: Examination, progress: Progress) -> None:
+    """Every log once, in the order in which they are judged."""
+    for name in ORDER:
+        async with system.open(system.addresses[name]) as log:
+            survey = await log.survey(examination.scope.since(name))
+            examination.survey(name, survey)
+            types = examination.types(name)
+            wanted = sum(survey.types.get(each, 0) for each in types)
+            done = 0
+            async for rows in log.pages(types):
+                examination.hear(name, rows)
+                done += len(rows)
+                progress(f"读 {name} 日志 / reading the {name} log", done, wanted)
+
+
+async def _replay(services: Services, service: str, progress: Progress) -> list[ReplayedProjection]:
+    """Every read model of a service against its replay, in one pass of its log."""
+    label = f"重放 {service} / replaying {service}"
+    watch = asyncio.ensure_future(_watch(services, service, label, progress))
+    try:
+        reply = await services.post(OPERATOR, service, "/ops/projections:replay", {"swap": False})
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+    progress(label, 1, 1)
+    return [
+        ReplayedProjection(service, each["projection"], int(each["differences"]))
+        for each in reply.body["items"]
+    ]
+
+
+async def _watch(services: Services, service: str, label: str, progress: Progress) -> None:
+    """How far the service is."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        found = (await services.get(OPERATOR, service, "/ops/projections")).get("replaying")
+        if found:
+            progress(label, found["position"], found["until"])
+
+
+async def read_books(
+    http: httpx.AsyncClient, world: str, campaigns: Iterable[str], progress: Progress = lambda *_: None
+) -> AsyncIterator[Books]:
+    """The outside's books of the campaigns, page by page."""
     for campaign in campaigns:
-        response = await http.get(f"{world}/books", params={"campaign": campaign})
-        response.raise_for_status()
-        statements.append(response.json())
-    return books_of(statements)
+        for part in PARTS:
+            after: int | None = 0
+            while after is not None:
+                query: dict[str, str | int] = {
+                    "campaign": campaign,
+                    "part": part,
+                    "after": after,
+                    "limit": BOOK_PAGE,
+                }
+                response = await http.get(f"{world}/books", params=query)
+                response.raise_for_status()
+                page = msgspec.json.decode(response.content)
+                if "items" not in page:
+                    yield books_of([{part: page[part]}])
+                    break
+                yield books_of([{part: page["items"]}])
+                after = page["next"]
+        progress(f"外部账 {campaign} / the outside's books", 1, 1)
 
 
 def books_of(statements: Iterable[Mapping[str, Any]]) -> Books:
-    """Books from the answers of ``GET /books``; what the treasury sent back was never entered."""
-    rows: list[Takings] = []
-    deposits: list[BankDeposit] = []
-    entries: list[TreasuryEntry] = []
-    refunds: list[RefundPaid] = []
+    """Books from answers of ``GET /books``; what the treasury sent back was never entered."""
+    found: dict[str, list[Any]] = {part: [] for part in PARTS}
     for statement in statements:
-        rows += [msgspec.convert(row, Takings) for row in statement["rows"]]
-        deposits += [BankDeposit(slip["slip_no"], slip["fen"]) for slip in statement["deposits"]]
-        entries += [
-            TreasuryEntry(entry["voucher_no"], entry["fen"])
-            for entry in statement["treasury"]
-            if entry.get("result", "CONFIRMED") == "CONFIRMED"
-        ]
-        refunds += [RefundPaid(refund["line_id"], refund["fen"]) for refund in statement["refunds"]]
-    return Books(tuple(rows), tuple(deposits), tuple(entries), tuple(refunds))
+        for part, kind in PARTS.items():
+            found[part] += [
+                msgspec.convert(each, kind)
+                for each in statement.get(part, ())
+                if each.get("result", "CONFIRMED") == "CONFIRMED"
+            ]
+    return Books(**{part: tuple(lines) for part, lines in found.items()})
 
 
-async def _replays(services: Services, progress: Progress) -> Any:
-    """Every read model of every service against its replay."""
-    for service in SERVICES:
-        names = (await services.get(OPERATOR, service, "/ops/projections"))["items"]
-        for name in names:
-            progress(f"重放 / replaying {service} {name}")
-            path = f"/ops/projections/{name}:replay"
-            reply = await services.post(OPERATOR, service, path, {"swap": False})
-            yield ReplayedProjection(service, name, int(reply.body["differences"]))
+def joined(pages: Iterable[Books]) -> Books:
+    """Pages as one."""
+    found: dict[str, tuple[Any, ...]] = dict.fromkeys(PARTS, ())
+    for page in pages:
+        for part in PARTS:
+            found[part] += getattr(page, part)
+    return Books(**found)
 
 
 async def read_gauges(

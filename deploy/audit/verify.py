@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from deploy.audit import payments, people, rosters
-from deploy.audit.evidence import Evidence
-from deploy.audit.money import CellDifference, audit_money
-from deploy.audit.tally import Invariant, Tally
-
-Check = Callable[[Evidence], Invariant]
+from deploy.audit import bookings, payments, people, policy, rosters, settlements, subsidies
+from deploy.audit.evidence import Books, Evidence, Row
+from deploy.audit.hearing import ORDER, Campaigns, Check, Hearing
+from deploy.audit.lines import Lines
+from deploy.audit.money import CellDifference, Money
+from deploy.audit.obligations import Obligations
+from deploy.audit.survey import Survey, survey_rows
+from deploy.audit.tally import Invariant, Scope, Tally
+from shared.policy import Pack
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "registration": ("person", "enrolment", "account", "cover"),
@@ -31,6 +34,11 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         "reconciliation",
         "suspense",
         "receipt",
+        "fund-account",
+        "fund-deposit",
+        "payment-document",
+        "village-account",
+        "statistics",
     ),
     "subsidy": ("list", "subsidy-entitlement", "fund"),
     "notification": ("notice", "case"),
@@ -49,6 +57,7 @@ class ReplayedProjection(msgspec.Struct, frozen=True):
 class AuditReport(msgspec.Struct, frozen=True):
     """``audit.json``. clean: nothing violated, nothing unaccounted, something compared, no fault.
 
+    positions: the end of each log; one more is where the next audit may start (``verify --since``).
     gauges: collection's own ``unaccounted_fen`` per campaign and insurance; faults: codes of what kept the
     audit from seeing everything (NOT_AT_REST, GAUGE_MISSING, GAUGE_DIFFERS, NOTHING_COMPARED).
     """
@@ -59,6 +68,7 @@ class AuditReport(msgspec.Struct, frozen=True):
     difference_fen: int
     records_compared: int
     events: dict[str, int]
+    positions: dict[str, int]
     event_types: dict[str, int]
     states: dict[str, int]
     broken: tuple[str, ...]
@@ -66,66 +76,6 @@ class AuditReport(msgspec.Struct, frozen=True):
     projections: tuple[ReplayedProjection, ...]
     gauges: dict[str, int]
     faults: tuple[str, ...]
-
-
-def check_i30(evidence: Evidence, projections: Sequence[ReplayedProjection] = ()) -> Invariant:
-    """Streams are gapless, positions rise, and every read model equals its replay."""
-    tally = Tally("I-30", evidence)
-    for rows in evidence.logs.values():
-        last: dict[tuple[int, str], int] = {}
-        position = 0
-        for row in rows:
-            key = (row.era, row.stream)
-            tally.see(row.version == last.get(key, 0) + 1 and row.position > position, row)
-            last[key] = row.version
-            position = row.position
-    for each in projections:
-        tally.see(each.differences == 0, f"{each.service} {each.projection}")
-    return tally.result()
-
-
-def check_i31(evidence: Evidence) -> Invariant:
-    """No service has a stream of another's; only registration verifies refunds and assesses specially."""
-    tally = Tally("I-31", evidence)
-    for service, rows in evidence.logs.items():
-        own = (*OWNERS[service], "process", "received")
-        for row in rows:
-            tally.see(row.stream.partition(":")[0] in own, row)
-    return tally.result()
-
-
-CHECKS: tuple[Check, ...] = (
-    people.check_i01,
-    people.check_i02,
-    people.check_i03,
-    people.check_i04,
-    people.check_i05,
-    people.check_i06,
-    rosters.check_i07,
-    rosters.check_i08,
-    rosters.check_i09,
-    people.check_i10,
-    people.check_i11,
-    people.check_i12,
-    people.check_i13,
-    payments.check_i14,
-    payments.check_i15,
-    payments.check_i16,
-    payments.check_i17,
-    rosters.check_i18,
-    rosters.check_i19,
-    rosters.check_i20,
-    rosters.check_i21,
-    rosters.check_i22,
-    payments.check_i23,
-    payments.check_i24,
-    payments.check_i25,
-    payments.check_i26,
-    people.check_i27,
-    payments.check_i28,
-    payments.check_i29,
-    people.check_i32,
-)
 
 
 STEPS: Mapping[str, tuple[str, ...]] = {
@@ -144,16 +94,130 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 """Invariants of steps a pack's flow may lack, and the events that show the step is there."""
 
 
-def _lacking(evidence: Evidence, invariant: Invariant) -> Invariant:
-    """Not applicable, with the campaigns' packs and clause, when none of their flows has the step."""
-    steps = STEPS.get(invariant.id)
-    packs = {pack.id: pack for pack in evidence.campaign_packs().values()}
-    if invariant.checked or invariant.not_applicable or steps is None or not packs:
-        return invariant
-    if any(name in step.events for pack in packs.values() for step in pack.flow for name in steps):
-        return invariant
-    clause = " ".join(f"{name} flow, D-40" for name in sorted(packs))
-    return msgspec.structs.replace(invariant, not_applicable=clause)
+def _checks(scope: Scope, campaigns: Campaigns, obligations: Obligations, lines: Lines) -> list[Check]:
+    """One of each kind, I-30 and I-31 aside: these look at whole logs."""
+    plain: tuple[type[Check], ...] = (
+        policy.I01, policy.I02, people.I03, people.I04, people.I05, people.I06, rosters.I09, subsidies.I10,
+        subsidies.I11, policy.I12, policy.I13, bookings.I15, settlements.I18, settlements.I22, payments.I23,
+        bookings.I24, bookings.I25, bookings.I26, subsidies.I27, payments.I29, policy.I32,
+    )  # fmt: skip
+    of_lines: tuple[type[payments.OfLines], ...] = (
+        payments.I16, payments.I17, settlements.I19, settlements.I20, payments.I28
+    )  # fmt: skip
+    return [
+        *(kind(scope, campaigns) for kind in plain),
+        *(kind(scope, campaigns, lines) for kind in of_lines),
+        policy.I14(scope, campaigns, obligations),
+        rosters.I08(scope, campaigns, obligations),
+        rosters.I21(scope, campaigns, lines, obligations),
+    ]
+
+
+class Examination:
+    """An audit under way: hears the logs, page by page in ``ORDER``, then the books, then reports."""
+
+    def __init__(self, packs: Mapping[str, Pack], since: int | Mapping[str, int] = 0) -> None:
+        self.scope = Scope(since)
+        self.campaigns = Campaigns(packs)
+        self._lines = Lines(self.campaigns, obligations := Obligations())
+        self._money = Money(self._lines)
+        self._households = rosters.I07(self.scope, self.campaigns)
+        checks = _checks(self.scope, self.campaigns, obligations, self._lines)
+        self._checks = [*checks, self._households]
+        self._hearing = Hearing(
+            self.scope, [self.campaigns, obligations, self._lines, self._money, *self._checks]
+        )
+        self._surveys: dict[str, Survey] = {}
+
+    def types(self, service: str) -> list[str]:
+        """The types of a log that have to be read."""
+        return self._hearing.types(service)
+
+    def hear(self, service: str, rows: Iterable[Row]) -> None:
+        """Rows of a log, in its order; those of other types are passed over."""
+        self._hearing.hear(service, rows)
+
+    def survey(self, service: str, survey: Survey) -> None:
+        """The log as a whole."""
+        self._surveys[service] = survey
+
+    def compare_with(self, books: Books) -> None:
+        """The outside's books, or a page of them."""
+        self._money.compare_with(books)
+
+    def report(
+        self,
+        projections: Sequence[ReplayedProjection] = (),
+        gauges: Mapping[str, int] | None = None,
+        faults: Sequence[str] = (),
+    ) -> AuditReport:
+        """Everything was heard and compared: judge it."""
+        invariants = self._judge(projections)
+        money = self._money.result()
+        seen = [*faults, *(f"GAUGE_DIFFERS {name}" for name, fen in (gauges or {}).items() if fen)]
+        if money.records_compared == 0:
+            seen.append("NOTHING_COMPARED")
+        types: Counter[str] = Counter()
+        for survey in self._surveys.values():
+            types.update(survey.types)
+        return AuditReport(
+            clean=all(each.holds for each in invariants) and money.unaccounted_fen == 0 and not seen,
+            invariants=invariants,
+            unaccounted_fen=money.unaccounted_fen,
+            difference_fen=money.difference_fen,
+            records_compared=money.records_compared,
+            events={service: survey.rows for service, survey in self._surveys.items()},
+            positions={service: survey.last for service, survey in self._surveys.items()},
+            event_types=dict(types),
+            states=money.states,
+            broken=money.broken,
+            differences=money.differences,
+            projections=tuple(projections),
+            gauges=dict(gauges or {}),
+            faults=tuple(seen),
+        )
+
+    def _judge(self, projections: Sequence[ReplayedProjection]) -> tuple[Invariant, ...]:
+        self._lines.close()
+        self._households.strangers(tuple(s for each in self._surveys.values() for s in each.strangers))
+        for check in self._checks:
+            check.close()
+        found = [check.result() for check in self._checks]
+        found += [self._check_i30(projections), self._check_i31()]
+        return tuple(sorted((self._lacking(each) for each in found), key=lambda each: each.id))
+
+    def _check_i30(self, projections: Sequence[ReplayedProjection]) -> Invariant:
+        """Streams are gapless, positions rise, and every read model equals its replay."""
+        tally = Tally("I-30", self.scope)
+        for survey in self._surveys.values():
+            tally.count(survey.judged)
+            for number in range(survey.gaps):
+                tally.violate(survey.gap_ids[number] if number < len(survey.gap_ids) else "")
+        for each in projections:
+            tally.see(each.differences == 0, f"{each.service} {each.projection}")
+        return tally.result()
+
+    def _check_i31(self) -> Invariant:
+        """No service has a stream of another's; only registration verifies refunds and assesses specially."""
+        tally = Tally("I-31", self.scope)
+        for service, survey in self._surveys.items():
+            for kind, count in survey.kinds.items():
+                tally.count(count)
+                if kind not in (*OWNERS[service], "process", "received"):
+                    for _ in range(count):
+                        tally.violate(f"{service} {kind}")
+        return tally.result()
+
+    def _lacking(self, invariant: Invariant) -> Invariant:
+        """Not applicable, with the campaigns' packs and clause, when none of their flows has the step."""
+        steps = STEPS.get(invariant.id)
+        packs = self.campaigns.distinct()
+        if invariant.checked or invariant.not_applicable or steps is None or not packs:
+            return invariant
+        if any(name in step.events for pack in packs.values() for step in pack.flow for name in steps):
+            return invariant
+        clause = " ".join(f"{name} flow, D-40" for name in sorted(packs))
+        return msgspec.structs.replace(invariant, not_applicable=clause)
 
 
 def audit(
@@ -162,26 +226,11 @@ def audit(
     gauges: Mapping[str, int] | None = None,
     faults: Sequence[str] = (),
 ) -> AuditReport:
-    """All invariants and the money over what was read."""
-    found = [check(evidence) for check in CHECKS]
-    found += [check_i30(evidence, projections), check_i31(evidence)]
-    invariants = tuple(sorted((_lacking(evidence, each) for each in found), key=lambda each: each.id))
-    money = audit_money(evidence)
-    seen = [*faults, *(f"GAUGE_DIFFERS {name}" for name, fen in (gauges or {}).items() if fen)]
-    if money.records_compared == 0:
-        seen.append("NOTHING_COMPARED")
-    return AuditReport(
-        clean=all(each.holds for each in invariants) and money.unaccounted_fen == 0 and not seen,
-        invariants=invariants,
-        unaccounted_fen=money.unaccounted_fen,
-        difference_fen=money.difference_fen,
-        records_compared=money.records_compared,
-        events={service: len(rows) for service, rows in evidence.logs.items()},
-        event_types=dict(Counter(row.type for rows in evidence.logs.values() for row in rows)),
-        states=money.states,
-        broken=money.broken,
-        differences=money.differences,
-        projections=tuple(projections),
-        gauges=dict(gauges or {}),
-        faults=tuple(seen),
-    )
+    """All invariants and the money over logs in memory."""
+    examination = Examination(evidence.packs, evidence.since)
+    for service in ORDER:
+        examination.hear(service, evidence.logs[service])
+    for service, rows in evidence.logs.items():
+        examination.survey(service, survey_rows(rows, examination.scope.since(service)))
+    examination.compare_with(evidence.books)
+    return examination.report(projections, gauges, faults)

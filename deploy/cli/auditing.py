@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from deploy.audit.running import NotRunningError, verify_running
+from deploy.audit.evidence import SERVICES
+from deploy.audit.running import NotRunningError, Since, verify_running
 from deploy.audit.verify import AuditReport
 from deploy.cli.operations import port_base_of
 from deploy.cli.output import Exit, Json, fail, out, run, show_json
@@ -26,8 +27,12 @@ INTERRUPTED = (
 
 def verify(
     since: Annotated[
-        int, typer.Option(min=0, help="只判断此位置之后的事件 / judge events from this log position on")
-    ] = 0,
+        str,
+        typer.Option(
+            help="只判断此位置起的事件 / judge events from this log position on: 1200, or"
+            " registration=1200,collection=900"
+        ),
+    ] = "0",
     data: Data = DEFAULT_DATA,
     port_base: PortBase = DEFAULT_PORT_BASE,
     as_json: Json = False,
@@ -36,7 +41,8 @@ def verify(
 
     Ends with 1 when anything is violated, unaccounted or could not be compared.
     """
-    report = run(lambda: _verify(data, port_base_of(data, port_base), since), INTERRUPTED)
+    first = since_of(since)
+    report = run(lambda: _verify(data, port_base_of(data, port_base), first), INTERRUPTED)
     if as_json:
         show_json(report)
     else:
@@ -45,7 +51,20 @@ def verify(
         raise typer.Exit(int(Exit.DIFFERENCE))
 
 
-async def _verify(data: Path, port_base: int, since: int) -> AuditReport:
+def since_of(text: str) -> Since:
+    """``--since``: a position for all logs, or ``service=position`` with commas between."""
+    if text.isdecimal():
+        return int(text)
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        service, _, position = part.strip().partition("=")
+        if service not in SERVICES or not position.isdecimal():
+            fail(Exit.USAGE, f"--since {part.strip()!r}: 1200; registration=1200,collection=900")
+        found[service] = int(position)
+    return found
+
+
+async def _verify(data: Path, port_base: int, since: Since) -> AuditReport:
     try:
         with stages() as told:
             return await verify_running(data, port_base, since, told)
@@ -76,6 +95,8 @@ def show_audit(report: AuditReport) -> None:
         out.print(line, markup=False)
     for fault in report.faults:
         out.print(f"未能核对 / not compared: {fault}", markup=False)
+    positions = ",".join(f"{service}={last}" for service, last in report.positions.items())
+    out.print(f"日志终点 / ends of the logs   {positions}")
     out.print(f"比对记录 / records compared   {report.records_compared}")
     out.print(f"未解释金额 / unaccounted      {format_yuan(Fen(report.unaccounted_fen))} 元")
     out.print(f"未了差异 / open differences  {format_yuan(Fen(report.difference_fen))} 元")

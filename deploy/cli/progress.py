@@ -12,6 +12,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -32,7 +33,7 @@ class Stages:
         """So many parts of it are done."""
 
     def __call__(self, name: str, done: int = 0, of: int = 0) -> None:
-        """Both at once, as the audit tells it; of is 0 where nobody knows."""
+        """Both at once, as the audit tells it, whose parts run beside one another; of 0: nobody knows."""
         self.stage(name, of or None)
         self.done(done)
 
@@ -42,6 +43,7 @@ class _Bar(Stages):
         self._progress = progress
         self._task = progress.add_task("", total=None)
         self._name = ""
+        self._beside: dict[str, TaskID] = {}
 
     def stage(self, name: str, of: int | None = None) -> None:
         if name != self._name:
@@ -52,6 +54,15 @@ class _Bar(Stages):
     def done(self, parts: int) -> None:
         self._progress.update(self._task, completed=parts)
 
+    def __call__(self, name: str, done: int = 0, of: int = 0) -> None:
+        if name not in self._beside:
+            if self._name:
+                self._beside[name] = self._progress.add_task(name, total=None)
+            else:
+                self.stage(name)
+                self._beside[name] = self._task
+        self._progress.update(self._beside[name], completed=done, total=of or None)
+
 
 class Told(Stages):
     """Lines."""
@@ -61,6 +72,7 @@ class Told(Stages):
         self._now = now
         self._name, self._of = "", 0
         self._last = now()
+        self._beside: dict[str, float] = {}
 
     def stage(self, name: str, of: int | None = None) -> None:
         """See Stages."""
@@ -73,6 +85,14 @@ class Told(Stages):
         """See Stages."""
         if self._of and self._now() - self._last >= LINE_SECONDS:
             self._line(f"{self._name} {parts}/{self._of}")
+
+    def __call__(self, name: str, done: int = 0, of: int = 0) -> None:
+        """See Stages."""
+        known = self._beside.get(name)
+        if known is not None and self._now() - known < LINE_SECONDS:
+            return
+        self._beside[name] = self._now()
+        self._line(name if known is None or not of else f"{name} {done}/{of}")
 
     def _line(self, line: str) -> None:
         self._last = self._now()

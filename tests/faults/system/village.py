@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from deploy.audit.evidence import SERVICES, Evidence, read_log
-from deploy.audit.running import auditor_addresses, read_books
+from deploy.audit.running import auditor_addresses, joined, read_books
 from deploy.local import control
 from deploy.local.layout import WORLD_OFFSET, Broker, Layout, Options, read_state
 from deploy.local.postgres import PostgresServer, server_for
@@ -183,7 +183,7 @@ class Village:
         campaign = self.document("report.json")["campaign"]
         async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
             world = f"http://127.0.0.1:{self.port_base + WORLD_OFFSET}"
-            return Evidence(logs, await read_books(http, world, [campaign]))
+            return Evidence(logs, joined([page async for page in read_books(http, world, [campaign])]))
 
     async def stop(self) -> None:
         """Stop the system; its data stays."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,18 @@ import pytest
 
 from deploy.audit import running
 from deploy.audit.evidence import BankDeposit, RefundPaid, Row, Takings, TreasuryEntry
-from deploy.audit.running import NotRunningError, Running, auditor_addresses, books_of, gauges_of, verify
-from deploy.rehearsal.clients import SERVICES, Services
+from deploy.audit.running import (
+    NotRunningError,
+    Running,
+    Since,
+    auditor_addresses,
+    books_of,
+    gauges_of,
+    verify,
+)
+from deploy.audit.survey import Survey, survey_rows
+from deploy.audit.verify import AuditReport, audit
+from deploy.rehearsal.clients import SERVICES, Services, UnexpectedAnswerError
 from tests.unit.audit.village import CAMPAIGN, Village, sound_village
 
 METRICS = f"""# TYPE liangxian_unaccounted_fen gauge
@@ -22,6 +33,21 @@ liangxian_unaccounted_fen{{campaign="{CAMPAIGN}",insurance="medical",service="co
 liangxian_unaccounted_fen{{campaign="{CAMPAIGN}",insurance="pension",service="collection"}} 0.0
 liangxian_unaccounted_checked_timestamp_seconds{{service="collection"}} 1.57e+09
 """
+
+
+class MemoryLog:
+    """See ``reading.Log``."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    async def survey(self, since: int = 0) -> Survey:
+        return survey_rows(self._rows, since)
+
+    async def pages(self, types: Sequence[str]) -> AsyncIterator[list[Row]]:
+        found = [row for row in self._rows if row.type in types]
+        for first in range(0, len(found), 2):
+            yield found[first : first + 2]
 
 
 class System:
@@ -32,7 +58,9 @@ class System:
         self.metrics = METRICS
         self.differences = 0
         self.drained = True
+        self.replies = 200
         self.replayed: list[str] = []
+        self.progress: list[tuple[str, int, int]] = []
         self.statement = {
             "rows": [msgspec.to_builtins(row) for row in village.books.rows],
             "deposits": [msgspec.to_builtins(row) for row in village.books.deposits],
@@ -49,28 +77,38 @@ class System:
         if path == "/ops/lag":
             return httpx.Response(200, json={"log_position": 1, "drained": self.drained})
         if path == "/ops/projections":
-            return httpx.Response(200, json={"items": ["one", "two"]})
-        if path.endswith(":replay"):
+            return httpx.Response(200, json={"items": ["one", "two"], "replaying": None})
+        if path == "/ops/projections:replay":
             assert json.loads(request.content) == {"swap": False}
-            self.replayed.append(f"{request.url.host} {path}")
-            return httpx.Response(200, json={"differences": self.differences})
+            self.replayed.append(request.url.host)
+            found = [{"projection": name, "differences": self.differences} for name in ("one", "two")]
+            return httpx.Response(self.replies, json={"items": found, "code": "BROKEN"})
         if path == "/books":
-            assert request.url.params["campaign"] == CAMPAIGN
-            return httpx.Response(200, json=self.statement)
+            return httpx.Response(200, json=self.page(request.url.params))
         if path == "/metrics":
             return httpx.Response(200, text=self.metrics)
         return httpx.Response(404, json={"code": "NOT_FOUND"})
 
-    async def audit(self, monkeypatch: pytest.MonkeyPatch) -> running.AuditReport:
-        async def read_log(address: str) -> Sequence[Row]:
-            return tuple(self.village.logs[address])
+    def page(self, asked: httpx.QueryParams) -> dict[str, Any]:
+        """A page of the outside's books, two lines at a time."""
+        assert asked["campaign"] == CAMPAIGN
+        lines, after = self.statement[asked["part"]], int(asked["after"])
+        more = after + 2 < len(lines)
+        return {"items": lines[after : after + 2], "next": after + 2 if more else None}
 
-        monkeypatch.setattr(running, "read_log", read_log)
+    @asynccontextmanager
+    async def open(self, address: str) -> AsyncIterator[Any]:
+        """A log in memory, two rows at a time."""
+        yield MemoryLog(self.village.logs[address])
+
+    async def audit(self, monkeypatch: pytest.MonkeyPatch, since: Since = 0) -> AuditReport:
         monkeypatch.setattr(running, "REST_SECONDS", 0.5)
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
         services = Services({name: f"http://{name}" for name in SERVICES}, {"ops": "s"}, http, 1.0)
         async with http:
-            return await verify(Running({name: name for name in SERVICES}, services, http, "http://world"))
+            addresses = {name: name for name in SERVICES}
+            system = Running(addresses, services, http, "http://world", self.open)
+            return await verify(system, since, lambda *at: self.progress.append(at))
 
 
 async def test_a_sound_system_is_clean_and_every_read_model_is_replayed(
@@ -79,8 +117,43 @@ async def test_a_sound_system_is_clean_and_every_read_model_is_replayed(
     system = System(sound_village())
     report = await system.audit(monkeypatch)
     assert report.clean
-    assert len(system.replayed) == len(report.projections) == 2 * len(SERVICES)
+    assert sorted(system.replayed) == sorted(SERVICES)
+    assert len(report.projections) == 2 * len(SERVICES)
     assert report.gauges == {f"{CAMPAIGN} medical": 0, f"{CAMPAIGN} pension": 0}
+
+
+async def test_pages_of_logs_and_books_are_as_good_as_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows at a time or all at once: the same report, and every log is told to be done."""
+    system = System(sound_village())
+    report = await system.audit(monkeypatch)
+    whole = audit(system.village.evidence(), report.projections, report.gauges)
+    assert msgspec.structs.replace(report, events={}, positions={}) == msgspec.structs.replace(
+        whole, events={}, positions={}
+    )
+    done = {label for label, at, of in system.progress if at == of}
+    assert len([label for label in done if "reading the" in label]) == len(SERVICES)
+
+
+async def test_a_later_audit_goes_on_where_the_last_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``verify --since``: each log from its own position; what was judged before is context."""
+    system = System(sound_village())
+    ended = (await system.audit(monkeypatch)).positions
+    since = {name: last + 1 for name, last in ended.items()}
+    system.village.change("PersonRegistered", birth="2030-01-01")
+    quiet = await system.audit(monkeypatch, since)
+    assert quiet.clean
+    assert next(each for each in quiet.invariants if each.id == "I-14").not_applicable
+    system.village.again("PaymentReceived", line_id="C-9/1", payment_id="C-9", fen=1)
+    found = await system.audit(monkeypatch, since)
+    assert {each.id for each in found.invariants if each.violations} == {"I-14", "I-17", "I-19"}
+
+
+async def test_a_replay_that_fails_fails_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that cannot replay is not passed over."""
+    system = System(sound_village())
+    system.replies = 409
+    with pytest.raises(UnexpectedAnswerError, match="409"):
+        await system.audit(monkeypatch)
 
 
 async def test_a_missing_gauge_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

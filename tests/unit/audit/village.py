@@ -44,7 +44,7 @@ class Village:
                 Takings(VILLAGE, "medical", dt.date(2019, 11, 2), "CASH_AGENT", 1, 26_000),
                 Takings(VILLAGE, "pension", dt.date(2019, 11, 2), "CASH_AGENT", 1, 30_000),
                 Takings(VILLAGE, "medical", dt.date(2019, 11, 2), "WECHAT", 2, 52_000),
-                Takings(VILLAGE, "medical", dt.date(2019, 12, 2), "GOVERNMENT", 1, 26_000),
+                Takings("", "medical", dt.date(2019, 12, 2), "GOVERNMENT", 1, 26_000),
             ),
             (BankDeposit("S1", 26_000), BankDeposit("S2", 29_000), BankDeposit("S3", 1_000)),
             tuple(TreasuryEntry(number, fen) for number, fen in VOUCHERS.items()),
@@ -80,7 +80,7 @@ class Village:
         log, index = self._place(kind, nth)
         row = log[index]
         service = next(name for name, rows in self.logs.items() if rows is log)
-        return self.add(service, row.stream, row.type, row.day.isoformat(), row.era, **{**row.data, **data})
+        return self.add(service, row.stream, row.type, row.day, row.era, **{**row.data, **data})
 
     def drop(self, kind: str, nth: int = 0) -> Village:
         """Take an event out of its log."""
@@ -372,7 +372,8 @@ def _treasury(village: Village) -> None:
     )  # fmt: skip
     for number, (insurance, line, origin) in VOUCHER_LINES.items():
         stream, fen = f"voucher:{number}", line[4]
-        named = {"voucher_no": number, "campaign": CAMPAIGN, "village": VILLAGE, "insurance": insurance}
+        village_of = VILLAGE if origin == "DECLARATION" else ""
+        named = {"voucher_no": number, "campaign": CAMPAIGN, "village": village_of, "insurance": insurance}
         village.add(
             "collection", stream, "VoucherLines", "2019-11-27", voucher_no=number, part=1, lines=[line]
         )

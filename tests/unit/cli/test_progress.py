@@ -129,3 +129,16 @@ def test_a_run_on_a_terminal_has_two_bars(monkeypatch: pytest.MonkeyPatch) -> No
 def test_steps_have_names_for_people() -> None:
     assert step_name("2019-10-28/begin-day") == "日切 begin the day"
     assert step_name("2019-10-28/sign-roster") == "sign-roster"
+
+
+def test_parts_that_run_beside_one_another_are_told_apart() -> None:
+    """An audit hears a log while the services replay: each part has its line, and no flood of them."""
+    told_lines: list[str] = []
+    clock = Clock()
+    told = Told(told_lines.append, clock)
+    for number in range(1, 50):
+        told("读 / reading", number, 100)
+        told("重放 / replaying", number, 200)
+    clock.seconds += EVERY
+    told("读 / reading", 50, 100)
+    assert told_lines == ["读 / reading", "重放 / replaying", "读 / reading 50/100"]
