@@ -13,10 +13,15 @@ from services.collection.campaigns import projection as campaigns_projection
 from services.collection.campaigns import wiring as campaigns
 from services.collection.campaigns.queries import CampaignFacts, mismatched_campaigns, open_campaigns
 from services.collection.capability import events_in
+from services.collection.history import events as history_events
+from services.collection.history import projection as history_projection
+from services.collection.history import wiring as history
+from services.collection.history.queries import HistoryReader
 from services.collection.money import MoneyFacts, money_events, money_metadata, wire_money
 from services.collection.obligations import events as obligations_events
 from services.collection.obligations import projection as obligations_projection
-from services.collection.obligations.queries import assessed_in_village, paid_in_village, payers_of_year
+from services.collection.obligations.queries import assessed_in_village, paid_in_village
+from services.collection.reconciliation.booked import booked_in_village
 from services.collection.roster import events as roster_events
 from services.collection.roster import projection as roster_projection
 from services.collection.roster import wiring as roster
@@ -73,6 +78,7 @@ TYPES = EventTypes(
         *events_in(
             obligations_events,
             campaigns_events,
+            history_events,
             taxpayers_events,
             virtual_households_events,
             assessment_events,
@@ -86,6 +92,7 @@ TYPES = EventTypes(
 METADATA = (
     obligations_projection.metadata,
     campaigns_projection.metadata,
+    history_projection.metadata,
     taxpayers_projection.metadata,
     virtual_households_projection.metadata,
     roster_projection.metadata,
@@ -112,16 +119,18 @@ def _registering(ports: Ports, packs: PackRegistry, facts: _Facts) -> list[Capab
         pack = packs.covering(village, year)
         return campaign_id(pack.region.division, year) if pack is not None else None
 
+    past = HistoryReader(booked_in_village, facts.taxpayers, facts.deaths)
     sources = roster.RosterSources(
         facts.campaigns,
         facts.deaths,
         VillageVoucherFacts(),
         assessed_in_village,
-        payers_of_year,
+        past.payers,
         paid_in_village,
     )
     return [
         campaigns.capability(ports, packs),
+        history.capability(ports, past),
         taxpayers.capability(ports, facts.campaigns, default_campaign),
         virtual_households.capability(ports, facts.campaigns),
         assessment.capability(

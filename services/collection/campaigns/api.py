@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -16,12 +17,17 @@ from services.collection.campaigns.queries import campaign_view, differences_sta
 from shared.eventstore.database import Database
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
+from shared.policy.checks import check_pack
+from shared.policy.loading import PackInvalidError, parse
+from shared.policy.registry import PackRegistry
+from shared.policy.writing import is_synthetic
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
-from shared.web.requests import metadata
+from shared.web.requests import metadata, read_body
 from shared.web.responses import answer, json_response
+from shared.web.small_files import table_of
 
 Reader = Annotated[Principal, Depends(authorised("collection:campaigns:read"))]
 Writer = Annotated[Principal, Depends(authorised("collection:campaigns:write"))]
@@ -90,6 +96,28 @@ class TargetsBody(_Body):
     stated_total_amount: int | None = Field(None, ge=0, description="与各行同单位 / in the rows' unit")
 
 
+class TargetFileRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of a task table as a file: the amount in the unit the route was told."""
+
+    division: str
+    persons: int
+    name: str = ""
+    amount: int | None = None
+
+
+_TARGET_COLUMNS = {
+    "区划代码": "division",
+    "名称": "name",
+    "镇(街道)": "name",
+    "村居": "name",
+    "人数": "persons",
+    "金额": "amount",
+}
+_FEN_PER = {"FEN": 1, "YUAN": 100, "元": 100}
+_WAN = ("WAN_YUAN", "万元")
+_PACK_BYTES = 1 << 20
+
+
 def _row(body: TargetRowBody) -> d.TargetRow:
     wan = body.amount_wan_yuan is not None
     return d.TargetRow(
@@ -103,7 +131,7 @@ def _row(body: TargetRowBody) -> d.TargetRow:
     )
 
 
-def router(campaigns: Campaigns, database: Database) -> APIRouter:
+def router(campaigns: Campaigns, database: Database, packs: PackRegistry) -> APIRouter:
     """Routes under ``/packs`` and ``/campaigns``."""
     routes = APIRouter(tags=["campaigns 征缴工作"])
 
@@ -172,6 +200,8 @@ def router(campaigns: Campaigns, database: Database) -> APIRouter:
         return answer(await campaigns.extend(command, metadata(request, principal, campaign), key))
 
     _revision_routes(routes, database)
+    _table_routes(routes, campaigns)
+    _pack_routes(routes, packs)
 
     @routes.get("/campaigns/{campaign}", summary="征缴工作 / a campaign with its targets")
     async def get_campaign(campaign: str, principal: Reader) -> Response:
@@ -215,4 +245,81 @@ def _revision_routes(routes: APIRouter, database: Database) -> None:
             rows = await connection.execute(statement)
         return json_response(
             paged(rows, limit, lambda row: dict(row._mapping), lambda row: (row.insurance, row.person_id))
+        )
+
+
+def _table_routes(routes: APIRouter, campaigns: Campaigns) -> None:
+    @routes.post(
+        "/campaigns/{campaign}/targets:import",
+        status_code=201,
+        summary="任务分配表入库 / assign a task table from a file, whole or not at all",
+    )
+    async def import_targets(
+        campaign: str,
+        request: Request,
+        principal: Writer,
+        insurance: Insurance,
+        stated_total_persons: Annotated[int, Query(ge=0, description="表中合计人数 / as the table states")],
+        stated_total_amount: Annotated[
+            int | None, Query(ge=0, description="与各行同单位 / in the rows' unit")
+        ] = None,
+        unit: Annotated[
+            str, Query(pattern="^(FEN|YUAN|WAN_YUAN|元|万元)$", description="金额单位 / unit")
+        ] = "YUAN",
+        statistical_scope: Annotated[str, Query(pattern="^(ALL|EXCL_EXEMPT)$")] = "ALL",
+    ) -> Response:
+        require_division(principal, campaign.partition("-")[0], "campaign")
+        rows, digest = await table_of(request, TargetFileRow, _TARGET_COLUMNS)
+        wan = unit in _WAN
+        factor = 1 if wan else _FEN_PER[unit]
+        stated = None if stated_total_amount is None else stated_total_amount * factor
+        command = d.AssignTargets(
+            campaign=campaign,
+            rows=tuple(
+                d.TargetRow(
+                    division=row.division,
+                    insurance=insurance,
+                    persons=row.persons,
+                    name=row.name,
+                    amount=None if row.amount is None else row.amount * factor,
+                    unit="WAN_YUAN" if wan else "FEN",
+                    statistical_scope=statistical_scope,
+                )
+                for row in rows
+            ),
+            stated_total_persons=stated_total_persons,
+            stated_total_amount=stated,
+        )
+        told = [digest, insurance.value, unit, statistical_scope, stated_total_persons, stated]
+        key = required_key(request, principal, f"import_targets {campaign}", told)
+        return answer(await campaigns.assign_targets(command, metadata(request, principal, campaign), key))
+
+
+def _pack_routes(routes: APIRouter, packs: PackRegistry) -> None:
+    @routes.get("/packs", summary="本服务持有的政策包 / packs this service holds, and files it cannot read")
+    async def held(principal: Reader) -> Response:
+        packs.look_again()
+        items = [
+            {
+                "pack_id": pack.id,
+                "version": pack.version,
+                "digest": pack.digest,
+                "insured_year": pack.insured_year,
+                "division": pack.region.division,
+                "synthetic": is_synthetic(pack),
+            }
+            for pack in sorted(packs, key=lambda pack: (pack.insured_year, pack.id, pack.version))
+        ]
+        return json_response({"items": items, "faults": packs.faults})
+
+    @routes.post("/packs:check", summary="检查政策包文件 / check a pack file (YAML); nothing is kept")
+    async def check(request: Request, principal: Writer) -> Response:
+        body = await read_body(request, _PACK_BYTES)
+        try:
+            pack = parse(body.decode("utf-8"))
+        except (UnicodeDecodeError, PackInvalidError) as fault:
+            message = str(fault) if isinstance(fault, PackInvalidError) else "UTF-8"
+            return json_response({"faults": [{"rule": "PACK_INVALID", "path": "", "message": message}]})
+        return json_response(
+            {"pack_id": pack.id, "version": pack.version, "digest": pack.digest, "faults": check_pack(pack)}
         )

@@ -13,6 +13,7 @@ from shared.kernel.division import is_division, parse_campaign, within
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
 from shared.kernel.insurance import Insurance
+from shared.policy.checks import check_pack
 from shared.policy.pack import Pack
 
 UNITS = ("FEN", "WAN_YUAN")
@@ -142,14 +143,14 @@ def evolve_campaign(state: CampaignState, event: Event) -> CampaignState:
 
 
 def pack_fault(pack: Pack) -> Refusal | None:
-    """Why a pack cannot be put in force (I-01); None when it can."""
-    medical = pack.document.medical
-    total = medical.total.value if medical.total is not None else None
-    parts = (medical.personal.value, medical.fiscal.value)
-    if total is not None and None not in parts and total != sum(part or 0 for part in parts):
-        return Refusal("PACK_INVALID", "I-01", medical.personal.clause, "medical.total")
-    if list(pack.tiers) != sorted(set(pack.tiers)):
-        return Refusal("PACK_INVALID", "I-01", field="pension.tiers")
+    """Why a pack cannot be put in force: the first fault ``liangxian packs check`` finds (I-01, I-02, I-12)."""
+    for fault in check_pack(pack):
+        return Refusal(
+            "PACK_INVALID",
+            fault.code,
+            field=fault.path,
+            message=f"政策包不合格 / the pack is not sound: {fault.message}",
+        )
     return None
 
 

@@ -19,5 +19,5 @@ def capability(ports: Ports, packs: PackRegistry) -> Capability:
         projections=[CampaignProjection(), RevisionDifferences()],
         reactions=[CampaignDays(campaigns)],
         publications=[CampaignPublication()],
-        routers=[router(campaigns, ports.database)],
+        routers=[router(campaigns, ports.database, packs)],
     )

@@ -58,19 +58,3 @@ async def paid_in_village(connection: Connection, campaign: str, village: str) -
         )
     )
     return int(rows[0][0]), int(rows[0][1])
-
-
-async def payers_of_year(connection: Connection, village: str, year: int) -> Sequence[tuple[str, Insurance]]:
-    """Who paid, or was paid for, in a village for an insured year: last year's history (D-12)."""
-    c = OBLIGATION.c
-    rows = await connection.execute(
-        sa.select(c.person_id, c.insurance)
-        .where(
-            c.year == year,
-            c.village == village,
-            c.assessment_id != "",
-            sa.or_(c.paid_standing == "EFFECTIVE", c.personal_fen == 0),
-        )
-        .order_by(c.person_id, c.insurance)
-    )
-    return [(row.person_id, Insurance(row.insurance)) for row in rows]

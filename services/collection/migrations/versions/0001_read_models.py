@@ -254,6 +254,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pack_id", "version"),
     )
     op.create_table(
+        "payment_history",
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("paid_fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("year", "village", "insurance", "person_id"),
+    )
+    op.create_table(
         "policy_pack_published",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("pack_id", sa.Text(), nullable=False),
