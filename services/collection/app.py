@@ -8,6 +8,8 @@ from fastapi import FastAPI
 
 from services.collection.assessment import events as assessment_events
 from services.collection.assessment import wiring as assessment
+from services.collection.assessment.domain import assess_linked
+from services.collection.assessment.handlers import Persons
 from services.collection.campaigns import events as campaigns_events
 from services.collection.campaigns import projection as campaigns_projection
 from services.collection.campaigns import wiring as campaigns
@@ -30,12 +32,14 @@ from services.collection.settings import CollectionSettings
 from services.collection.taxpayers import events as taxpayers_events
 from services.collection.taxpayers import projection as taxpayers_projection
 from services.collection.taxpayers import wiring as taxpayers
+from services.collection.taxpayers.domain import person_fact
 from services.collection.taxpayers.queries import (
     DeathFacts,
     TaxpayerFacts,
     linked_in_village,
     linked_villages,
 )
+from services.collection.taxpayers.stream import taxpayer_stream
 from services.collection.treasury.queries import VillageVoucherFacts
 from services.collection.virtual_households import events as virtual_households_events
 from services.collection.virtual_households import projection as virtual_households_projection
@@ -130,11 +134,17 @@ def _registering(ports: Ports, packs: PackRegistry, facts: _Facts) -> list[Capab
     )
     return [
         campaigns.capability(ports, packs),
+        taxpayers.capability(ports, facts.campaigns, default_campaign, assess_linked),
         history.capability(ports, past),
-        taxpayers.capability(ports, facts.campaigns, default_campaign),
         virtual_households.capability(ports, facts.campaigns),
         assessment.capability(
-            ports, packs, facts.campaigns, facts.taxpayers, linked_villages, linked_in_village
+            ports,
+            packs,
+            facts.campaigns,
+            facts.taxpayers,
+            Persons(taxpayer_stream, person_fact),
+            linked_villages,
+            linked_in_village,
         ),
         roster.capability(ports, sources),
     ]

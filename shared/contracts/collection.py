@@ -83,7 +83,7 @@ class CollectionTargetAssignedV1(Message, frozen=True, kw_only=True):
 
 
 class RegistrationInfoAcceptedV1(Message, frozen=True, kw_only=True):
-    """接收 of a transmitted registration."""
+    """接收 of a transmitted registration that is not linked: cancelled, or another record is live."""
 
     topic: ClassVar = topics.TAXPAYERS
 
@@ -108,7 +108,7 @@ class RegistrationInfoRejectedV1(Message, frozen=True, kw_only=True):
 
 
 class RegistrationLinkedV1(Message, frozen=True, kw_only=True):
-    """参保登记信息关联."""
+    """接收并关联: version ``record_version`` of the record was accepted and linked (参保登记信息关联)."""
 
     topic: ClassVar = topics.TAXPAYERS
 
@@ -119,6 +119,7 @@ class RegistrationLinkedV1(Message, frozen=True, kw_only=True):
     campaign: str
     village: str
     taxpayer_no: str
+    record_version: int = 0
 
 
 class ContributionAssessedV1(Message, frozen=True, kw_only=True):

@@ -46,8 +46,7 @@ class NoteEntitlements:
         else:
             command = msgspec.structs.replace(command, reason=message.reason)
         about = follow(recorded, self.name, message.campaign)
-        key = derived_key(recorded, "note_entitlement")
-        return [self._assessments.note_entitlement_command(command, about, key)]
+        return [self._assessments.note_entitlement_command(command, about, None)]
 
     def key(self, recorded: Recorded[Any]) -> str:
         return str(recorded.event.person_id)

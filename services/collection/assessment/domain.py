@@ -144,6 +144,18 @@ def _revised(state: Obligation, known: _Known, terms: _Terms | Refusal) -> list[
     ]
 
 
+def assess_linked(
+    state: Obligation,
+    person: TaxpayerFact | None,
+    campaign: CampaignFact | None,
+    insurance: Insurance,
+    year: int,
+    today: dt.date,
+) -> list[Event]:
+    """What is owed as soon as a person is linked or unlinked; nothing while no campaign is open."""
+    return assess_now(state, Subject(insurance, year, person, campaign, today), "REGISTRATION")
+
+
 def select_tier(state: Obligation, command: SelectTier, subject: Subject) -> Decision:
     """Choose a tier; refused at once when the pack refuses it (I-13), so the chooser learns why."""
     person = subject.person

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from services.collection.assessment import domain as d
 from services.collection.assessment.events import VillageAssessmentDue
 from services.collection.assessment.stream import village_process
 from services.collection.obligations.domain import Obligation, evolve
+from services.collection.obligations.facts import TaxpayerFact
 from services.collection.obligations.stream import obligation
 from shared.eventstore.commands import (
     Accepted,
@@ -29,14 +32,20 @@ from shared.kernel.insurance import Insurance
 _Decide = Callable[[Obligation, d.Subject], Decision]
 
 
-class Assessments:
-    """Decides on what is owed. Facts: of the person and of his campaign."""
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Taxpayers' streams, and what a stream's state says of its person: never behind, as a read model may be."""
 
-    def __init__(
-        self, store: Store, taxpayer_facts: FactSource, campaign_facts: FactSource, clock: Clock
-    ) -> None:
+    stream: Callable[[str], Stream[Any]]
+    fact: Callable[[Any], TaxpayerFact | None]
+
+
+class Assessments:
+    """Decides on what is owed, by the person's own stream and his campaign."""
+
+    def __init__(self, store: Store, persons: Persons, campaign_facts: FactSource, clock: Clock) -> None:
         self._store = store
-        self._taxpayers = taxpayer_facts
+        self._persons = persons
         self._campaigns = campaign_facts
         self._clock = clock
 
@@ -48,7 +57,7 @@ class Assessments:
         campaign: str,
         reason: str,
         metadata: Metadata,
-        key: IdempotencyKey,
+        key: IdempotencyKey | None,
     ) -> Command:
         """Assess or reassess one person with everything known now."""
 
@@ -63,7 +72,7 @@ class Assessments:
         self,
         command: d.SelectTier,
         metadata: Metadata,
-        key: IdempotencyKey,
+        key: IdempotencyKey | None,
         divisions: tuple[str, ...] = ("",),
     ) -> Command:
         """Choose a pension tier. divisions: where the caller may act."""
@@ -86,7 +95,7 @@ class Assessments:
         )
 
     def note_entitlement_command(
-        self, command: d.Entitlement, metadata: Metadata, key: IdempotencyKey
+        self, command: d.Entitlement, metadata: Metadata, key: IdempotencyKey | None
     ) -> Command:
         """Keep what subsidy resolved or revoked, and reassess."""
 
@@ -105,7 +114,7 @@ class Assessments:
         )
 
     def note_special_command(
-        self, command: d.SpecialAssessment, metadata: Metadata, key: IdempotencyKey
+        self, command: d.SpecialAssessment, metadata: Metadata, key: IdempotencyKey | None
     ) -> Command:
         """Keep registration's special assessment, and assess exactly that."""
 
@@ -130,7 +139,7 @@ class Assessments:
         year: int,
         reason: str,
         metadata: Metadata,
-        key: IdempotencyKey,
+        key: IdempotencyKey | None,
     ) -> Command:
         """Have a whole village assessed."""
         stream = village_process(campaign, village, year)
@@ -157,15 +166,16 @@ class Assessments:
         campaign: str,
         decide_obligation: _Decide,
         metadata: Metadata,
-        key: IdempotencyKey,
+        key: IdempotencyKey | None,
     ) -> Command:
         stream = obligation(year, insurance, person_id)
+        taxpayer = self._persons.stream(person_id)
 
         def decide(loaded: Loaded) -> Accepted | Refusal:
             subject = d.Subject(
                 insurance,
                 year,
-                loaded.fact(self._taxpayers, person_id),
+                self._persons.fact(loaded.state(taxpayer)),
                 loaded.fact(self._campaigns, campaign),
                 self._today(),
             )
@@ -177,8 +187,8 @@ class Assessments:
                 state = evolve(state, event)
             return Accepted([Append(stream, events)], response=_response(stream, person_id, insurance, state))
 
-        facts = [(self._taxpayers, [person_id]), (self._campaigns, [campaign])]
-        return Command(operation, [stream], decide, metadata, key, facts)
+        facts = [(self._campaigns, [campaign])]
+        return Command(operation, [stream, taxpayer], decide, metadata, key, facts)
 
     def _today(self) -> dt.date:
         return self._clock.today()

@@ -11,7 +11,7 @@ from services.collection.assessment.events import VillageAssessmentDue
 from services.collection.assessment.handlers import Assessments
 from services.collection.campaigns.events import CampaignOpened, CampaignPackReplaced
 from services.collection.obligations.following import follow
-from services.collection.taxpayers.events import RegistrationLinked, RegistrationUnlinked
+from services.collection.taxpayers.events import RegistrationLinked
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded, derived_key
@@ -23,16 +23,21 @@ LinkedInVillage = Callable[[Connection, str, str], Awaitable[Sequence[tuple[str,
 
 
 class AssessLinked:
-    """A registration linked or unlinked: assess that person."""
+    """Linked while no open campaign was known: assess that person if one has been opened meanwhile.
+
+    All others are assessed in the commit that links them; who is linked before the opening, when it opens.
+    """
 
     name = "assess-linked"
-    handles: tuple[type[msgspec.Struct], ...] = (RegistrationLinked, RegistrationUnlinked)
+    handles: tuple[type[msgspec.Struct], ...] = (RegistrationLinked,)
 
     def __init__(self, assessments: Assessments) -> None:
         self._assessments = assessments
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command]:
         event = recorded.event
+        if event.campaign_open:
+            return []
         return [
             self._assessments.assess_command(
                 event.person_id,
@@ -41,7 +46,7 @@ class AssessLinked:
                 event.campaign,
                 "REGISTRATION",
                 follow(recorded, self.name, event.campaign),
-                derived_key(recorded, "assess_contribution"),
+                None,
             )
         ]
 

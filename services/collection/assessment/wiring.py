@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.collection.assessment.api import router, tiers_import
 from services.collection.assessment.consumer import NoteEntitlements, NoteSpecialAssessments
-from services.collection.assessment.handlers import Assessments
+from services.collection.assessment.handlers import Assessments, Persons
 from services.collection.assessment.quoting import Packs, Quotes
 from services.collection.assessment.reactions import (
     AssessCampaign,
@@ -25,11 +25,12 @@ def capability(
     packs: Packs,
     campaign_facts: FactSource,
     taxpayer_facts: FactSource,
+    persons: Persons,
     linked_villages: LinkedVillages,
     linked_in_village: LinkedInVillage,
 ) -> Capability:
     """Assessment; facts and queries come from campaigns and taxpayers."""
-    assessments = Assessments(ports.store, taxpayer_facts, campaign_facts, ports.clock)
+    assessments = Assessments(ports.store, persons, campaign_facts, ports.clock)
     quotes = Quotes(packs, campaign_facts, ports.database)
     kind = tiers_import(assessments)
     ports.imports.register(kind)

@@ -13,11 +13,11 @@ from services.collection.taxpayers.handlers import Taxpayers
 from shared.contracts.registration import RegistrationInfoTransmittedV1
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
-from shared.eventstore.tailing import Recorded, derived_key
+from shared.eventstore.tailing import Recorded
 
 
 class LinkRegistrations:
-    """RegistrationInfoTransmittedV1 to accepted or rejected, and linked."""
+    """RegistrationInfoTransmittedV1 to accepted or rejected, linked and assessed."""
 
     name = "link-registrations"
     handles: tuple[type[msgspec.Struct], ...] = (RegistrationInfoTransmittedV1,)
@@ -44,8 +44,7 @@ class LinkRegistrations:
             student=message.student,
             household=message.household,
         )
-        key = derived_key(recorded, "link_registration")
-        return [self._taxpayers.link_registration_command(command, follow(recorded, self.name), key)]
+        return [self._taxpayers.link_registration_command(command, follow(recorded, self.name), None)]
 
     def key(self, recorded: Recorded[Any]) -> str:
         return str(recorded.event.person_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from services.collection.obligations.facts import EnrolmentLink, TaxpayerFact
 from services.collection.taxpayers import events as e
 from shared.kernel.division import is_division
 from shared.kernel.events import Event
@@ -49,9 +50,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Taxpayer:
-    """State of ``taxpayer:{person}``. records: newest version per record number."""
+    """State of ``taxpayer:{person}``. records: newest version per record number; person: as accepted last."""
 
     taxpayer_no: str = ""
+    person: e.RegistrationInfoAccepted | None = None
     records: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[tuple[Insurance, int], Link] = field(default_factory=dict)
 
@@ -62,7 +64,8 @@ def evolve(state: Taxpayer, event: Event) -> Taxpayer:
         case e.NaturalPersonCollected():
             return replace(state, taxpayer_no=event.taxpayer_no)
         case e.RegistrationInfoAccepted():
-            return replace(state, records={**state.records, event.record_no: event.record_version})
+            records = {**state.records, event.record_no: event.record_version}
+            return replace(state, records=records, person=event)
         case e.RegistrationLinked():
             before = state.links.get((event.insurance, event.year))
             household = before.virtual_household_id if before is not None else ""
@@ -92,18 +95,47 @@ def _household(state: Taxpayer, event: _Linked, household: str) -> Taxpayer:
     return _with_link(state, event, replace(link, virtual_household_id=household))
 
 
+def person_fact(state: Taxpayer) -> TaxpayerFact | None:
+    """The person and his live links as the stream has them now; None before anything was accepted."""
+    person = state.person
+    if person is None:
+        return None
+    return TaxpayerFact(
+        person_id=person.person_id,
+        taxpayer_no=state.taxpayer_no,
+        birth=person.birth,
+        sex=person.sex,
+        hukou_division=person.hukou_division,
+        residence_permit=person.residence_permit,
+        student=person.student,
+        village=person.village,
+        household=person.household,
+        links=tuple(
+            EnrolmentLink(
+                insurance, year, link.campaign, link.village, link.record_no, link.virtual_household_id
+            )
+            for (insurance, year), link in state.links.items()
+        ),
+    )
+
+
 def taxpayer_no(person_id: str) -> str:
     """纳税人识别号 within this system: derived, so a replay gives the same one."""
     return f"T{person_id[:16]}"
 
 
 def link_registration(
-    state: Taxpayer, command: LinkRegistration, campaign: str | None, household: str = ""
+    state: Taxpayer,
+    command: LinkRegistration,
+    campaign: str | None,
+    household: str = "",
+    *,
+    campaign_open: bool = True,
 ) -> list[Event]:
     """Answer one transmitted version: every one gets accepted or rejected, an old one VERSION_STALE.
 
     campaign: whose campaign collects in that village and year; None when there is no such pack.
-    household: the virtual household whose scope holds the village, "" for none.
+    household: the virtual household whose scope holds the village, "" for none. campaign_open: it is known.
     """
     known = state.records.get(command.record_no, 0)
     if command.record_version == known:
@@ -124,7 +156,7 @@ def link_registration(
     events.append(_accepted(command))
     if command.status == CANCELLED:
         return events + _unlinked(state, command, "CANCELLED")
-    return events + _linked(state, command, campaign, household)
+    return events + _linked(state, command, campaign, household, campaign_open)
 
 
 def _fault(command: LinkRegistration, known: int, campaign: str | None) -> str:
@@ -187,7 +219,9 @@ def _unlinked(state: Taxpayer, command: LinkRegistration, reason: str) -> list[E
     ]
 
 
-def _linked(state: Taxpayer, command: LinkRegistration, campaign: str, household: str) -> list[Event]:
+def _linked(
+    state: Taxpayer, command: LinkRegistration, campaign: str, household: str, campaign_open: bool
+) -> list[Event]:
     link = state.links.get((command.insurance, command.year))
     if link is not None and link.record_no != command.record_no:
         return [
@@ -197,6 +231,7 @@ def _linked(state: Taxpayer, command: LinkRegistration, campaign: str, household
                 insurance=command.insurance,
                 year=command.year,
                 reason="OTHER_RECORD_LIVE",
+                record_version=command.record_version,
             )
         ]
     events: list[Event] = []
@@ -213,6 +248,7 @@ def _linked(state: Taxpayer, command: LinkRegistration, campaign: str, household
             year=command.year,
             campaign=campaign,
             village=command.village,
+            campaign_open=campaign_open,
         )
     )
     served = link.virtual_household_id if link is not None and not moved else ""

@@ -49,7 +49,10 @@ class RegistrationInfoRejected(Event, frozen=True, kw_only=True):
 
 
 class RegistrationLinked(Event, frozen=True, kw_only=True):
-    """参保登记信息关联: the person owes an assessment for this insurance and year in ``campaign``."""
+    """参保登记信息关联: the person owes an assessment for this insurance and year in ``campaign``.
+
+    campaign_open False: no open campaign was known yet, so it could not be assessed with the link.
+    """
 
     person_id: str
     taxpayer_no: str
@@ -59,6 +62,7 @@ class RegistrationLinked(Event, frozen=True, kw_only=True):
     year: int
     campaign: str
     village: str
+    campaign_open: bool = True
 
 
 class RegistrationLinkFailed(Event, frozen=True, kw_only=True):
@@ -69,6 +73,7 @@ class RegistrationLinkFailed(Event, frozen=True, kw_only=True):
     insurance: Insurance
     year: int
     reason: str
+    record_version: int = 0
 
 
 class RegistrationUnlinked(Event, frozen=True, kw_only=True):

@@ -112,6 +112,12 @@ class HouseholdScopes:
         return found
 
 
+async def fallback_campaigns(connection: Connection) -> frozenset[str]:
+    """Campaigns where some virtual household collects from special groups only."""
+    rows = await connection.execute(sa.select(SCOPE.c.campaign).where(SCOPE.c.mode == "FALLBACK").distinct())
+    return frozenset(row.campaign for row in rows)
+
+
 async def linked_persons(
     connection: Connection, campaign: str, insurance: str, division: str
 ) -> Sequence[tuple[str, int]]:

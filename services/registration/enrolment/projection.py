@@ -106,7 +106,10 @@ class _Page:
             case RegistrationInfoAcceptedV1():
                 self._accepted[key] = _keyed(key) | {"accepted_version": event.record_version}
             case RegistrationLinkedV1():
-                self._linked[key] = _keyed(key) | {"linked": True}
+                self._linked[key] = _keyed(key) | {
+                    "linked": True,
+                    "accepted_version": event.record_version,
+                }
             case e.RegistrationInfoTransmitted() if key in self._new:
                 self._new[key] |= {
                     "record_version": event.record_version,

@@ -21,7 +21,7 @@ from services.registration.entitlements.events import (
 )
 from services.registration.tasks.events import TaskClosed
 from services.registration.vital.events import DeathDateDisputed, DeathReportCorrected, DeathReportOverdue
-from shared.contracts.collection import RegistrationInfoAcceptedV1
+from shared.contracts.collection import RegistrationInfoAcceptedV1, RegistrationLinkedV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 
@@ -58,6 +58,7 @@ class TasksProjection:
         MedicalEntitlementUndetermined,
         DeathReportCorrected,
         RegistrationInfoAcceptedV1,
+        RegistrationLinkedV1,
         EnrolmentCancelled,
         MedicalEntitlementGranted,
         TaskClosed,
@@ -130,7 +131,7 @@ def _closed(event: Any) -> list[tuple[str, str]]:
     match event:
         case DeathReportCorrected():
             return [] if event.disputed else [(f"DEATH_DATE_DISPUTED:{event.person_id}", "CORRECTED")]
-        case RegistrationInfoAcceptedV1():
+        case RegistrationInfoAcceptedV1() | RegistrationLinkedV1():
             return [(f"REGISTRATION_RETURNED:{event.record_no}", "ACCEPTED")]
         case EnrolmentCancelled():
             return [

@@ -90,7 +90,6 @@ async def test_three_persons_from_linking_to_the_final_roster(opened: World) -> 
     names = [type(message).__name__ for message in await world.messages()]
     for name, times in {
         "CampaignOpenedV1": 1,
-        "RegistrationInfoAcceptedV1": 5,
         "RegistrationLinkedV1": 5,
         "CollectionRosterFormedV1": 1,
         "RosterLinesFormedV1": 2,
