@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.collection.reconciliation import events as r
+from services.collection.reconciliation import overview
 from services.collection.reconciliation.handlers import reconcile_command, statement_command
 from services.collection.reconciliation.queries import (
     BookRow,
@@ -24,7 +25,7 @@ from shared.kernel.division import parse_campaign
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
-from shared.web.auth import authorised
+from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
@@ -99,6 +100,21 @@ def router(ports: Ports, snapshots: SnapshotFacts, months: MonthFacts) -> APIRou
         async with ports.database.read() as connection:
             rows = await positions(connection, _checked(campaign))
         return json_response({"campaign": campaign, "rows": [_item(row) for row in rows]})
+
+    @routes.get("/campaigns/{campaign}/villages", summary="各村居总览 / people and money per village")
+    async def campaign_villages(principal: Reader, campaign: str) -> Response:
+        """insurance ``ALL``: people of the village, each once; their money stands in the rows of insurances."""
+        require_division(principal, _checked(campaign).partition("-")[0], "campaign")
+        async with ports.database.read() as connection:
+            rows = await overview.villages(connection, campaign)
+        return json_response({"campaign": campaign, "items": rows})
+
+    @routes.get("/campaigns/{campaign}/days", summary="逐日缴费 / payers' money per day, channel, insurance")
+    async def campaign_days(principal: Reader, campaign: str) -> Response:
+        require_division(principal, _checked(campaign).partition("-")[0], "campaign")
+        async with ports.database.read() as connection:
+            rows = await overview.days(connection, campaign)
+        return json_response({"campaign": campaign, "items": [_item(row) for row in rows]})
 
     @routes.get("/money/unaccounted", summary="未落实资金 / what is unaccounted for")
     async def money_unaccounted(

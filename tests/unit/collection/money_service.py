@@ -18,6 +18,8 @@ from services.collection.capability import events_in
 from services.collection.money import MoneyFacts, money_events, money_metadata, wire_money
 from services.collection.obligations import events as e
 from services.collection.obligations.facts import AgentFact, CampaignFact, RosterFact, RosterStatusFact
+from services.collection.obligations.projection import ObligationProjection
+from services.collection.obligations.projection import metadata as obligation_metadata
 from services.collection.obligations.stream import obligation
 from shared.contracts.message import Message
 from shared.contracts.registration import (
@@ -195,14 +197,18 @@ def definition(facts: Facts) -> ServiceDefinition:
         return ServiceDescription(
             routers=[router for one in money.capabilities for router in one.routers],
             thin=money.thin,
-            projections=[projection for one in money.capabilities for projection in one.projections],
+            projections=[
+                ObligationProjection(),
+                *(projection for one in money.capabilities for projection in one.projections),
+            ],
             reactions=[reaction for one in money.capabilities for reaction in one.reactions],
             publications=[publication for one in money.capabilities for publication in one.publications],
             gauges=money.gauges,
         )
 
     types = EventTypes([*money_events(), *events_in(e, campaign_events), DayBegun], MESSAGES)
-    return ServiceDefinition("collection", "征缴 / collection", types, describe, metadata=money_metadata())
+    tables = [*money_metadata(), obligation_metadata]
+    return ServiceDefinition("collection", "征缴 / collection", types, describe, metadata=tables)
 
 
 class MoneyService:

@@ -193,3 +193,24 @@ async def test_the_gauges_show_the_same_fen() -> None:
     assert f"liangxian_unaccounted_fen{{{labels}}} 0.0" in text
     assert f'liangxian_money_fen{{{labels},stage="settled"}} 26000.0' in text
     assert "liangxian_unaccounted_checked_timestamp_seconds" in text
+
+
+async def test_a_campaign_at_a_glance_counts_people_once_and_money_by_line() -> None:
+    """Per village and insurance, and people whatever they owe; sums are those of the lines (money words)."""
+    money = await returned("p1", "p2")
+    await money.post("/payments", payment("O9", "nobody", captured=True))
+    await book(money, "p1")
+    items = (await money.get(f"/campaigns/{CAMPAIGN}/villages"))["items"]
+    rows = {(item["village"], item["insurance"]): item for item in items}
+    medical = rows[(VILLAGE, "medical")]
+    expected = {"persons": 2, "paid_persons": 2, "exempt_persons": 0, "paid_fen": 52000, "deposited_fen": 52000,
+                "declared_fen": 52000, "in_treasury_fen": 52000, "returned_fen": 52000, "booked_fen": 26000,
+                "refunded_fen": 0, "refund_due_fen": 0}  # fmt: skip
+    assert {name: medical[name] for name in expected} == expected
+    assert (rows[(VILLAGE, "ALL")]["persons"], rows[(VILLAGE, "ALL")]["paid_persons"]) == (2, 2)
+    assert rows[(VILLAGE, "ALL")]["paid_fen"] == 0
+    assert sum(row["unidentified_fen"] for row in items) == 26000
+    days = (await money.get(f"/campaigns/{CAMPAIGN}/days"))["items"]
+    assert sum(day["fen"] for day in days) == 78000
+    assert {day["channel"] for day in days} == {"CASH_AGENT", "WECHAT"}
+    assert sum(day["count"] for day in days) == 3
