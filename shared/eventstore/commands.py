@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from shared.eventstore.database import Connection
@@ -47,8 +48,7 @@ class Loaded(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """Events for one stream, in order. metadata: where it says more than the command's (a campaign the
     decision found, say); the command's when None."""
 
@@ -57,8 +57,7 @@ class Append:
     metadata: Metadata | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True):
     """A row that may exist once for ever, e.g. a receipt serial (I-19) or (channel, order number).
 
     When the row is taken, the command is refused with ``refusal`` (its neighbours are not touched).
@@ -71,8 +70,7 @@ class Guard:
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class RowWrite:
+class RowWrite(msgspec.Struct, frozen=True):
     """A row that must commit with the events: encrypted personal data, never a read model.
 
     Inserted or, when the primary key exists, replaced.
@@ -82,8 +80,7 @@ class RowWrite:
     row: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A decision's yes. ``response``: JSON-able (dict, list, msgspec.Struct); stored for replays."""
 
     appends: Sequence[Append] = ()
@@ -93,8 +90,7 @@ class Accepted:
     status: int = 201
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(msgspec.Struct, frozen=True):
     """(organisation, operation, key) and the digest of the parsed command (architecture §3)."""
 
     organisation: str
@@ -108,8 +104,7 @@ class IdempotencyKey:
         return not self.organisation
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command on its way to the writer.
 
     operation: imperative snake_case, the label of ``liangxian_commands_total``.
@@ -126,8 +121,7 @@ class Command:
     occurred_at: dt.datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """A committed command. ``response`` is the JSON that was, or once was, answered.
 
     position: log position of the last event (0 when nothing was appended); replayed: answered from an
@@ -160,8 +154,7 @@ class Page:
     """Called for each refused command; the command it answers is decided in the same transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlindAppend:
+class BlindAppend(msgspec.Struct, frozen=True):
     """A fact from another service, appended to ``received:{source stream}`` with no load and no decision.
 
     data: the message as JSON; type: the contract's name. The version is given by the append function.

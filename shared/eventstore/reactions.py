@@ -83,6 +83,7 @@ class ReactionRunner:
         self.name = reaction.name
         self._checkpoint = f"reaction:{reaction.name}"
         self._reaction = reaction
+        self._prepares = reaction if isinstance(reaction, PreparedReaction) else None
         self._types = log.types.names(reaction.handles)
         self._log = log
         self._tail = tail or log
@@ -90,7 +91,9 @@ class ReactionRunner:
         self._clock = clock
         self._runtime = runtime
         self._follows = follows
-        self._page = min(page, getattr(reaction, "page", page))  # a reaction of large facts takes fewer at once
+        self._page = min(
+            page, getattr(reaction, "page", page)
+        )  # a reaction of large facts takes fewer at once
         self._wake = Wake(runtime, poll_seconds)
         self._here: Checkpoint | None = None  # as stored; None: ask the database
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
@@ -184,10 +187,10 @@ class ReactionRunner:
 
     async def _prepare(self, events: Sequence[Recorded[Any]], connection: ReadOnDemand) -> Any:
         """What the reaction looks up for the page; UNPREPARED: each event looks for itself."""
-        if not isinstance(self._reaction, PreparedReaction):
+        if self._prepares is None:
             return UNPREPARED
         try:
-            return await self._reaction.prepare(events, connection)
+            return await self._prepares.prepare(events, connection)
         except Exception as error:
             if self._log.failure(error) is not Failure.COMMAND:
                 raise
@@ -210,12 +213,11 @@ class ReactionRunner:
         waiting: Parked | None,
         prepared: Any = UNPREPARED,
     ) -> Reacted:
-        reaction = self._reaction
         try:
-            if prepared is not UNPREPARED and isinstance(reaction, PreparedReaction):
-                answer = reaction.answer(recorded, prepared)
+            if prepared is not UNPREPARED and self._prepares is not None:
+                answer = self._prepares.answer(recorded, prepared)
             else:
-                answer = await reaction.react(recorded, connection)
+                answer = await self._reaction.react(recorded, connection)
             if not isinstance(answer, Wait):
                 if len(answer) > SLICE and any(command.key is None for command in answer):
                     raise UnkeyedFanOutError

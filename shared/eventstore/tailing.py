@@ -20,8 +20,7 @@ from shared.kernel.errors import Refusal
 E_co = TypeVar("E_co", bound=msgspec.Struct, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded(Generic[E_co]):
+class Recorded(msgspec.Struct, Generic[E_co], frozen=True):
     """A row of the log, payload decoded to the newest schema.
 
     ``event`` is one of our events or, in a ``received:`` stream, a contract message of another service.

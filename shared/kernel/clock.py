@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import random
-import secrets
 import time
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -91,13 +92,15 @@ class SimulatedClock:
         self._today = max(self._today, day)
 
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_BLOCK_IDS = 256
+"""Ids whose entropy is taken from the operating system at once: the call costs more than the id."""
+
+
 def uuid7(unix_ms: int, entropy: bytes) -> str:
     """RFC 9562 UUIDv7 text from milliseconds and 10 random bytes."""
-    value = (unix_ms & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(entropy, "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time_, rand = f"{unix_ms & 0xFFFFFFFFFFFF:012x}", entropy.hex()
+    return f"{time_[:8]}-{time_[8:]}-7{rand[1:4]}-{_VARIANT[rand[4]]}{rand[5:8]}-{rand[8:]}"
 
 
 class SystemRuntime:
@@ -109,14 +112,22 @@ class SystemRuntime:
     def timestamp(self) -> float:
         return time.time()
 
+    def __init__(self) -> None:
+        self._entropy: deque[bytes] = deque()  # taking one is atomic: no two threads get the same
+
     def new_id(self) -> str:
-        return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+        while True:
+            try:
+                return uuid7(time.time_ns() // 1_000_000, self._entropy.popleft())
+            except IndexError:
+                block = os.urandom(_BLOCK_IDS * 10)
+                self._entropy.extend(block[start : start + 10] for start in range(0, len(block), 10))
 
     def random_id(self) -> str:
-        return secrets.token_hex(16)
+        return os.urandom(16).hex()
 
     def random_bytes(self, count: int) -> bytes:
-        return secrets.token_bytes(count)
+        return os.urandom(count)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -29,9 +29,9 @@ class Partition(NamedTuple):
     part: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
-    """A record on its way out. position, index: the fact's place in the source log, for parking."""
+    """A record on its way out; not to be changed. position, index: the fact's place in the source log, for parking."""
 
     topic: str
     key: str
@@ -42,9 +42,12 @@ class Outgoing:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
-    """A record as the broker keeps it. timestamp: unix seconds of the append, for lag metrics only."""
+    """A record as the broker keeps it; not to be changed.
+
+    timestamp: unix seconds of the append, for lag metrics only.
+    """
 
     offset: int
     key: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -55,8 +55,7 @@ class BadMessageError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """A decoded message. blind is None when this service does not take the type."""
 
     blind: BlindAppend | None
@@ -96,7 +95,7 @@ class Intake:
         """Where the fact lies in its source log. Raises BadMessageError BAD_ADDRESS."""
         try:
             _, _, index = envelope.id.partition("/")
-            return LogAddress.parse(envelope.source), (int(envelope.sequence), int(index or 0))
+            return _parsed(envelope.source), (int(envelope.sequence), int(index or 0))
         except ValueError:
             raise BadMessageError(BAD_ADDRESS) from None
 
@@ -134,6 +133,11 @@ class Intake:
             return self._unsealer.unseal(service, message)
         except Exception:  # noqa: BLE001 - whatever the vault raises, the message is the one at fault
             raise BadMessageError(SEALED_FIELD) from None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(source: str) -> LogAddress:
+    return LogAddress.parse(source)
 
 
 def _metadata(envelope: Envelope) -> Metadata:

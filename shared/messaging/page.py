@@ -119,6 +119,8 @@ def _repeated(marks: Marks, source: tuple[str, int], place: tuple[int, int]) -> 
     """Why a message is not news: we had it, or its epoch is over. Empty when it is news."""
     if place <= marks.get(source, (0, -1)):
         return DUPLICATE
-    if any(name == source[0] and epoch > source[1] for name, epoch in marks):
+    if (len(marks) > 1 or source not in marks) and any(
+        name == source[0] and epoch > source[1] for name, epoch in marks
+    ):
         return STALE_EPOCH
     return ""

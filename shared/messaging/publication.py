@@ -231,7 +231,9 @@ def _with(message: Message, sealed: Mapping[str, Mapping[str, Sealed]]) -> Messa
 
 
 def _sm3_of_openssl(data: bytes) -> str:
-    return hashlib.new("sm3", data).hexdigest()
+    digest = _EMPTY_SM3.copy()  # looking the algorithm up by name costs more than the digest
+    digest.update(data)
+    return str(digest.hexdigest())
 
 
 def _sm3_of_cryptography(data: bytes) -> str:
@@ -240,5 +242,6 @@ def _sm3_of_cryptography(data: bytes) -> str:
     return digest.finalize().hex()
 
 
-sm3 = _sm3_of_openssl if "sm3" in hashlib.algorithms_available else _sm3_of_cryptography
+_EMPTY_SM3: Any = hashlib.new("sm3") if "sm3" in hashlib.algorithms_available else None
+sm3 = _sm3_of_openssl if _EMPTY_SM3 is not None else _sm3_of_cryptography
 """SM3 (GB/T 32905) of bytes, hex. Some builds of hashlib lack it."""
