@@ -14,13 +14,16 @@ MAX_BYTES = 60 * 1024
 L = TypeVar("L")
 
 
-def in_parts(lines: Iterable[L]) -> list[tuple[L, ...]]:
-    """Lines in order, cut into parts; an empty document has no parts."""
+def in_parts(lines: Iterable[L], told_bytes: int = 0) -> list[tuple[L, ...]]:
+    """Lines in order, cut into parts; an empty document has no parts.
+
+    told_bytes: by how much a line is longer in the message it is published as.
+    """
     parts: list[tuple[L, ...]] = []
     part: list[L] = []
     size = 0
     for line in lines:
-        length = len(msgspec.json.encode(line)) + 1
+        length = len(msgspec.json.encode(line)) + 1 + told_bytes
         if part and (len(part) == MAX_LINES or size + length > MAX_BYTES):
             parts.append(tuple(part))
             part, size = [], 0

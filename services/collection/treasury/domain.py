@@ -347,8 +347,12 @@ def village_sums(lines: Sequence[t.VoucherLine]) -> tuple[t.VillageSum, ...]:
     return tuple(t.VillageSum(village, *total) for village, total in sorted(sums.items()))
 
 
+NAMED_BYTES = 160
+"""A returned line is published with its fields' names and its number."""
+
+
 def _return(state: Voucher, voucher_no: str, treasury_date: dt.date) -> list[Event]:
-    parts = in_parts(state.lines)
+    parts = in_parts(state.lines, NAMED_BYTES)
     found: list[Event] = []
     first = 1
     for number, part in enumerate(parts, 1):

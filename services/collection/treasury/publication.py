@@ -80,7 +80,7 @@ class TreasuryPublication:
                     )
                 ]
             case t.CollectionInfoReturned():
-                return [_returned(event)]
+                return [returned_message(event)]
             case _:
                 return _others(event)
 
@@ -125,7 +125,7 @@ def _others(event: Event) -> Sequence[Message]:
             return []
 
 
-def _returned(event: t.CollectionInfoReturned) -> Message:
+def returned_message(event: t.CollectionInfoReturned) -> Message:
     lines = tuple(
         ReturnedLine(
             line_no=number,

@@ -10,7 +10,7 @@ import pytest
 
 from services.collection.obligations import events as e
 from services.collection.treasury import events as t
-from services.collection.treasury.publication import TreasuryPublication
+from services.collection.treasury.publication import TreasuryPublication, returned_message
 from shared.contracts.collection import CollectionInfoReturnedV1
 from shared.contracts.registration import CollectionInfoAcknowledgedV1
 from shared.contracts.subsidy import GovernmentLine, GovernmentPaymentSubmittedV1
@@ -391,5 +391,6 @@ async def test_large_documents_are_cut_into_parts() -> None:
         for number in range(part.first_line_no, part.first_line_no + len(part.lines))
     ]
     assert numbers == list(range(1, 1204))
+    assert all(len(msgspec.json.encode(returned_message(part))) <= 64 * 1024 for part in returned)
     assert all(len(part.lines) <= 500 and part.parts == len(returned) for part in returned)
     assert all(len(msgspec.json.encode(part)) <= 64 * 1024 for part in returned)
