@@ -281,9 +281,9 @@ class BatchDecider:
 
     def _encode(
         self, command: Command, answer: Accepted, view: _View, index: int, metadata: bytes
-    ) -> list[tuple[NewEvent, Any, Any]]:
+    ) -> list[tuple[NewEvent, Any, tuple[Any, Metadata]]]:
         """Rows of the decision, without touching the batch: a bad event is its command's matter alone."""
-        encoded: list[tuple[NewEvent, Any, Any]] = []
+        encoded: list[tuple[NewEvent, Any, tuple[Any, Metadata]]] = []
         added: dict[StreamKey, int] = {}
         occurred_at = command.occurred_at or self._now
         if occurred_at.tzinfo is None:
@@ -300,7 +300,7 @@ class BatchDecider:
                     index, self._new_id(), stream.era, stream.id, version, name, schema, data, told,
                     occurred_at, self._now,
                 )  # fmt: skip
-                encoded.append((row, event, again))
+                encoded.append((row, event, (again, append.metadata or command.metadata)))
             added[key] = version - len(view.history(stream).events)
         return encoded
 
@@ -310,7 +310,7 @@ class BatchDecider:
         index: int,
         view: _View,
         answer: Accepted,
-        events: list[tuple[NewEvent, Any, Any]],
+        events: list[tuple[NewEvent, Any, tuple[Any, Metadata]]],
         response: bytes,
     ) -> None:
         proposal, key = self.plan.proposal, task.command.key
@@ -319,13 +319,12 @@ class BatchDecider:
             if history.writer >= 0:
                 self._join(index, history.writer)
             proposal.expected.append(Expected(index, *stream_key, history.base))
-        kept, metadata = self.plan.kept, task.command.metadata
-        for row, event, again in events:
+        for row, event, kept in events:
             history = self._histories[row.era, row.stream]
             history.events.append(event)
             history.writer = index
             proposal.events.append(row)
-            kept.append((again, metadata))
+            self.plan.kept.append(kept)
         guards = []
         for guard in answer.guards:
             guards.append((len(proposal.guards), guard.refusal))

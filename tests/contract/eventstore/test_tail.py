@@ -14,6 +14,7 @@ from shared.eventstore.commands import Accepted, Append, BlindAppend, Command, P
 from shared.eventstore.database import Connection
 from shared.eventstore.log import StoredRow, TailPage
 from shared.eventstore.reactions import ReactionRunner
+from shared.eventstore.streams import Metadata
 from shared.eventstore.tail import Tail
 from shared.eventstore.tailing import PreparedReaction, Recorded, derived_key
 from shared.eventstore.writer import Writer
@@ -86,7 +87,7 @@ async def test_it_answers_as_the_log_does_whoever_appends(parts: Parts) -> None:
     choose = random.Random(5)
     try:
         for step in range(40):
-            act = choose.randrange(5)
+            act = choose.randrange(6)
             if act == 0:
                 await page_of(parts, choose.randrange(1, 9))
             elif act == 1:
@@ -97,12 +98,21 @@ async def test_it_answers_as_the_log_does_whoever_appends(parts: Parts) -> None:
                 await asyncio.gather(
                     pay_in(parts.store, step), pay_in(other, step), pay_in(parts.store, -step)
                 )
+            elif act == 4:
+                await parts.store.execute(said_more())
             else:
                 await pay_in(parts.store, step)
             await compare(parts, follower, choose)
     finally:
         await other.stop()
     assert await read_through(follower, 0, 10) == await read_through(parts.log, 0, 1000)
+
+
+def said_more() -> Command:
+    """A command whose append says more than it does."""
+    stream, more = NOTE.stream("more"), Metadata("correlation-2", campaign="370406-2021", extra={"a": "b"})
+    append = Append(stream, [Noted(fen=1)], more)
+    return Command("note", [stream], lambda _: Accepted([append]), METADATA)
 
 
 async def pay_in(store: Any, number: int) -> None:
