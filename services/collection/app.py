@@ -116,14 +116,15 @@ class _Facts:
     rosters: RosterStatusFacts
 
 
-def _registering(ports: Ports, packs: PackRegistry, facts: _Facts) -> list[Capability]:
+def _registering(
+    ports: Ports, packs: PackRegistry, facts: _Facts, past: HistoryReader
+) -> list[Capability]:
     """From the campaign's opening to the final roster."""
 
     def default_campaign(village: str, year: int) -> str | None:
         pack = packs.covering(village, year)
         return campaign_id(pack.region.division, year) if pack is not None else None
 
-    past = HistoryReader(booked_in_village, facts.taxpayers, facts.deaths)
     sources = roster.RosterSources(
         facts.campaigns,
         facts.deaths,
@@ -156,13 +157,15 @@ def describe(ports: Ports) -> ServiceDescription:
     facts = _Facts(
         CampaignFacts(packs), TaxpayerFacts(), DeathFacts(), AgentFacts(), RosterFacts(), RosterStatusFacts()
     )
+    past = HistoryReader(booked_in_village, facts.taxpayers, facts.deaths)
     money = wire_money(
         ports,
         MoneyFacts(
-            facts.campaigns, facts.deaths, facts.roster_lines, facts.agents, facts.rosters, open_campaigns
+            facts.campaigns, facts.deaths, facts.roster_lines, facts.agents, facts.rosters, open_campaigns,
+            past.of_village,
         ),
-    )
-    whole = joined([*_registering(ports, packs, facts), *money.capabilities])
+    )  # fmt: skip
+    whole = joined([*_registering(ports, packs, facts, past), *money.capabilities])
 
     async def packs_agree() -> str | None:
         async with ports.database.read() as connection:

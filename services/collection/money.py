@@ -12,6 +12,7 @@ from services.collection.capability import events_in
 from services.collection.fund_accounts import events as fund_events
 from services.collection.fund_accounts import projection as fund_rows
 from services.collection.fund_accounts import wiring as fund_accounts
+from services.collection.fund_accounts.forms import PriorPayment, PriorYear
 from services.collection.fund_accounts.handlers import FundFacts, government_command
 from services.collection.fund_accounts.queries import (
     ChannelLinesFacts,
@@ -70,13 +71,18 @@ async def no_campaigns(connection: Connection) -> Sequence[str]:
     return []
 
 
+async def no_history(connection: Connection, village: str, year: int) -> Sequence[PriorPayment]:
+    """Where no history is kept, nobody has paid before."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class MoneyFacts:
     """What the other half of collection knows.
 
     campaigns: campaign id -> CampaignFact; deaths: person id -> date; rosters: (campaign, insurance, person)
     -> RosterFact; agents: (agent id, campaign) -> AgentFact; roster_states: roster id -> RosterStatusFact;
-    open_campaigns: ids of those not closed.
+    open_campaigns: ids of those not closed; prior_year: (village, year) -> who had paid.
     """
 
     campaigns: FactSource
@@ -85,6 +91,7 @@ class MoneyFacts:
     agents: FactSource
     roster_states: FactSource
     open_campaigns: OpenCampaigns = no_campaigns
+    prior_year: PriorYear = no_history
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,7 @@ def wire_money(ports: Ports, facts: MoneyFacts) -> MoneyWired:
         flows,
         line_details,
         facts.open_campaigns,
+        facts.prior_year,
     )
     refunded = refunds.capability(ports, find_line, MoneyTrail(FundStages(LineStages()), _mover))
     reconciled = reconciliation.wire(ports)

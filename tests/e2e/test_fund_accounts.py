@@ -61,6 +61,12 @@ class Town:
         """A read."""
         return await self.system.clients.get(who, service, path, **query)
 
+    async def text(self, service: str, path: str, **query: str | int) -> str:
+        """A form as a file, by somebody who sees no names."""
+        if service == "collection":
+            query = {"campaign": CAMPAIGN, **query}
+        return str(await self.get(service, path, **query))
+
     async def upload(self, who: str, service: str, path: str, rows: Sequence[Mapping[str, Any]]) -> Any:
         """Hand in a file; its status once it is worked off."""
         self.asked += 1
@@ -476,3 +482,55 @@ async def test_government_legs_take_the_same_way() -> None:
         assert stages["pension", "BOOKED"] == LOWEST
         account = await made.get("registration", f"/people/{made.persons['poor']}/account")
         assert sorted(entry["fen"] for entry in account["entries"]) == [3_000, LOWEST]
+
+
+async def test_forms_statistics_and_what_the_village_shows() -> None:
+    """Three forms, last year's payments shown, the weekly table of 收、录、钱 (000:L149-151, L166-170, L274-278)."""
+    async with town() as made:
+        history = {
+            "year": YEAR - 1,
+            "village": VILLAGE,
+            "source": "2017年个人缴费明细（合成）",
+            "lines": [
+                {"person_id": made.persons[who], "insurance": "medical", "paid_fen": 15_000}
+                for who in ("family", "single")
+            ],
+        }
+        await made.post("hr", "collection", "/history", history)
+        totals = await made.get(
+            "collection", "/forms/payment-detail/totals", campaign=CAMPAIGN, village=VILLAGE
+        )
+        assert (totals["persons"], totals["fen"]) == (2, 30_000)
+        shown = {"campaign": CAMPAIGN, "village": VILLAGE, "persons": 2, "fen": 30_000}
+        await made.post("village-committee", "notification", "/prior-year-payments", shown)
+        listed = {"campaign": CAMPAIGN, "village": VILLAGE, "list_id": "L-CIVIL_AFFAIRS", "persons": 1}
+        await made.post("village-committee", "notification", "/subsidy-lists-shown", listed)
+        page = await made.get("notification", "/publications", campaign=CAMPAIGN)
+        assert sorted((row["kind"], row["persons"]) for row in page["items"]) == [
+            ("PRIOR_YEAR", 2),
+            ("SUBSIDY_LIST", 1),
+        ]
+        detail = await made.text("collection", "/forms/payment-detail.csv", village=VILLAGE)
+        assert f"{made.persons['single']},,居民医疗保险,150.00,180.00," in detail
+        await signed(made)
+        await made.day(dt.date(2017, 11, 14))
+        week = await made.get("collection", "/statistics/weekly", campaign=CAMPAIGN, date="2017-11-14")
+        (medical,) = [row for row in week["rows"] if row["insurance"] == "medical"]
+        assert (medical["received_fen"], medical["entered_fen"], medical["money_fen"], medical["equal"]) == (
+            MEDICAL + HALF,
+            0,
+            MEDICAL + HALF,
+            False,
+        )
+        await entered(made)
+        await made.day(dt.date(2017, 12, 12))
+        week = await made.get("collection", "/statistics/weekly", campaign=CAMPAIGN, date="2017-12-12")
+        assert [(row["insurance"], row["received_count"], row["equal"]) for row in week["rows"]] == [
+            ("medical", 2, True),
+            ("pension", 1, True),
+        ]
+        summary = await made.text("collection", "/forms/payment-summary.csv")
+        assert summary.count("村居代收") == 2
+        form = await made.text("registration", "/forms/registration.csv", village=VILLAGE, year=YEAR)
+        assert form.count("medical-2018-") == 4
+        assert form.count("居民养老保险") == 2

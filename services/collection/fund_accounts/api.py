@@ -14,11 +14,7 @@ from starlette.responses import StreamingResponse
 from services.collection.fund_accounts import documents as doc
 from services.collection.fund_accounts import domain as d
 from services.collection.fund_accounts import events as f
-from services.collection.fund_accounts.forms import (
-    payment_detail_csv,
-    payment_summary_csv,
-    prior_year_totals,
-)
+from services.collection.fund_accounts.forms import PriorYear, payment_detail_csv, payment_summary_csv
 from services.collection.fund_accounts.handlers import DocumentStep, FundAccounts, step_command
 from services.collection.fund_accounts.projection import (
     fund_account,
@@ -139,14 +135,14 @@ Take = Callable[..., Awaitable[Response]]
 CampaignOf = Callable[[str], Awaitable[str]]
 
 
-def router(funds: FundAccounts, ports: Ports) -> APIRouter:
+def router(funds: FundAccounts, ports: Ports, prior_year: PriorYear) -> APIRouter:
     """All routes of the capability."""
     routes = APIRouter(tags=["基金账户 fund accounts"])
     _accounts(routes, funds, ports)
     _drawing(routes, funds)
     _steps(routes, funds, ports)
     _documents(routes, ports)
-    _reports(routes, ports)
+    _reports(routes, ports, prior_year)
     return routes
 
 
@@ -331,7 +327,7 @@ def _documents(routes: APIRouter, ports: Ports) -> None:
         return json_response(paged(rows, limit, _item, lambda row: [row.line_no]))
 
 
-def _reports(routes: APIRouter, ports: Ports) -> None:
+def _reports(routes: APIRouter, ports: Ports, prior_year: PriorYear) -> None:
     @routes.get("/statistics/weekly", summary="每周收录钱统计 / received, entered, money by week")
     async def weekly(
         principal: Reader, campaign: CampaignQuery, date: Annotated[dt.date | None, Query()] = None
@@ -358,8 +354,8 @@ def _reports(routes: APIRouter, ports: Ports) -> None:
         pieces = payment_detail_csv(
             ports.database,
             ports.vault,
-            _campaign(campaign),
-            village,
+            prior_year,
+            (_campaign(campaign), village),
             with_names=principal.allows(IDENTITY_SCOPE),
         )
         return _csv(pieces, f"payment-detail-{campaign}-{village}")
@@ -372,9 +368,10 @@ def _reports(routes: APIRouter, ports: Ports) -> None:
     ) -> Response:
         require_division(principal, village, "village")
         async with ports.database.read() as connection:
-            count, fen = await prior_year_totals(connection, _campaign(campaign), village)
-        year = parse_campaign(campaign)[1] - 1
-        return json_response({"village": village, "year": year, "count": count, "fen": fen})
+            before = await prior_year(connection, village, parse_campaign(_campaign(campaign))[1] - 1)
+        persons = len({paid.person_id for paid in before})
+        totals = {"persons": persons, "count": len(before), "fen": sum(paid.fen for paid in before)}
+        return json_response({"village": village, "year": parse_campaign(campaign)[1] - 1, **totals})
 
     @routes.get("/forms/payment-summary.csv", summary="个人缴费汇总表 / documents of a campaign")
     async def payment_summary(principal: Reader, campaign: CampaignQuery) -> Response:

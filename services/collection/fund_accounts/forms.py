@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from services.collection.fund_accounts.projection import payment_document
 from services.collection.obligations.projection import OBLIGATION
 from shared.eventstore.database import Connection, Database, Row
 from shared.kernel.division import parse_campaign
+from shared.kernel.insurance import Insurance
 from shared.kernel.money import Fen, format_yuan
 from shared.security.vault import Vault
 
@@ -34,73 +35,93 @@ SUMMARY = (
 SOURCES = {"VILLAGE": "村居代收", "CHANNEL": "自助缴费", "GOVERNMENT": "财政代缴"}
 
 
+class PriorPayment(Protocol):
+    """What somebody had paid for the year before, fen by everybody."""
+
+    @property
+    def person_id(self) -> str: ...
+
+    @property
+    def insurance(self) -> Insurance: ...
+
+    @property
+    def fen(self) -> int: ...
+
+
+PriorYear = Callable[[Connection, str, int], Awaitable[Sequence[PriorPayment]]]
+"""(village, year) -> who had paid, from files and bookings."""
+
+
 def detail_statement(campaign: str, village: str, after: tuple[str, str]) -> sa.Select[Any]:
-    """Last year's and this year's obligation of a person and insurance side by side, keyset paged."""
-    year = parse_campaign(campaign)[1]
-    now = OBLIGATION.alias("now")
-    then = OBLIGATION.alias("then")
-    same = sa.and_(
-        then.c.person_id == now.c.person_id, then.c.insurance == now.c.insurance, then.c.year == year - 1
-    )
+    """This year's obligations of a village, keyset paged."""
+    c = OBLIGATION.c
     return (
-        sa.select(
-            now.c.person_id,
-            now.c.insurance,
-            now.c.personal_fen,
-            now.c.paid_at,
-            then.c.paid_fen.label("then_fen"),
-            then.c.paid_at.label("then_at"),
-        )
-        .select_from(now.outerjoin(then, same))
+        sa.select(c.person_id, c.insurance, c.personal_fen, c.paid_at)
         .where(
-            now.c.campaign == campaign,
-            now.c.village == village,
-            sa.tuple_(now.c.person_id, now.c.insurance) > sa.tuple_(*(sa.literal(part) for part in after)),
+            c.campaign == campaign,
+            c.village == village,
+            sa.tuple_(c.person_id, c.insurance) > sa.tuple_(*(sa.literal(part) for part in after)),
         )
-        .order_by(now.c.person_id, now.c.insurance)
+        .order_by(c.person_id, c.insurance)
         .limit(PAGE)
     )
 
 
-async def prior_year_totals(connection: Connection, campaign: str, village: str) -> tuple[int, int]:
-    """Number and fen of last year's effective payments of a village."""
-    c = OBLIGATION.c
-    rows = await connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(c.paid_fen), 0)).where(
-            c.year == parse_campaign(campaign)[1] - 1, c.village == village, c.paid_standing == "EFFECTIVE"
-        )
-    )
-    return int(rows[0][0]), int(rows[0][1])
-
-
 async def payment_detail_csv(
-    database: Database, vault: Vault, campaign: str, village: str, *, with_names: bool
+    database: Database, vault: Vault, prior_year: PriorYear, place: tuple[str, str], *, with_names: bool
 ) -> AsyncIterator[bytes]:
-    """个人缴费明细表 of a village. The name column is empty unless ``with_names``."""
+    """个人缴费明细表 of a village: last year's payments, then this year's. place: campaign and village.
+
+    The name column is empty unless ``with_names``; who only paid last year stands at the end.
+    """
+    campaign, village = place
     yield b"\xef\xbb\xbf" + _rows([DETAIL])
+    async with database.read() as connection:
+        told = await prior_year(connection, village, parse_campaign(campaign)[1] - 1)
+    before = {(paid.person_id, paid.insurance.value): paid.fen for paid in told}
     after = ("", "")
     while True:
         async with database.read() as connection:
             rows = await connection.execute(detail_statement(campaign, village, after))
-            names: dict[str, str] = {}
-            if with_names and rows:
-                known = await vault.identities(connection, sorted({row.person_id for row in rows}))
-                names = {person_id: identity.name for person_id, identity in known.items()}
+            names = await _names(connection, vault, [row.person_id for row in rows], with_names)
         if rows:
-            yield _rows([_detail(row, names.get(row.person_id, "")) for row in rows])
+            yield _rows(
+                [_detail(row, names, before.pop((row.person_id, row.insurance), None)) for row in rows]
+            )
         if len(rows) < PAGE:
-            return
+            break
         after = (rows[-1].person_id, rows[-1].insurance)
+    if before:
+        async with database.read() as connection:
+            names = await _names(connection, vault, [person for person, _ in before], with_names)
+        yield _rows(
+            [
+                (person, names.get(person, ""), INSURANCES[insurance], _yuan(fen), "", "")
+                for (person, insurance), fen in sorted(before.items())
+            ]
+        )
 
 
-def _detail(row: Row, name: str) -> tuple[str, ...]:
+async def _names(
+    connection: Connection, vault: Vault, persons: Sequence[str], with_names: bool
+) -> dict[str, str]:
+    if not with_names or not persons:
+        return {}
+    known = await vault.identities(connection, sorted(set(persons)))
+    return {person_id: identity.name for person_id, identity in known.items()}
+
+
+def _yuan(fen: int | None) -> str:
+    return "" if fen is None else format_yuan(Fen(fen))
+
+
+def _detail(row: Row, names: Mapping[str, str], before: int | None) -> tuple[str, ...]:
     return (
         row.person_id,
-        name,
+        names.get(row.person_id, ""),
         INSURANCES[row.insurance],
-        "" if row.then_fen is None else format_yuan(Fen(row.then_fen)),
-        "" if row.then_at is None else row.then_at.date().isoformat(),
-        format_yuan(Fen(row.personal_fen)),
+        _yuan(before),
+        _yuan(row.personal_fen),
         "" if row.paid_at is None else row.paid_at.date().isoformat(),
     )
 

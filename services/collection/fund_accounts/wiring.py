@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.collection.fund_accounts.api import router
 from services.collection.fund_accounts.consumer import DocumentsAcknowledged
+from services.collection.fund_accounts.forms import PriorYear
 from services.collection.fund_accounts.handlers import FundAccounts, FundFacts
 from services.collection.fund_accounts.projection import FundAccountRows
 from services.collection.fund_accounts.publication import FundAccountsPublication
@@ -15,9 +16,14 @@ from shared.web.service import Ports
 
 
 def capability(
-    ports: Ports, facts: FundFacts, flows: MoneyFlows, details: LineDetails, open_campaigns: OpenCampaigns
+    ports: Ports,
+    facts: FundFacts,
+    flows: MoneyFlows,
+    details: LineDetails,
+    open_campaigns: OpenCampaigns,
+    prior_year: PriorYear,
 ) -> Capability:
-    """Fund accounts over the service's ports, payments' rows and the campaigns."""
+    """Fund accounts over the service's ports, payments' rows, the campaigns and last year's payments."""
     funds = FundAccounts(ports.store, ports.database, facts)
     return Capability(
         projections=[FundAccountRows()],
@@ -27,5 +33,5 @@ def capability(
             DocumentsAcknowledged(),
         ],
         publications=[FundAccountsPublication()],
-        routers=[router(funds, ports)],
+        routers=[router(funds, ports, prior_year)],
     )

@@ -17,7 +17,9 @@ EVERYTHING = "ALL"
 
 PEOPLE = ("persons", "exempt_persons", "paid_persons")
 OWED = (*PEOPLE, "due_fen", "paid_fen", "subsidised_fen")
-ENTERED = ("IN_TREASURY", "RETURNED", "BOOKED")
+ENTERED = ("IN_TREASURY", "FISCAL_ACCOUNT", "RETURNED", "CONFIRMED", "BOOKED")
+"""Stages of money that has come home: in the treasury, or in the fiscal account where the plan has none."""
+RETURNED = ("RETURNED", "CONFIRMED", "BOOKED")
 MONEY = (
     "deposited_fen",
     "declared_fen",
@@ -91,9 +93,9 @@ async def money_by_village(connection: Connection, campaign: str) -> Sequence[Ro
             _m.village,
             _m.insurance,
             _fen(sa.and_(person, _m.stage != "RECEIVED"), "deposited_fen"),
-            _fen(_m.declaration_no != "", "declared_fen"),
+            _fen(sa.or_(_m.declaration_no != "", _m.voucher_no.startswith("PD-")), "declared_fen"),
             _fen(_m.stage.in_(ENTERED), "in_treasury_fen"),
-            _fen(_m.stage.in_(ENTERED[1:]), "returned_fen"),
+            _fen(_m.stage.in_(RETURNED), "returned_fen"),
             _fen(_m.stage == "BOOKED", "booked_fen"),
             _fen(_m.standing == "REFUNDED", "refunded_fen"),
             _fen(_m.standing == "REFUND_DUE", "refund_due_fen"),
