@@ -27,7 +27,7 @@ from shared.eventstore.dead_letters import (
     resolve,
     unpark,
 )
-from shared.eventstore.log import Failure, Log
+from shared.eventstore.log import Failure, Log, TailPage
 from shared.eventstore.projections import Announces, Wake
 from shared.eventstore.reacted import BEHIND, SLICE, Reacted, Slice, UnkeyedFanOutError, slices, with_event
 from shared.eventstore.tail import PageReader
@@ -91,9 +91,8 @@ class ReactionRunner:
         self._clock = clock
         self._runtime = runtime
         self._follows = follows
-        self._page = min(
-            page, getattr(reaction, "page", page)
-        )  # a reaction of large facts takes fewer at once
+        self._page = page
+        self._most = getattr(reaction, "page", page)  # a reaction of large facts takes fewer at once
         self._wake = Wake(runtime, poll_seconds)
         self._here: Checkpoint | None = None  # as stored; None: ask the database
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
@@ -144,6 +143,8 @@ class ReactionRunner:
         start = max(self._here.position, self._scanned)
         until = self._follows() if self._follows is not None else None
         page = await self._tail.read_page(start, self._page, self._types, until)
+        if len(page.events) > self._most:
+            page = TailPage(page.events[: self._most], page.events[self._most - 1].position)
         self._scanned = page.scanned
         if not page.events:
             behind = page.scanned - self._here.position
