@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.cli.output import Exit, Json, fail, out, show_json
@@ -304,5 +305,5 @@ def diff(first: str, second: str, as_json: Json = False) -> None:
         return
     table = Table("路径 / path", first, second)
     for change in changes:
-        table.add_row(change.path, str(change.before), str(change.after))
+        table.add_row(*(escape(str(each)) for each in (change.path, change.before, change.after)))
     out.print(table)
