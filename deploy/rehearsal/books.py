@@ -259,6 +259,7 @@ class Books:
     def planned_on(self, campaign: str, day: str) -> dict[str, list[dict[str, Any]]]:
         """Orders planned for a day by channel, each as the services want it, with its ``id``."""
         found: dict[str, list[dict[str, Any]]] = {}
+        order: dict[str, Any] = {}
         last = 0
         for row in self.each(
             "SELECT o.id, o.channel, o.order_no, o.agent, o.paid_at, o.book_no, o.serial_no, t.person_id,"

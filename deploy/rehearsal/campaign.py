@@ -81,8 +81,10 @@ class Campaign:
             yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day == self._hasty)
         if opened <= day <= self._window_end:
             yield "payments", partial(collecting.take_payments, driver, day)
-        if opened <= day <= self._window_end + 10 * DAY:
+        if driver.plan.script.cash and self._collect.start <= day <= self._collect.end:
             yield "close-day", partial(collecting.close_day, driver, day)
+        if opened < day <= self._window_end + 11 * DAY:
+            yield "channel-files", partial(collecting.send_channel_files, driver, day - DAY)
         if day.weekday() == 0 and day > self._collect.start:
             yield "approve-refunds", lambda: closing.approve_refunds(driver)
         if day.weekday() == 1 and day > self._collect.start:
@@ -97,7 +99,7 @@ class Campaign:
     def _rejecting(self) -> dt.date:
         """The day on which the treasury sends a voucher back: one of a declaration where there is one."""
         if self._days.declare is not None:
-            return self._days.declare + 2 * DAY
+            return self._days.declare
         return self._collect.start + 20 * DAY
 
     async def _enter(self, day: dt.date) -> Any:

@@ -98,7 +98,7 @@ async def _orders_of(driver: Driver, planned: PlannedHousehold, day: dt.date) ->
     twice = next(line for line in lines if line["insurance"] == "medical")
     second = {
         **order,
-        "channel": "WECHAT",
+        "channel": driver.plan.script.online[0],
         "agent": "",
         "order_no": f"{order['order_no']}-2",
         "paid_at": f"{day}T18:20:00+08:00",
@@ -149,29 +149,37 @@ async def send(
     return answer
 
 
-async def close_day(driver: Driver, day: dt.date) -> dict[str, Any]:
-    """Agents' summaries and slips; the bank's deposit file; the channels' day files; what goes wrong today."""
-    plan, roles = driver.plan, driver.plan.roles
-    today = {name: role for name, role in roles.items() if role.on == day}
-    yesterday = {name: role for name, role in roles.items() if role.on == day - DAY}
-    misfits = {today[name].agent: fen for name, fen in MISFIT.items() if name in today}
+async def close_day(driver: Driver, day: dt.date, mixed: Sequence[str] = ()) -> dict[str, Any]:
+    """Agents' summaries and slips, the bank's deposit file; what goes wrong in them today."""
+    plan = driver.plan
+    today = {name: role for name, role in plan.roles.items() if role.on == day}
     body = {
         "campaign": plan.campaign,
         "late_agents": [today[LATE].agent] if LATE in today else [],
-        "misfits": misfits,
-        "late_files": [today[LATE_FILE].channel] if LATE_FILE in today else [],
-        "left_out": [_order_of(driver, today[MISFILED], day)] if MISFILED in today else [],
+        "misfits": {today[name].agent: fen for name, fen in MISFIT.items() if name in today},
+        "mixed": list(mixed),
     }
     answer: dict[str, Any] = await driver.outside.post(f"/days/{day}/close", body)
-    for name in (MISFILED, LATE_FILE):
-        if name in yesterday:
-            role = yesterday[name]
-            part = (
-                {"part": "-2", "left_out": [_order_of(driver, role, day - DAY)]} if name == MISFILED else {}
-            )
-            path = f"/channels/{role.channel}/day-files/{day - DAY}"
-            late = await driver.outside.post(path, {"campaign": plan.campaign, **part})
-            answer["moved"] += late["lines"]
+    return answer
+
+
+async def send_channel_files(driver: Driver, day: dt.date) -> dict[str, Any]:
+    """渠道日终文件 of a day, sent the morning after: one is late by a day, one forgets an order."""
+    plan = driver.plan
+    roles = {name: plan.roles[name] for name in (MISFILED, LATE_FILE)}
+    forgotten, late = (roles[name].on == day for name in (MISFILED, LATE_FILE))
+    body = {
+        "campaign": plan.campaign,
+        "late": [roles[LATE_FILE].channel] if late else [],
+        "left_out": [_order_of(driver, roles[MISFILED], day)] if forgotten else [],
+    }
+    answer: dict[str, Any] = await driver.outside.post(f"/days/{day}/files", body)
+    before = day - DAY
+    for name, role in roles.items():
+        if role.on == before:
+            part = {"part": "-2", "left_out": [_order_of(driver, role, before)]} if name == MISFILED else {}
+            path = f"/channels/{role.channel}/day-files/{before}"
+            answer["moved"] += (await driver.outside.post(path, {"campaign": plan.campaign, **part}))["lines"]
     return answer
 
 

@@ -24,9 +24,11 @@ BANK = "RCB"
 """The rural bank that keeps the towns' unit accounts (synthetic)."""
 
 AGENT_CLIENT = "village-agent"
+PER_INSURANCE = "{insurance}"
+"""In an agent's account reference: each insurance has its own."""
 AT_ONCE = 8
 """Single requests under way at once."""
-PAGE = 1000
+PAGE = 5000
 ROUNDS = 3
 """How often an order that was refused for one of its lines is tried without it."""
 EVENING = "17:30:00+08:00"
@@ -226,28 +228,36 @@ class World:
         day: dt.date,
         late_agents: Sequence[str] = (),
         misfits: Mapping[str, int] | None = None,
-        late_files: Sequence[str] = (),
-        left_out: Sequence[str] = (),
+        mixed: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Agents' summaries and slips, the bank's deposit file, the channels' day files.
+        """Agents' summaries and slips, and the bank's deposit file.
 
-        late_agents deposit tomorrow; misfits: fen by which an agent's medical slip differs from his box;
-        late_files: channels whose file comes tomorrow; left_out: order numbers the day's file forgets.
+        late_agents deposit tomorrow; misfits: fen by which an agent's medical slip differs from his box; mixed:
+        agents whose pension money goes to the medical account, where insurances have accounts of their own.
         """
-        slips = await self._close_boxes(campaign, day, late_agents, misfits or {})
+        slips = await self._close_boxes(campaign, day, late_agents, misfits or {}, mixed)
         deposits = await self._send_deposit_file(campaign, day)
-        lines = 0
+        return {"moved": slips + deposits, "slips": slips, "deposits": deposits}
+
+    async def send_day_files(
+        self, campaign: str, day: dt.date, late: Sequence[str] = (), left_out: Sequence[str] = ()
+    ) -> dict[str, int]:
+        """The channels' day files of a day; those of ``late`` channels come later, ``left_out`` is forgotten."""
         works = [
             partial(self.send_day_file, channel, campaign, day, left_out)
             for channel in self.books.channels_on(campaign, day.isoformat())
-            if channel not in late_files
+            if channel not in late
         ]
-        for answer in await _together(works):
-            lines += answer["lines"]
-        return {"moved": slips + deposits + lines, "slips": slips, "deposits": deposits, "lines": lines}
+        lines = sum(answer["lines"] for answer in await _together(works))
+        return {"moved": lines, "files": len(works), "lines": lines}
 
     async def _close_boxes(
-        self, campaign: str, day: dt.date, late_agents: Sequence[str], misfits: Mapping[str, int]
+        self,
+        campaign: str,
+        day: dt.date,
+        late_agents: Sequence[str],
+        misfits: Mapping[str, int],
+        mixed: Sequence[str] = (),
     ) -> int:
         boxes = self.books.boxes(campaign, day.isoformat())
         await _together([partial(self._summarise, campaign, day, agent, box) for agent, box in boxes.items()])
@@ -264,8 +274,9 @@ class World:
                         "slip_no": f"S-{agent}-{day:%Y%m%d}-{row['insurance']}",
                         "bank": BANK, "campaign": campaign, "agent": agent, "village": known["village"],
                         "date": day.isoformat(), "insurance": row["insurance"], "fen": row["fen"] + differs,
-                        "deposited_on": deposited.isoformat(), "account_ref": known["account_ref"],
-                        "kind": "DEPOSIT",
+                account = "medical" if agent in mixed else row["insurance"]
+                        "deposited_on": deposited.isoformat(),
+                        "account_ref": known["account_ref"].replace(PER_INSURANCE, account), "kind": "DEPOSIT",
                     }
                 )  # fmt: skip
                 slips += 1

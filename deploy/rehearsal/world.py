@@ -100,11 +100,17 @@ class DayBody(Body):
 
 
 class CloseBody(DayBody):
-    """日终 / an evening and what goes wrong in it."""
+    """日终 / agents' evening and what goes wrong in it."""
 
     late_agents: list[str] = Field(default_factory=list)
     misfits: dict[str, int] = Field(default_factory=dict)
-    late_files: list[str] = Field(default_factory=list)
+    mixed: list[str] = Field(default_factory=list)
+
+
+class FilesBody(DayBody):
+    """渠道日终文件 / a day's files: channels whose file is late, orders that are forgotten."""
+
+    late: list[str] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list)
 
 
@@ -228,11 +234,13 @@ def _payers(app: FastAPI, world: World) -> None:
 
 
 def _evenings(app: FastAPI, world: World) -> None:
-    @app.post("/days/{day}/close", summary="日终 / Summaries, slips, deposit file, day files")
+    @app.post("/days/{day}/close", summary="日终 / Agents' summaries and slips, the deposit file")
     async def close_day(day: dt.date, body: CloseBody) -> dict[str, Any]:
-        return await world.close_day(
-            body.campaign, day, body.late_agents, body.misfits, body.late_files, body.left_out
-        )
+        return await world.close_day(body.campaign, day, body.late_agents, body.misfits, body.mixed)
+
+    @app.post("/days/{day}/files", summary="渠道日终文件 / Send the channels' files of a day")
+    async def day_files(day: dt.date, body: FilesBody) -> dict[str, int]:
+        return await world.send_day_files(body.campaign, day, body.late, body.left_out)
 
     @app.post("/channels/{channel}/day-files/{day}", summary="渠道日终文件 / Send a channel's day file")
     async def day_file(channel: str, day: dt.date, body: FileBody) -> dict[str, Any]:
