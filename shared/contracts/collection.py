@@ -545,7 +545,7 @@ class CollectionInfoReturnedV1(Message, frozen=True, kw_only=True):
 
 
 class RefundVerificationRequestedV1(Message, frozen=True, kw_only=True):
-    """退费核验请求. reason: DUPLICATE, DIED_BEFORE_PERIOD, PAID_AFTER_DEATH."""
+    """退费核验请求. reason: DUPLICATE, DIED_BEFORE_PERIOD, PAID_AFTER_DEATH. round: of its requests."""
 
     topic: ClassVar = topics.REFUNDS
 
@@ -560,6 +560,7 @@ class RefundVerificationRequestedV1(Message, frozen=True, kw_only=True):
     paid_at: dt.datetime
     effective_payment_remains: bool
     in_treasury: bool = False
+    round: int = 1
 
 
 class RefundApprovalRequestedV1(Message, frozen=True, kw_only=True):

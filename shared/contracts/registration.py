@@ -313,7 +313,7 @@ class GovernmentMatchingCreditedV1(Message, frozen=True, kw_only=True):
 
 
 class RefundVerifiedV1(Message, frozen=True, kw_only=True):
-    """退费核验通过: decided by 人社/医保 only (I-31)."""
+    """退费核验通过: decided by 人社/医保 only (I-31). round: the one that was asked."""
 
     topic: ClassVar = topics.ACCOUNTS
 
@@ -322,6 +322,7 @@ class RefundVerifiedV1(Message, frozen=True, kw_only=True):
     payment_id: str
     rule: str
     terminates_enrolment: bool = False
+    round: int = 1
 
 
 class RefundVerificationRejectedV1(Message, frozen=True, kw_only=True):
@@ -333,6 +334,7 @@ class RefundVerificationRejectedV1(Message, frozen=True, kw_only=True):
     refund_no: str
     payment_id: str
     rule: str
+    round: int = 1
 
 
 class BookkeepingReversedV1(Message, frozen=True, kw_only=True):

@@ -33,10 +33,10 @@ class VerdictsTaken:
 
         def decide(state: Refund) -> Any:
             if isinstance(message, RefundVerifiedV1):
-                return verify_refund(state, number, message.rule, message.terminates_enrolment)
+                return verify_refund(state, number, message.rule, message.terminates_enrolment, message.round)
             if isinstance(message, RefundApprovedV1):
                 return approve_refund(state, number, message.fen)
-            return reject_verification(state, number, message.rule)
+            return reject_verification(state, number, message.rule, message.round)
 
         told = Metadata(recorded.metadata.correlation, recorded.event_id)
         key = derived_key(recorded, "take_verdict")

@@ -49,7 +49,8 @@ class Refund:
     """State of ``refund:{no}``.
 
     status: "", ACCEPTED, VERIFIED, APPROVED, SETTLED, REFUSED, CANCELLED, RECOVERY_DUE or RECOVERED.
-    approved: the bank may have been told to pay; paid, recovered: day and bank reference.
+    approved: the bank may have been told to pay; paid, recovered: day and bank reference. round: how often it
+    was requested; a verdict on an earlier request says nothing about this one.
     """
 
     status: str = ""
@@ -63,6 +64,7 @@ class Refund:
     paid: tuple[str, str] = ("", "")
     approved: bool = False
     recovered: tuple[str, str] = ("", "")
+    round: int = 0
 
 
 def evolve(state: Refund, event: Event) -> Refund:
@@ -78,6 +80,7 @@ def evolve(state: Refund, event: Event) -> Refund:
                 event.year,
                 event.campaign,
                 event.village,
+                round=state.round + 1,
             )
         case r.RefundAccepted():
             return replace(state, status="ACCEPTED")
@@ -148,6 +151,7 @@ def open_refund(
             paid_at=line.paid_at,
             effective_payment_remains=remains,
             in_treasury=returned,
+            round=state.round + 1,
         ),
     ]
 
@@ -171,9 +175,12 @@ def _not_due(obligation: Obligation, owed: Owed, line: PaidLine, reason: str) ->
     return None
 
 
-def verify_refund(state: Refund, refund_no: str, rule: str, terminates: bool) -> list[Event]:
-    """核验通过, and on to finance. A repeat or a late answer changes nothing."""
-    if state.status != "ACCEPTED":
+def verify_refund(state: Refund, refund_no: str, rule: str, terminates: bool, asked: int = 1) -> list[Event]:
+    """核验通过, and on to finance. A repeat, a late answer or one to an earlier request changes nothing.
+
+    asked: the round the question was of.
+    """
+    if state.status != "ACCEPTED" or asked != state.round:
         return []
     return [
         r.RefundVerified(refund_no=refund_no, rule=rule, terminates_enrolment=terminates),
@@ -188,9 +195,9 @@ def verify_refund(state: Refund, refund_no: str, rule: str, terminates: bool) ->
     ]
 
 
-def reject_verification(state: Refund, refund_no: str, rule: str) -> list[Event]:
-    """核验不通过: the refund is refused."""
-    if state.status != "ACCEPTED":
+def reject_verification(state: Refund, refund_no: str, rule: str, asked: int = 1) -> list[Event]:
+    """核验不通过: the refund is refused, unless the answer is to an earlier request."""
+    if state.status != "ACCEPTED" or asked != state.round:
         return []
     return [
         r.RefundVerificationRejected(refund_no=refund_no, rule=rule),

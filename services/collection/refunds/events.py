@@ -34,7 +34,7 @@ class RefundAccepted(Event, frozen=True, kw_only=True):
 
 
 class RefundVerificationRequested(Event, frozen=True, kw_only=True):
-    """提请核验: only 人社 or 医保 decides (I-31)."""
+    """提请核验: only 人社 or 医保 decides (I-31). round: of the refund's requests, from 1."""
 
     refund_no: str
     payment_line_id: str
@@ -47,6 +47,7 @@ class RefundVerificationRequested(Event, frozen=True, kw_only=True):
     paid_at: dt.datetime
     effective_payment_remains: bool
     in_treasury: bool
+    round: int = 1
 
 
 class RefundVerified(Event, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ class VerifyRefunds:
             message.reason,
             message.paid_at.astimezone(SHANGHAI).date(),
             message.effective_payment_remains,
+            message.round,
         )
         metadata = following(recorded, self.name, message.campaign)
         return [self._verifications.verify_command(request, metadata, derived_key(recorded, "verify_refund"))]

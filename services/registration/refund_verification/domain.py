@@ -30,6 +30,7 @@ class RefundRequest:
     reason: str
     paid_on: dt.date
     remains: bool
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def verify_refund(request: RefundRequest, circumstances: Circumstances) -> list[
                 year=request.year,
                 rule=rule,
                 clause=CLAUSE,
+                round=request.round,
             )
         ]
     terminates = not request.remains and request.reason in ("DIED_BEFORE_PERIOD", "PAID_AFTER_DEATH")
@@ -71,6 +73,7 @@ def verify_refund(request: RefundRequest, circumstances: Circumstances) -> list[
             rule=request.reason,
             clause=CLAUSE,
             terminates_enrolment=terminates,
+            round=request.round,
         )
     ]
 

@@ -7,7 +7,10 @@ from shared.kernel.insurance import Insurance
 
 
 class RefundVerified(Event, frozen=True, kw_only=True):
-    """退费核验通过: decided by 人社/医保 only (I-31). terminates_enrolment: no payment remains (I-28)."""
+    """退费核验通过: decided by 人社/医保 only (I-31). terminates_enrolment: no payment remains (I-28).
+
+    round: the request that was asked about; a refund may be withdrawn and requested again.
+    """
 
     refund_no: str
     person_id: str
@@ -18,6 +21,7 @@ class RefundVerified(Event, frozen=True, kw_only=True):
     rule: str
     clause: str
     terminates_enrolment: bool
+    round: int = 1
 
 
 class RefundVerificationRejected(Event, frozen=True, kw_only=True):
@@ -30,6 +34,7 @@ class RefundVerificationRejected(Event, frozen=True, kw_only=True):
     year: int
     rule: str
     clause: str
+    round: int = 1
 
 
 EVENTS: tuple[type[Event], ...] = (RefundVerified, RefundVerificationRejected)

@@ -29,6 +29,7 @@ class RefundVerificationPublication:
                     refund_no=event.refund_no,
                     payment_id=payment_id,
                     rule=event.rule,
+                    round=event.round,
                 )
             ]
         return [
@@ -38,5 +39,6 @@ class RefundVerificationPublication:
                 payment_id=payment_id,
                 rule=event.rule,
                 terminates_enrolment=event.terminates_enrolment,
+                round=event.round,
             )
         ]

@@ -6,7 +6,7 @@ import datetime as dt
 
 from services.collection.refunds import events as r
 from services.collection.treasury import events as t
-from shared.contracts.registration import DeathReportCorrectedV1
+from shared.contracts.registration import DeathReportCorrectedV1, RefundVerificationRejectedV1
 from tests.unit.collection.money_service import (
     CAMPAIGN,
     MoneyService,
@@ -155,3 +155,19 @@ async def test_a_refund_nobody_approved_is_not_paid_when_cancelled() -> None:
     refused = await money.post(f"/refunds/{NUMBER}:paid", paid())
     assert (refused.status_code, refused.json()["rule"]) == (409, "REFUND_CANCELLED")
     assert not await money.events(r.RefundPaidAfterCancellation)
+
+
+async def test_a_verdict_on_an_earlier_request_does_not_settle_the_reopened_refund() -> None:
+    """I-28, scenario 4d: asked, withdrawn, asked again; the first question's late answer says nothing."""
+    money = await opened("p1")
+    await money.post("/payments", payment("O1", "p1"))
+    await money.receive(died("2019-10-30"))
+    await alive_again(money)
+    await money.receive(died("2019-10-30"))
+    first, second = await money.events(r.RefundVerificationRequested)
+    assert (first.round, second.round) == (1, 2)
+    verdict = {"person_id": "p1", "refund_no": NUMBER, "payment_id": "x", "rule": "NOT_DECEASED"}
+    await money.receive(RefundVerificationRejectedV1(**verdict, round=1))
+    assert await state_of(money, NUMBER) == "ACCEPTED"
+    await money.receive(RefundVerificationRejectedV1(**verdict, round=2))
+    assert await state_of(money, NUMBER) == "REFUSED"
