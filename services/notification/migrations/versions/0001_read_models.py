@@ -1,4 +1,4 @@
-"""Read models."""
+"""Read models of notification as of the first release."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Forward only."""
+    """Create every read model."""
     op.create_table(
         "audit_case",
         sa.Column("case_id", sa.String(length=160), nullable=False),
@@ -71,6 +71,21 @@ def upgrade() -> None:
         sa.Column("insurance", sa.String(length=10), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("campaign", "village", "person_id", "insurance"),
+    )
+    op.create_table(
+        "notice_publication",
+        sa.Column("publication_id", sa.String(length=160), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("campaign", sa.String(length=20), nullable=False),
+        sa.Column("village", sa.String(length=12), nullable=False),
+        sa.Column("about", sa.String(length=64), nullable=False),
+        sa.Column("persons", sa.BigInteger(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("published_on", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("publication_id"),
+    )
+    op.create_index(
+        "notice_publication_by_village", "notice_publication", ["campaign", "village"], unique=False
     )
     op.create_table(
         "notice_roster_line",

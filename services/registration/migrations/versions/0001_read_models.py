@@ -86,6 +86,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", "year"),
     )
     op.create_table(
+        "entry_line",
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("payer", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), server_default="", nullable=False),
+        sa.Column("village", sa.Text(), server_default="", nullable=False),
+        sa.Column("fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("deposit_no", sa.Text(), server_default="", nullable=False),
+        sa.Column("document_no", sa.Text(), server_default="", nullable=False),
+        sa.Column("entered_on", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("year", "insurance", "person_id", "payer"),
+    )
+    op.create_index("entry_line_by_document", "entry_line", ["document_no"], unique=False)
+    op.create_table(
         "open_campaign",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("division", sa.Text(), nullable=False),
@@ -141,21 +156,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_id"),
     )
     op.create_index("task_by_state", "task", ["state", "task_id"], unique=False)
-
-
-def downgrade() -> None:
-    """Drop every read model; they rebuild from the log."""
-    op.drop_index("task_by_state", table_name="task")
-    op.drop_table("task")
-    op.drop_index(op.f("ix_person_division"), table_name="person")
-    op.drop_table("person")
-    op.drop_index(op.f("ix_paid_line_person_id"), table_name="paid_line")
-    op.drop_table("paid_line")
-    op.drop_index(op.f("ix_open_campaign_year"), table_name="open_campaign")
-    op.drop_table("open_campaign")
-    op.drop_table("entitlement")
-    op.drop_index("enrolment_by_division", table_name="enrolment")
-    op.drop_table("enrolment")
-    op.drop_table("death_report")
-    op.drop_table("booking_total")
-    op.drop_table("account_entry")
