@@ -62,7 +62,7 @@ RECEIVES: tuple[type[Message], ...] = (
     r.DeathReportedV1,
     r.DeathReportCorrectedV1,
     r.CollectionInfoAcknowledgedV1,
-    r.BookkeepingPostedV1,
+    r.BookkeepingEntriesPostedV1,
     r.EnrolmentEnteredV1,
     r.RefundVerifiedV1,
     r.RefundVerificationRejectedV1,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from services.collection.obligations.projection import OBLIGATION
-from services.collection.reconciliation.projection import government_line_id, money_line
+from services.collection.reconciliation.tables import government_line_id, money_line
 from shared.eventstore.database import Connection
 from shared.kernel.division import campaign_id
 from shared.kernel.insurance import GOVERNMENT, Insurance

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.collection.obligations.projection import OBLIGATION
-from services.collection.reconciliation.projection import money_line
+from services.collection.reconciliation.tables import LINE_STAGE, LINES, money_line
 from shared.eventstore.database import Connection, Row
 from shared.kernel.insurance import Payer
 
@@ -92,15 +92,16 @@ async def money_by_village(connection: Connection, campaign: str) -> Sequence[Ro
         sa.select(
             _m.village,
             _m.insurance,
-            _fen(sa.and_(person, _m.stage != "RECEIVED"), "deposited_fen"),
+            _fen(sa.and_(person, LINE_STAGE != "RECEIVED"), "deposited_fen"),
             _fen(sa.or_(_m.declaration_no != "", _m.voucher_no.startswith("PD-")), "declared_fen"),
-            _fen(_m.stage.in_(ENTERED), "in_treasury_fen"),
-            _fen(_m.stage.in_(RETURNED), "returned_fen"),
-            _fen(_m.stage == "BOOKED", "booked_fen"),
+            _fen(LINE_STAGE.in_(ENTERED), "in_treasury_fen"),
+            _fen(LINE_STAGE.in_(RETURNED), "returned_fen"),
+            _fen(LINE_STAGE == "BOOKED", "booked_fen"),
             _fen(_m.standing == "REFUNDED", "refunded_fen"),
             _fen(_m.standing == "REFUND_DUE", "refund_due_fen"),
             _fen(_m.standing == "UNIDENTIFIED", "unidentified_fen"),
         )
+        .select_from(LINES)
         .where(_m.campaign == campaign)
         .group_by(_m.village, _m.insurance)
         .order_by(_m.village, _m.insurance)

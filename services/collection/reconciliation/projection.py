@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -13,108 +13,31 @@ from services.collection.fund_accounts import events as f
 from services.collection.obligations import events as e
 from services.collection.payments import events as p
 from services.collection.reconciliation import events as r
+from services.collection.reconciliation.ledger import Ledger
+from services.collection.reconciliation.tables import (
+    CASH,
+    VOUCHERED,
+    government_line_id,
+    metadata,
+    money_book,
+    money_line,
+    money_sum,
+    money_village,
+    money_voucher,
+    open_difference,
+    outside_book,
+    reconciliation_day,
+    three_way,
+    voucher_book,
+)
 from services.collection.settlement import events as s
 from services.collection.treasury import events as t
-from shared.contracts.registration import BookkeepingPostedV1, EnrolmentEnteredV1
+from shared.contracts.registration import BookkeepingEntriesPostedV1, EnrolmentEnteredV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 from shared.kernel.clock import SHANGHAI
 
-metadata = sa.MetaData()
-CASH = "CASH_AGENT"
-
-money_line = sa.Table(
-    "money_line",
-    metadata,
-    sa.Column("line_id", sa.Text, primary_key=True),
-    sa.Column("campaign", sa.Text, nullable=False),
-    sa.Column("village", sa.Text, nullable=False),
-    sa.Column("insurance", sa.Text, nullable=False),
-    sa.Column("date", sa.Date, nullable=True),
-    sa.Column("channel", sa.Text, nullable=False),
-    sa.Column(
-        "book", sa.Text, nullable=False
-    ),  # whose book outside holds it: the agent of cash, else the channel
-    sa.Column("person_id", sa.Text, nullable=False),
-    sa.Column("payer", sa.Text, nullable=False),
-    sa.Column("fen", sa.BigInteger, nullable=False),
-    sa.Column("stage", sa.Text, nullable=False),
-    sa.Column("standing", sa.Text, nullable=False),
-    sa.Column("voucher_no", sa.Text, nullable=False),
-    sa.Column("declaration_no", sa.Text, nullable=False),
-    sa.Index("money_line_by_voucher", "voucher_no", "person_id"),
-    sa.Index("money_line_by_declaration", "declaration_no"),
-    sa.Index("money_line_by_book", "campaign", "book", "date"),
-)
-
-outside_book = sa.Table(
-    "outside_book",
-    metadata,
-    sa.Column("campaign", sa.Text, primary_key=True),
-    sa.Column("book", sa.Text, primary_key=True),
-    sa.Column("insurance", sa.Text, primary_key=True),
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("channel", sa.Text, nullable=False),
-    sa.Column("fen", sa.BigInteger, nullable=False),
-    sa.Column("open_diff_fen", sa.BigInteger, nullable=False),
-    sa.Column("told", sa.Integer, nullable=False),
-)
-
-voucher_book = sa.Table(
-    "voucher_book",
-    metadata,
-    sa.Column("voucher_no", sa.Text, primary_key=True),
-    sa.Column("campaign", sa.Text, nullable=False),
-    sa.Column("insurance", sa.Text, nullable=False),
-    sa.Column("treasury_date", sa.Date, nullable=False),
-    sa.Column("entered_count", sa.BigInteger, nullable=False),
-    sa.Column("entered_fen", sa.BigInteger, nullable=False),
-    sa.Column("returned_count", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("returned_fen", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("acknowledged", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Index("voucher_book_by_day", "campaign", "treasury_date"),
-)
-
-booking = sa.Table(
-    "booking",
-    metadata,
-    sa.Column("voucher_no", sa.Text, primary_key=True),
-    sa.Column("person_id", sa.Text, primary_key=True),
-    sa.Column("payer", sa.Text, primary_key=True),
-    sa.Column("fen", sa.BigInteger, nullable=False),
-)
-
-reconciliation_day = sa.Table(
-    "reconciliation_day",
-    metadata,
-    sa.Column("campaign", sa.Text, primary_key=True),
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("insurance", sa.Text, primary_key=True),
-    sa.Column("equal", sa.Boolean, nullable=False),
-    sa.Column("in_transit_fen", sa.BigInteger, nullable=False),
-)
-
-open_difference = sa.Table(
-    "open_difference",
-    metadata,
-    sa.Column("campaign", sa.Text, primary_key=True),
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("difference_id", sa.Text, primary_key=True),
-    sa.Column("insurance", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("fen", sa.BigInteger, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False),
-)
-
-three_way = sa.Table(
-    "three_way",
-    metadata,
-    sa.Column("campaign", sa.Text, primary_key=True),
-    sa.Column("village", sa.Text, primary_key=True),
-    sa.Column("insurance", sa.Text, primary_key=True),
-    sa.Column("count", sa.BigInteger, nullable=False),
-    sa.Column("fen", sa.BigInteger, nullable=False),
-)
+__all__ = ["MoneyPositions", "metadata"]
 
 _LINES = (
     e.PaymentReceived,
@@ -144,20 +67,18 @@ def _standing(event: Any) -> str:
     return "REFUNDED" if isinstance(event, e.PaymentRefunded) else "REFUND_DUE"
 
 
-def government_line_id(year: int, insurance: str, person_id: str, payer: str) -> str:
-    """Id of a government leg's row."""
-    return f"gov:{year}:{insurance}:{person_id}:{payer}"
-
-
 class MoneyPositions:
     """Keeps ``money_line``, ``outside_book``, ``voucher_book`` and what reconciliations found."""
 
     name = "money-positions"
     tables: Sequence[sa.Table] = (
         money_line,
+        money_voucher,
+        money_sum,
+        money_book,
+        money_village,
         outside_book,
         voucher_book,
-        booking,
         reconciliation_day,
         open_difference,
         three_way,
@@ -185,7 +106,7 @@ class MoneyPositions:
         t.CollectionInfoAcknowledged,
         *_FUND,
         EnrolmentEnteredV1,
-        BookkeepingPostedV1,
+        BookkeepingEntriesPostedV1,
         r.TotalsReconciled,
         r.ReconciliationDifferenceFound,
         r.ReconciliationDifferenceResolved,
@@ -193,114 +114,112 @@ class MoneyPositions:
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """In order; runs of new lines and of bookings in bulk."""
+        """In order; runs of alike events in bulk."""
+        page = _Page(connection)
         for bulk, run in groupby(events, key=lambda recorded: _bulk(recorded.event)):
-            members = [recorded.event for recorded in run]
-            if bulk == "lines":
-                await self._new_lines(connection, members)
-            elif bulk == "bookings":
-                await self._booked(connection, members)
-            elif bulk == "entries":
-                await _entered(connection, members)
-            else:
-                for event in members:
-                    await self._one(connection, event)
+            await page.take(bulk, [recorded.event for recorded in run])
+        await page.ledger.flush()
 
-    async def _new_lines(self, connection: Connection, events: Iterable[Any]) -> None:
-        """New lines are inserted; an event on a known line only changes its standing, village and person."""
-        rows = [_line_row(event) for event in events]
-        chain = ["date", "book", "stage", "voucher_no", "declaration_no", "payer"]
-        await connection.upsert(money_line, rows, keep=chain)
 
-    async def _booked(self, connection: Connection, events: Sequence[BookkeepingPostedV1]) -> None:
-        rows = [
-            {"voucher_no": b.voucher_no, "person_id": b.person_id, "payer": b.payer, "fen": b.fen}
-            for b in events
-        ]
-        await connection.upsert(booking, rows, ignore=True)
-        groups: dict[tuple[str, str], list[str]] = {}
-        for b in events:
-            groups.setdefault((b.voucher_no, b.payer), []).append(b.person_id)
-        c = money_line.c
-        for (voucher_no, payer), persons in groups.items():
-            await connection.execute(
-                sa.update(money_line)
-                .where(c.voucher_no == voucher_no, c.payer == payer, c.person_id.in_(persons))
-                .values(stage="BOOKED")
-            )
+class _Page:
+    """A page of events on its way to the tables."""
 
-    async def _one(self, connection: Connection, event: Any) -> None:
-        if isinstance(event, e.PostDeathFindingWithdrawn | e.PaymentRefunded):
-            await connection.execute(
-                sa.update(money_line)
-                .where(money_line.c.line_id == event.line_id)
-                .values(standing=_standing(event))
-            )
-        elif isinstance(event, _FUND):
-            await _fund(connection, event)
-        elif isinstance(event, e.GovernmentLegVouchered):
-            await connection.upsert(money_line, [_government_row(event)])
-        elif isinstance(
-            event,
-            s.DailySettlementDeposited
-            | s.SettlementCorrected
-            | s.ChannelDayFileReceived
-            | s.DailySettlementDiscrepancyDetected
-            | s.DailySettlementDiscrepancyResolved,
-        ):
-            await self._outside(connection, event)
-        elif isinstance(
-            event,
-            r.TotalsReconciled
-            | r.ReconciliationDifferenceFound
-            | r.ReconciliationDifferenceResolved
-            | r.ThreeWayMatchVerified,
-        ):
-            await self._found(connection, event)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.ledger = Ledger(connection)
+
+    async def take(self, bulk: str, events: Sequence[Any]) -> None:
+        """A run of events of one kind."""
+        if bulk == "lines":
+            await self.ledger.write([_line_row(event) for event in events])
+        elif bulk == "government":
+            await self.ledger.write([_government_row(event) for event in events])
+        elif bulk == "settled":
+            days: dict[Any, list[str]] = {}
+            for event in events:
+                days.setdefault(event.date, []).extend(event.lines)
+            for date, lines in days.items():
+                await self.ledger.move_lines(lines, stage="SETTLED", date=date)
+        elif bulk == "entries":
+            await self._entered(events)
         else:
-            await self._chain(connection, event)
-            await self._voucher(connection, event)
+            for event in events:
+                await self._one(event)
 
-    async def _chain(self, connection: Connection, event: Any) -> None:
-        """Stage of lines as documents carry them on."""
-        c = money_line.c
-        change = sa.update(money_line)
+    async def _one(self, event: Any) -> None:
         match event:
-            case s.SettlementLinesConfirmed():
-                values: dict[str, Any] = {"stage": "SETTLED", "date": event.date}
-                await connection.execute(change.where(c.line_id.in_(event.lines)).values(**values))
+            case e.PostDeathFindingWithdrawn() | e.PaymentRefunded():
+                await self.ledger.move_lines([event.line_id], standing=_standing(event))
+            case BookkeepingEntriesPostedV1():
+                await self._booked(event)
+            case (
+                s.DailySettlementDeposited()
+                | s.SettlementCorrected()
+                | s.ChannelDayFileReceived()
+                | s.DailySettlementDiscrepancyDetected()
+                | s.DailySettlementDiscrepancyResolved()
+            ):
+                await self._outside(self._connection, event)
+            case (
+                r.TotalsReconciled()
+                | r.ReconciliationDifferenceFound()
+                | r.ReconciliationDifferenceResolved()
+                | r.ThreeWayMatchVerified()
+            ):
+                await self._found(self._connection, event)
+            case _ if isinstance(event, _FUND):
+                await self._fund(event)
+            case _:
+                await self._chain(event)
+                await self._voucher(event)
+
+    async def _booked(self, event: BookkeepingEntriesPostedV1) -> None:
+        c = money_line.c
+        payers: dict[str, list[str]] = {}
+        for line in event.lines:
+            payers.setdefault(line.payer, []).append(line.person_id)
+        for payer, persons in payers.items():
+            mine = sa.and_(c.voucher_no == event.voucher_no, c.payer == payer, c.person_id.in_(persons))
+            await self.ledger.move(mine, stage="BOOKED")
+        row = {
+            "voucher_no": event.voucher_no,
+            "campaign": event.campaign,
+            "insurance": event.insurance.value,
+            "booked_count": len(event.lines),
+            "booked_fen": sum(line.fen for line in event.lines),
+        }
+        await self._connection.upsert(
+            voucher_book, [row], add=("booked_count", "booked_fen"), keep=("campaign", "insurance")
+        )
+
+    async def _entered(self, events: Sequence[EnrolmentEnteredV1]) -> None:
+        """录入 of payer legs, by the document they stand in."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for event in events:
+            groups.setdefault((event.voucher_no, event.payer), []).append(event.person_id)
+        c = money_line.c
+        for (document_no, payer), persons in groups.items():
+            mine = sa.and_(c.voucher_no == document_no, c.payer == payer, c.person_id.in_(persons))
+            await self.ledger.move(mine, stage="ENTERED")
+
+    async def _chain(self, event: Any) -> None:
+        """Stage of lines as documents carry them on."""
+        match event:
             case t.DeclarationLines():
                 ids = [line.line_id for line in event.lines]
-                values = {"stage": "DECLARED", "declaration_no": event.declaration_no}
-                await connection.execute(change.where(c.line_id.in_(ids)).values(**values))
+                await self.ledger.move_lines(ids, stage="DECLARED", declaration_no=event.declaration_no)
             case t.DeclarationReturned():
-                where = change.where(c.declaration_no == event.declaration_no)
-                await connection.execute(where.values(stage="SETTLED", declaration_no=""))
+                mine = money_line.c.declaration_no == event.declaration_no
+                await self.ledger.move(mine, stage="SETTLED", declaration_no="")
             case t.VoucherLines():
                 ids = [line.line_id for line in event.lines if line.line_id]
-                if ids:
-                    values = {"stage": "VOUCHERED", "voucher_no": event.voucher_no}
-                    await connection.execute(change.where(c.line_id.in_(ids)).values(**values))
-            case t.CollectionInfoReturned():
-                persons = [line.person_id for line in event.lines]
-                where = change.where(c.voucher_no == event.voucher_no, c.person_id.in_(persons))
-                await connection.execute(where.values(stage="RETURNED"))
+                await self.ledger.move_lines(ids, stage=VOUCHERED, voucher_no=event.voucher_no)
             case _:
-                await self._voucher_stage(connection, event)
+                stage = _STAGES.get(type(event))
+                if stage is not None:
+                    await self.ledger.step(event.voucher_no, stage)
 
-    async def _voucher_stage(self, connection: Connection, event: Any) -> None:
-        stages: dict[type[Any], str] = {
-            t.FundsDebited: "DEBITED",
-            t.FundsRemitted: "REMITTED",
-            t.TreasuryEntryConfirmed: "IN_TREASURY",
-            t.TreasuryEntryRejected: "VOUCHERED",
-            t.TaxVoucherReissued: "VOUCHERED",
-        }
-        change = sa.update(money_line).where(money_line.c.voucher_no == getattr(event, "voucher_no", ""))
-        if type(event) in stages:
-            await connection.execute(change.values(stage=stages[type(event)]))
-
-    async def _voucher(self, connection: Connection, event: Any) -> None:
+    async def _voucher(self, event: Any) -> None:
         change = sa.update(voucher_book).where(voucher_book.c.voucher_no == getattr(event, "voucher_no", ""))
         match event:
             case t.TreasuryEntryConfirmed():
@@ -312,16 +231,57 @@ class MoneyPositions:
                     "entered_count": event.count,
                     "entered_fen": event.fen,
                 }
-                await connection.upsert(voucher_book, [row])
+                await self._connection.upsert(voucher_book, [row])
             case t.CollectionInfoReturned():
-                await connection.execute(
+                await self._connection.execute(
                     change.values(
                         returned_count=voucher_book.c.returned_count + len(event.lines),
                         returned_fen=voucher_book.c.returned_fen + sum(line.fen for line in event.lines),
                     )
                 )
             case t.CollectionInfoAcknowledged():
-                await connection.execute(change.values(acknowledged=True))
+                await self._connection.execute(change.values(acknowledged=True))
+
+    async def _fund(self, event: Any) -> None:
+        """Stages of the flow into fund accounts. voucher_no is the payment document's number."""
+        c = money_line.c
+        match event:
+            case f.FundAccountDeposited():
+                ids = [line.line_id for line in event.lines if line.line_id]
+                own = sa.and_(c.line_id.in_(ids), c.stage.in_(("RECEIVED", "SETTLED")))
+                government = sa.and_(c.voucher_no == event.document_no, c.stage == "RECONCILED")
+                await self.ledger.move(government if event.document_no else own, stage="FUND_ACCOUNT")
+            case f.PaymentDocumentLines():
+                insurance = event.insurance.value
+                ids = [
+                    line.line_id or government_line_id(event.year, insurance, line.person_id, line.payer)
+                    for line in event.lines
+                ]
+                await self.ledger.move_lines(ids, stage="RECONCILED", voucher_no=event.document_no)
+            case f.FiscalAccountTransferred():
+                entered = sa.and_(c.voucher_no == event.document_no, c.stage == "ENTERED")
+                await self.ledger.move(entered, stage="FISCAL_ACCOUNT")
+            case f.PaymentDocumentLinesConfirmed():
+                persons = [line.person_id for line in event.lines]
+                arrived = sa.and_(
+                    c.voucher_no == event.document_no, c.person_id.in_(persons), c.stage == "FISCAL_ACCOUNT"
+                )
+                await self.ledger.move(arrived, stage="CONFIRMED")
+            case f.PaymentDocumentsConfirmed():
+                row = {
+                    "voucher_no": event.document_no,
+                    "campaign": event.campaign,
+                    "insurance": event.insurance.value,
+                    "treasury_date": event.confirmed_on,
+                    "entered_count": event.count,
+                    "entered_fen": event.fen,
+                    "returned_count": event.count,
+                    "returned_fen": event.fen,
+                }
+                await self._connection.upsert(voucher_book, [row])
+            case f.BookingAcknowledged():
+                book = sa.update(voucher_book).where(voucher_book.c.voucher_no == event.document_no)
+                await self._connection.execute(book.values(acknowledged=True))
 
     async def _outside(self, connection: Connection, event: Any) -> None:
         rows: list[dict[str, Any]] = []
@@ -392,71 +352,26 @@ class MoneyPositions:
                 await connection.upsert(three_way, [row])
 
 
-async def _entered(connection: Connection, events: Sequence[EnrolmentEnteredV1]) -> None:
-    """录入 of payer legs, by the document they stand in."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for event in events:
-        groups.setdefault((event.voucher_no, event.payer), []).append(event.person_id)
-    c = money_line.c
-    for (document_no, payer), persons in groups.items():
-        await connection.execute(
-            sa.update(money_line)
-            .where(c.voucher_no == document_no, c.payer == payer, c.person_id.in_(persons))
-            .values(stage="ENTERED")
-        )
+_STAGES: dict[type[Any], str] = {
+    t.FundsDebited: "DEBITED",
+    t.FundsRemitted: "REMITTED",
+    t.TreasuryEntryConfirmed: "IN_TREASURY",
+    t.TreasuryEntryRejected: VOUCHERED,
+    t.TaxVoucherReissued: VOUCHERED,
+    t.CollectionInfoReturned: "RETURNED",
+}
+"""Where a step leaves the money of a voucher's lines."""
 
-
-async def _fund(connection: Connection, event: Any) -> None:
-    """Stages of the flow into fund accounts. voucher_no is the payment document's number."""
-    c = money_line.c
-    change = sa.update(money_line)
-    match event:
-        case f.FundAccountDeposited():
-            ids = [line.line_id for line in event.lines if line.line_id]
-            own = sa.and_(c.line_id.in_(ids), c.stage.in_(("RECEIVED", "SETTLED")))
-            government = sa.and_(c.voucher_no == event.document_no, c.stage == "RECONCILED")
-            where = government if event.document_no else own
-            await connection.execute(change.where(where).values(stage="FUND_ACCOUNT"))
-        case f.PaymentDocumentLines():
-            insurance = event.insurance.value
-            ids = [
-                line.line_id or government_line_id(event.year, insurance, line.person_id, line.payer)
-                for line in event.lines
-            ]
-            drawn = change.where(c.line_id.in_(ids))
-            await connection.execute(drawn.values(stage="RECONCILED", voucher_no=event.document_no))
-        case f.FiscalAccountTransferred():
-            entered = change.where(c.voucher_no == event.document_no, c.stage == "ENTERED")
-            await connection.execute(entered.values(stage="FISCAL_ACCOUNT"))
-        case f.PaymentDocumentLinesConfirmed():
-            persons = [line.person_id for line in event.lines]
-            moved = change.where(
-                c.voucher_no == event.document_no, c.person_id.in_(persons), c.stage == "FISCAL_ACCOUNT"
-            )
-            await connection.execute(moved.values(stage="CONFIRMED"))
-        case f.PaymentDocumentsConfirmed():
-            row = {
-                "voucher_no": event.document_no,
-                "campaign": event.campaign,
-                "insurance": event.insurance.value,
-                "treasury_date": event.confirmed_on,
-                "entered_count": event.count,
-                "entered_fen": event.fen,
-                "returned_count": event.count,
-                "returned_fen": event.fen,
-            }
-            await connection.upsert(voucher_book, [row])
-        case f.BookingAcknowledged():
-            book = sa.update(voucher_book).where(voucher_book.c.voucher_no == event.document_no)
-            await connection.execute(book.values(acknowledged=True))
+_BULK: dict[type[Any], str] = {
+    **dict.fromkeys(_LINES, "lines"),
+    e.GovernmentLegVouchered: "government",
+    s.SettlementLinesConfirmed: "settled",
+    EnrolmentEnteredV1: "entries",
+}
 
 
 def _bulk(event: Any) -> str:
-    if isinstance(event, _LINES):
-        return "lines"
-    if isinstance(event, EnrolmentEnteredV1):
-        return "entries"
-    return "bookings" if isinstance(event, BookkeepingPostedV1) else ""
+    return _BULK.get(type(event), "")
 
 
 def _line_row(event: Any) -> dict[str, Any]:

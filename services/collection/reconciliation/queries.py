@@ -19,9 +19,14 @@ from services.collection.reconciliation.domain import (
     VillageBook,
     VoucherBook,
 )
-from services.collection.reconciliation.projection import (
-    booking,
+from services.collection.reconciliation.tables import (
+    LINES,
+    STATE,
+    money_book,
     money_line,
+    money_sum,
+    money_village,
+    money_voucher,
     open_difference,
     outside_book,
     reconciliation_day,
@@ -30,14 +35,6 @@ from services.collection.reconciliation.projection import (
 )
 from shared.eventstore.database import Connection, Row
 from shared.kernel.insurance import Insurance
-
-ENTERED = ("ENTERED", "FISCAL_ACCOUNT", "CONFIRMED")
-"""Stages of a line that is entered and not booked yet, where the plan has a data entry (000:L270-276)."""
-IN_FUND_ACCOUNT = ("FUND_ACCOUNT", "RECONCILED", *ENTERED)
-"""Stages of a line whose money lies in the agency's fund accounts."""
-
-STATE = sa.case((money_line.c.standing == "EFFECTIVE", money_line.c.stage), else_=money_line.c.standing)
-"""The one named state of a line's money."""
 
 
 async def positions(connection: Connection, campaign: str) -> Sequence[Row]:
@@ -48,6 +45,7 @@ async def positions(connection: Connection, campaign: str) -> Sequence[Row]:
         sa.select(
             *keys, sa.func.count().label("count"), sa.cast(sa.func.sum(c.fen), sa.BigInteger).label("fen")
         )
+        .select_from(LINES)
         .where(c.campaign == campaign)
         .group_by(*keys[:4], STATE)
         .order_by(c.village, c.insurance, c.date, c.channel, STATE)
@@ -55,16 +53,17 @@ async def positions(connection: Connection, campaign: str) -> Sequence[Row]:
 
 
 async def stages(connection: Connection) -> Mapping[tuple[str, str], dict[str, int]]:
-    """(campaign, insurance) -> state -> fen, of all campaigns."""
-    c = money_line.c
-    rows = await connection.execute(
-        sa.select(c.campaign, c.insurance, STATE.label("state"), sa.func.sum(c.fen)).group_by(
-            c.campaign, c.insurance, STATE
-        )
+    """(campaign, insurance) -> state -> fen, of all campaigns, from the sums kept with the lines."""
+    v = money_voucher.c
+    under_way = sa.select(v.campaign, v.insurance, v.stage, sa.func.sum(v.fen)).group_by(
+        v.campaign, v.insurance, v.stage
     )
+    s = money_sum.c
     found: dict[tuple[str, str], dict[str, int]] = {}
-    for campaign, insurance, state, fen in rows:
-        found.setdefault((campaign, insurance), {})[state.lower()] = int(fen)
+    for statement in (sa.select(s.campaign, s.insurance, s.state, s.fen), under_way):
+        for campaign, insurance, state, fen in await connection.execute(statement):
+            sums = found.setdefault((campaign, insurance), {})
+            sums[state.lower()] = sums.get(state.lower(), 0) + int(fen)
     return found
 
 
@@ -92,26 +91,27 @@ class BookRow:
         return gap if gap >= 0 else -min(0, gap + self.in_hand_fen)
 
 
-async def book_rows(connection: Connection, campaign: str = "") -> list[BookRow]:
-    """Every day the outside told us of, compared."""
-    b, m = outside_book.c, money_line.c
+def _placed_by_lines(campaign: str) -> sa.Subquery:
+    """What the lines themselves say, book by book."""
+    m = money_line.c
     keys = [m.campaign, m.book, m.insurance, m.date]
     hand = sa.case((m.stage == "RECEIVED", m.fen), else_=0)
-    inside = sa.select(*keys, sa.func.sum(m.fen).label("placed"), sa.func.sum(hand).label("hand"))
-    if campaign:
-        inside = inside.where(m.campaign == campaign)
-    placed = inside.group_by(*keys).subquery()
+    lines = sa.select(
+        *keys, sa.func.sum(m.fen).label("placed_fen"), sa.func.sum(hand).label("hand_fen")
+    ).group_by(*keys)
+    return (lines.where(m.campaign == campaign) if campaign else lines).subquery()
+
+
+async def book_rows(connection: Connection, campaign: str = "", *, kept_sums: bool = False) -> list[BookRow]:
+    """Every day the outside told us of, compared with our lines, or, kept_sums, with the sums kept of them."""
+    placed: sa.FromClause = money_book if kept_sums else _placed_by_lines(campaign)
+    b, m = outside_book.c, placed.c
     joined = outside_book.outerjoin(
         placed,
-        sa.and_(
-            placed.c.campaign == b.campaign,
-            placed.c.book == b.book,
-            placed.c.insurance == b.insurance,
-            placed.c.date == b.date,
-        ),
+        sa.and_(m.campaign == b.campaign, m.book == b.book, m.insurance == b.insurance, m.date == b.date),
     )
     statement = (
-        sa.select(outside_book, placed.c.placed, placed.c.hand)
+        sa.select(outside_book, m.placed_fen.label("placed"), m.hand_fen.label("hand"))
         .select_from(joined)
         .order_by(b.campaign, b.book, b.insurance, b.date)
     )
@@ -155,21 +155,8 @@ async def _vouchers(
     connection: Connection, campaign: str, first: dt.date, last: dt.date
 ) -> tuple[VoucherBook, ...]:
     v = voucher_book.c
-    booked = (
-        sa.select(
-            booking.c.voucher_no, sa.func.count().label("count"), sa.func.sum(booking.c.fen).label("fen")
-        )
-        .where(
-            booking.c.voucher_no.in_(
-                sa.select(v.voucher_no).where(v.campaign == campaign, v.treasury_date.between(first, last))
-            )
-        )
-        .group_by(booking.c.voucher_no)
-        .subquery()
-    )
     rows = await connection.execute(
-        sa.select(voucher_book, booked.c.count.label("booked_count"), booked.c.fen.label("booked_fen"))
-        .select_from(voucher_book.outerjoin(booked, booked.c.voucher_no == v.voucher_no))
+        sa.select(voucher_book)
         .where(v.campaign == campaign, v.treasury_date.between(first, last))
         .order_by(v.voucher_no)
     )
@@ -179,7 +166,7 @@ async def _vouchers(
             Insurance(row.insurance),
             (row.entered_count, row.entered_fen),
             (row.returned_count, row.returned_fen),
-            (int(row.booked_count or 0), int(row.booked_fen or 0)),
+            (row.booked_count, row.booked_fen),
             bool(row.acknowledged),
         )
         for row in rows
@@ -187,39 +174,32 @@ async def _vouchers(
 
 
 async def _villages(connection: Connection, campaign: str) -> tuple[VillageBook, ...]:
-    """Villages whose three sums agree and were not said to agree at this size before."""
-    c, w = money_line.c, three_way.c
-    arrived = c.stage.in_(("IN_TREASURY", "RETURNED", "BOOKED", *IN_FUND_ACCOUNT))
-    entered = c.stage.in_(("BOOKED", *ENTERED))
+    """Villages whose sums agree and were not said to agree at this size before.
 
-    def total(condition: Any) -> list[Any]:
-        return [
-            sa.func.sum(sa.case((condition, 1), else_=0)),
-            sa.func.sum(sa.case((condition, c.fen), else_=0)),
-        ]
-
-    rows = await connection.execute(
-        sa.select(
-            c.village, c.insurance, sa.func.count(), sa.func.sum(c.fen), *total(entered), *total(arrived)
-        )
-        .where(c.campaign == campaign, c.standing == "EFFECTIVE", c.payer == "person", c.village != "")
-        .group_by(c.village, c.insurance)
-        .order_by(c.village, c.insurance)
+    What is entered has arrived: when all that was collected is entered, the money is the third equal sum.
+    """
+    v, w = money_village.c, three_way.c
+    said = sa.and_(
+        w.campaign == v.campaign,
+        w.village == v.village,
+        w.insurance == v.insurance,
+        w.count == v.collected_count,
+        w.fen == v.collected_fen,
     )
-    said = {
-        (row.village, row.insurance): (row.count, row.fen)
-        for row in await connection.execute(sa.select(three_way).where(w.campaign == campaign))
-    }
-    return tuple(
-        VillageBook(
-            row[0],
-            Insurance(row[1]),
-            (int(row[2]), int(row[3])),
-            (int(row[4]), int(row[5])),
-            (int(row[6]), int(row[7])),
+    rows = await connection.execute(
+        sa.select(v.village, v.insurance, v.collected_count, v.collected_fen)
+        .where(
+            v.campaign == campaign,
+            v.collected_count > 0,
+            v.collected_count == v.entered_count,
+            v.collected_fen == v.entered_fen,
+            ~sa.exists(sa.select(w.campaign).where(said).correlate(money_village)),
         )
+        .order_by(v.village, v.insurance)
+    )
+    return tuple(
+        VillageBook(row[0], Insurance(row[1]), (row[2], row[3]), (row[2], row[3]), (row[2], row[3]))
         for row in rows
-        if said.get((row[0], row[1])) != (row[2], row[3])
     )
 
 
@@ -289,7 +269,9 @@ async def days_to_reconcile(connection: Connection, today: dt.date) -> Sequence[
         .where(open_difference.c.date < today),
     ):
         days |= {(row[0], row[1]) for row in await connection.execute(statement)}
-    campaigns = await connection.execute(sa.select(m.campaign).distinct().where(m.campaign != ""))
+    campaigns = await connection.execute(
+        sa.select(money_sum.c.campaign).distinct().where(money_sum.c.campaign != "")
+    )
     yesterday = today - dt.timedelta(days=1)
     return sorted(days | {(row[0], yesterday) for row in campaigns})
 

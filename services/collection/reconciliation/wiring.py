@@ -29,7 +29,7 @@ def wire(ports: Ports) -> ReconciliationWired:
     async def gauges() -> None:
         async with ports.database.read() as connection:
             known = await stages(connection)
-            rows = await book_rows(connection)
+            rows = await book_rows(connection, kept_sums=True)
         for (campaign, insurance), fen in known.items():
             ports.metrics.money_fen(campaign, insurance, fen)
         lost: dict[tuple[str, str], int] = {(key[0], key[1]): 0 for key in known}

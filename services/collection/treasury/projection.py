@@ -30,9 +30,20 @@ treasury_line = sa.Table(
     sa.Column("batch", sa.Integer, nullable=False),
     sa.Column("declaration_no", sa.Text, nullable=False),
     sa.Column("voucher_no", sa.Text, nullable=False),
-    sa.Index("treasury_line_waiting", "campaign", "village", "kind", "voucher_no", "declaration_no"),
     sa.Index("treasury_line_by_voucher", "voucher_no"),
     sa.Index("treasury_line_by_declaration", "declaration_no"),
+)
+
+_WAITING = treasury_line.c.voucher_no == ""
+sa.Index(
+    "treasury_line_waiting",
+    treasury_line.c.kind,
+    treasury_line.c.campaign,
+    treasury_line.c.village,
+    treasury_line.c.source,
+    treasury_line.c.date,
+    postgresql_where=_WAITING,
+    sqlite_where=_WAITING,
 )
 
 declaration = sa.Table(

@@ -12,9 +12,10 @@ from services.collection.app import SERVICE
 from services.collection.settings import CollectionSettings
 from shared.contracts.notification import PaymentNoticeClosedV1
 from shared.contracts.registration import (
-    BookkeepingPostedV1,
+    BookkeepingEntriesPostedV1,
     CollectionInfoAcknowledgedV1,
     DeathReportedV1,
+    PostedLine,
     RefundVerifiedV1,
 )
 from shared.contracts.subsidy import RefundApprovedV1
@@ -131,20 +132,14 @@ async def through_treasury(site: Site, voucher: dict[str, Any]) -> None:
 async def book(site: Site, voucher: dict[str, Any], persons: tuple[str, ...]) -> None:
     number = voucher["voucher_no"]
     await site.receive(
-        *(
-            BookkeepingPostedV1(
-                person_id=person,
-                return_no=f"R-{number}",
-                voucher_no=number,
-                campaign=CAMPAIGN,
-                village=VILLAGE,
-                insurance=Insurance.MEDICAL,
-                year=2020,
-                payer="person",
-                fen=26000,
-                booked_on=dt.date(2019, 11, 26),
-            )
-            for person in persons
+        BookkeepingEntriesPostedV1(
+            return_no=f"R-{number}",
+            voucher_no=number,
+            campaign=CAMPAIGN,
+            insurance=Insurance.MEDICAL,
+            year=2020,
+            booked_on=dt.date(2019, 11, 26),
+            lines=tuple(PostedLine(person, VILLAGE, "person", 26000) for person in persons),
         ),
         CollectionInfoAcknowledgedV1(
             voucher_no=number,

@@ -23,7 +23,7 @@ from services.collection.obligations.projection import metadata as obligation_me
 from services.collection.obligations.stream import obligation
 from shared.contracts.message import Message
 from shared.contracts.registration import (
-    BookkeepingPostedV1,
+    BookkeepingEntriesPostedV1,
     CollectionInfoAcknowledgedV1,
     DeathReportCorrectedV1,
     DeathReportedV1,
@@ -56,7 +56,7 @@ MESSAGES = (
     DeathReportedV1,
     DeathReportCorrectedV1,
     CollectionInfoAcknowledgedV1,
-    BookkeepingPostedV1,
+    BookkeepingEntriesPostedV1,
     EnrolmentEnteredV1,
     RefundVerifiedV1,
     RefundVerificationRejectedV1,

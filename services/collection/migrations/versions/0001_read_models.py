@@ -27,14 +27,6 @@ def upgrade() -> None:
     )
     op.create_index("agent_village", "agent", ["campaign", "village", "agent_id"], unique=False)
     op.create_table(
-        "booking",
-        sa.Column("voucher_no", sa.Text(), nullable=False),
-        sa.Column("person_id", sa.Text(), nullable=False),
-        sa.Column("payer", sa.Text(), nullable=False),
-        sa.Column("fen", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("voucher_no", "person_id", "payer"),
-    )
-    op.create_table(
         "campaign",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("division", sa.Text(), nullable=False),
@@ -117,6 +109,16 @@ def upgrade() -> None:
         "household_scope_division", "household_scope", ["campaign", "insurance", "division"], unique=False
     )
     op.create_table(
+        "money_book",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("book", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("date", sa.Date(), nullable=False),
+        sa.Column("placed_fen", sa.BigInteger(), nullable=False),
+        sa.Column("hand_fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "book", "insurance", "date"),
+    )
+    op.create_table(
         "money_line",
         sa.Column("line_id", sa.Text(), nullable=False),
         sa.Column("campaign", sa.Text(), nullable=False),
@@ -133,10 +135,59 @@ def upgrade() -> None:
         sa.Column("voucher_no", sa.Text(), nullable=False),
         sa.Column("declaration_no", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("line_id"),
+        postgresql_with={"fillfactor": "70"},
     )
-    op.create_index("money_line_by_book", "money_line", ["campaign", "book", "date"], unique=False)
-    op.create_index("money_line_by_declaration", "money_line", ["declaration_no"], unique=False)
-    op.create_index("money_line_by_voucher", "money_line", ["voucher_no", "person_id"], unique=False)
+    op.create_index(
+        "money_line_by_declaration",
+        "money_line",
+        ["declaration_no"],
+        unique=False,
+        postgresql_where=sa.text("declaration_no != ''"),
+    )
+    op.create_index(
+        "money_line_by_voucher",
+        "money_line",
+        ["voucher_no", "person_id"],
+        unique=False,
+        postgresql_where=sa.text("voucher_no != ''"),
+    )
+    op.create_index(
+        "money_line_unidentified",
+        "money_line",
+        ["campaign", "date"],
+        unique=False,
+        postgresql_where=sa.text("standing = 'UNIDENTIFIED'"),
+    )
+    op.create_table(
+        "money_sum",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "insurance", "state"),
+    )
+    op.create_table(
+        "money_village",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("collected_count", sa.BigInteger(), nullable=False),
+        sa.Column("collected_fen", sa.BigInteger(), nullable=False),
+        sa.Column("entered_count", sa.BigInteger(), nullable=False),
+        sa.Column("entered_fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "village", "insurance"),
+    )
+    op.create_table(
+        "money_voucher",
+        sa.Column("voucher_no", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("voucher_no"),
+    )
     op.create_table(
         "obligation",
         sa.Column("year", sa.Integer(), nullable=False),
@@ -440,8 +491,9 @@ def upgrade() -> None:
     op.create_index(
         "treasury_line_waiting",
         "treasury_line",
-        ["campaign", "village", "kind", "voucher_no", "declaration_no"],
+        ["kind", "campaign", "village", "source", "date"],
         unique=False,
+        postgresql_where=sa.text("voucher_no = ''"),
     )
     op.create_table(
         "virtual_household",
@@ -482,11 +534,13 @@ def upgrade() -> None:
         sa.Column("voucher_no", sa.Text(), nullable=False),
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("insurance", sa.Text(), nullable=False),
-        sa.Column("treasury_date", sa.Date(), nullable=False),
-        sa.Column("entered_count", sa.BigInteger(), nullable=False),
-        sa.Column("entered_fen", sa.BigInteger(), nullable=False),
+        sa.Column("treasury_date", sa.Date(), nullable=True),
+        sa.Column("entered_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("entered_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("returned_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("returned_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("booked_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("booked_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("acknowledged", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("voucher_no"),
     )

@@ -7,8 +7,14 @@ import datetime as dt
 import sqlalchemy as sa
 
 from services.collection.reconciliation import events as r
-from services.collection.reconciliation.projection import money_line
-from shared.contracts.registration import BookkeepingPostedV1, CollectionInfoAcknowledgedV1
+from services.collection.reconciliation.queries import book_rows, stages
+from services.collection.reconciliation.tables import money_line
+from shared.contracts.registration import (
+    BookkeepingEntriesPostedV1,
+    CollectionInfoAcknowledgedV1,
+    DeathReportedV1,
+    PostedLine,
+)
 from shared.kernel.insurance import Insurance
 from tests.unit.collection.money_service import (
     CAMPAIGN,
@@ -38,21 +44,17 @@ async def returned(*persons: str) -> MoneyService:
 
 
 async def book(money: MoneyService, *persons: str, fen: int = 26000) -> None:
-    for person in persons:
-        await money.receive(
-            BookkeepingPostedV1(
-                person_id=person,
-                return_no=f"R-{VOUCHER}",
-                voucher_no=VOUCHER,
-                campaign=CAMPAIGN,
-                village=VILLAGE,
-                insurance=Insurance.MEDICAL,
-                year=2020,
-                payer="person",
-                fen=fen,
-                booked_on=dt.date(2019, 12, 1),
-            )
+    await money.receive(
+        BookkeepingEntriesPostedV1(
+            return_no=f"R-{VOUCHER}",
+            voucher_no=VOUCHER,
+            campaign=CAMPAIGN,
+            insurance=Insurance.MEDICAL,
+            year=2020,
+            booked_on=dt.date(2019, 12, 1),
+            lines=tuple(PostedLine(person, VILLAGE, "person", fen) for person in persons),
         )
+    )
 
 
 async def acknowledge(money: MoneyService, lines: int, fen: int) -> None:
@@ -214,3 +216,30 @@ async def test_a_campaign_at_a_glance_counts_people_once_and_money_by_line() -> 
     assert sum(day["fen"] for day in days) == 78000
     assert {day["channel"] for day in days} == {"CASH_AGENT", "WECHAT"}
     assert sum(day["count"] for day in days) == 3
+
+
+async def test_the_sums_kept_are_those_of_the_lines() -> None:
+    """Gauges read sums that follow every move of a line; whatever happened, they equal the lines'."""
+    money = await returned("p1", "p2", "p3")
+    await book(money, "p1", "p2")
+    await money.assess("q1", "q2", "q3")
+    await money.post("/payments", payment("O1", "q1"))
+    await money.post("/payments", payment("O1b", "q1", captured=True))
+    await money.post("/payments", payment("O2", "q2"))
+    file = day_file("D1", ("O1", "q1", 26000), ("O1b", "q1", 26000), ("O9", "nobody", 26000))
+    await money.post("/channels/WECHAT/day-files", file)
+    body = {"line_id": "WECHAT-O9/1", "person_id": "q3", "year": 2020, "insurance": "medical"}
+    await money.post("/suspense/WECHAT/O9:identify", body)
+    died = DeathReportedV1(person_id="q1", date=dt.date(2019, 10, 30), source="POLICE", batch_month="2019-11")
+    await money.receive(died)
+    async with money.service.parts.database.read() as connection:
+        kept = {
+            key: {s: fen for s, fen in sums.items() if fen}
+            for key, sums in (await stages(connection)).items()
+        }
+        by_lines = await book_rows(connection, CAMPAIGN)
+        by_sums = await book_rows(connection, CAMPAIGN, kept_sums=True)
+    now = {state.lower(): fen for state, fen in (await states(money)).items()}
+    assert kept == {(CAMPAIGN, "medical"): now}
+    assert set(now) == {"booked", "returned", "received", "refund_due", "settled"}
+    assert by_lines == by_sums
