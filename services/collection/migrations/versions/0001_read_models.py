@@ -545,3 +545,86 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("voucher_no"),
     )
     op.create_index("voucher_book_by_day", "voucher_book", ["campaign", "treasury_date"], unique=False)
+    op.create_table(
+        "fund_account",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("account_ref", sa.Text(), nullable=False),
+        sa.Column("bank", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "insurance", "kind"),
+    )
+    op.create_table(
+        "fund_line",
+        sa.Column("line_key", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("payer", sa.Text(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("deposit_no", sa.Text(), nullable=False),
+        sa.Column("deposited_on", sa.Date(), nullable=True),
+        sa.Column("document_no", sa.Text(), nullable=False),
+        sa.Column("line_no", sa.Integer(), nullable=False),
+        sa.Column("signed", sa.Boolean(), nullable=False),
+        sa.Column("entered", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("line_key"),
+    )
+    op.create_index("fund_line_by_document", "fund_line", ["document_no", "person_id"], unique=False)
+    op.create_index(
+        "fund_line_waiting", "fund_line", ["campaign", "kind", "village", "document_no"], unique=False
+    )
+    op.create_table(
+        "payment_document",
+        sa.Column("document_no", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("station", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("arrived", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("entered_count", sa.BigInteger(), nullable=False),
+        sa.Column("entered_fen", sa.BigInteger(), nullable=False),
+        sa.Column("summary_count", sa.BigInteger(), nullable=False),
+        sa.Column("summary_fen", sa.BigInteger(), nullable=False),
+        sa.Column("receipt_no", sa.Text(), nullable=False),
+        sa.Column("transferred_on", sa.Date(), nullable=True),
+        sa.Column("confirmed_on", sa.Date(), nullable=True),
+        sa.Column("acknowledged", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("document_no"),
+    )
+    op.create_index("payment_document_by_campaign", "payment_document", ["campaign", "state"], unique=False)
+    op.create_index(
+        "payment_document_by_origin", "payment_document", ["campaign", "source", "origin"], unique=False
+    )
+    op.create_table(
+        "village_account",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("signatures", sa.Integer(), nullable=False),
+        sa.Column("confirmed", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "village"),
+    )
+    op.create_table(
+        "weekly_statistics",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("date", sa.Date(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("subsidised", sa.Boolean(), nullable=False),
+        sa.Column("received_count", sa.BigInteger(), nullable=False),
+        sa.Column("received_fen", sa.BigInteger(), nullable=False),
+        sa.Column("entered_count", sa.BigInteger(), nullable=False),
+        sa.Column("entered_fen", sa.BigInteger(), nullable=False),
+        sa.Column("money_count", sa.BigInteger(), nullable=False),
+        sa.Column("money_fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "date", "village", "insurance", "subsidised"),
+    )
