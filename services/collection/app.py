@@ -116,9 +116,7 @@ class _Facts:
     rosters: RosterStatusFacts
 
 
-def _registering(
-    ports: Ports, packs: PackRegistry, facts: _Facts, past: HistoryReader
-) -> list[Capability]:
+def _registering(ports: Ports, packs: PackRegistry, facts: _Facts, past: HistoryReader) -> list[Capability]:
     """From the campaign's opening to the final roster."""
 
     def default_campaign(village: str, year: int) -> str | None:

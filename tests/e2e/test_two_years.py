@@ -174,3 +174,28 @@ async def test_late_payers_of_one_year_live_beside_the_next_window(years: Years)
     assert (await years.history(FIRST))["hal", "medical"] == (40_000, "BOOKED")
     for year in (FIRST, SECOND):
         assert await years.money(year) == (0, 0)
+
+
+async def test_an_interrupted_year_is_made_up_for_beside_the_next_window(years: Years) -> None:
+    """000:L143-147, I-26, I-31: a past year's pension at its tier, booked to the account without matching subsidy."""
+    await _second_year(years)
+    await years.day(PAID_2)
+    assert await years.enrol("hal", FIRST, "pension") == ["REGISTERED"]
+    arrears = {
+        "person_id": years.persons["hal"],
+        "insurance": "pension",
+        "year": FIRST,
+        "kind": "INTERRUPTION",
+        "paid_at": PAID_2.isoformat(),
+        "tier_yuan": 500,
+    }
+    unproved = await years.ask("hr", "registration", "/special-assessments", arrears)
+    assert unproved.body["rule"] == "NOT_INTERRUPTED"
+    await years.post("hr", "registration", "/special-assessments", {**arrears, "basis": "缴费凭证2019"})
+    reply = await years.pay("hal", "pension", FIRST, 50_000, PAID_2)
+    assert reply.status == 201, reply.body
+    await years.settle(PAID_2)
+    account = await years.get("registration", f"/people/{years.persons['hal']}/account")
+    assert account["balance_fen"] == 50_000
+    assert (await years.history(FIRST))["hal", "pension"] == (50_000, "BOOKED")
+    assert await years.money(FIRST) == (0, 0)

@@ -343,7 +343,7 @@ def _mismatch(state: Ledger, line: Line, known: Knowledge) -> tuple[str, int] | 
 
 def _standard_mismatch(line: Line, known: Knowledge, pack: Pack) -> tuple[str, int] | None:
     """What differs from one version of the pack; the paid keep the version they were assessed by."""
-    if line.insurance is Insurance.PENSION:
+    if line.insurance is Insurance.PENSION and not line.special_assessment_no:
         tier = None if line.tier_yuan is None else pack.tier(line.tier_yuan)
         if tier is None or line.standard_fen != tier.yuan * 100:
             return "tier", 0 if tier is None else tier.yuan * 100

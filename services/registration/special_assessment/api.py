@@ -30,13 +30,18 @@ Writer = Annotated[Principal, Depends(authorised("registration:special_assessmen
 
 
 class SpecialAssessmentBody(Body):
-    """特殊缴费核定 / assess a payment outside the window; only kind LATE is supported."""
+    """特殊缴费核定 / assess a payment outside the window: LATE 期外补缴, NEWBORN 新生儿缴费 (medical);
+    INTERRUPTION 中断补缴, ARREARS 政策性补缴 (pension, a past year, with ``tier_yuan``)."""
 
     person_id: PersonId
     insurance: Insurance = Insurance.MEDICAL
     year: Year
     kind: str = Field("LATE", max_length=20, examples=["LATE"])
     paid_at: dt.date = Field(examples=["2020-02-10"], description="拟缴费日 / day of the payment")
+    tier_yuan: int | None = Field(
+        None, ge=1, description="补缴档次 / pension tier of the year", examples=[300]
+    )
+    basis: str = Field("", max_length=100, description="依据文件 / the document it rests on")
 
 
 def assessments_import(payments: SpecialPayments) -> ImportKind[AssessSpecialPayment]:
@@ -45,7 +50,15 @@ def assessments_import(payments: SpecialPayments) -> ImportKind[AssessSpecialPay
     def to_command(row: AssessSpecialPayment, context: ImportContext) -> Command | Refusal:
         return payments.assess_command(row, context.metadata, context.key, context.covers)
 
-    columns = {"人员编号": "person_id", "险种": "insurance", "年度": "year", "拟缴费日": "paid_at"}
+    columns = {
+        "人员编号": "person_id",
+        "险种": "insurance",
+        "年度": "year",
+        "类别": "kind",
+        "拟缴费日": "paid_at",
+        "档次": "tier_yuan",
+        "依据": "basis",
+    }
     return ImportKind(
         "special-assessments", AssessSpecialPayment, to_command, columns, answers="assessment_no"
     )

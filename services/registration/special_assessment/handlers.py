@@ -15,7 +15,7 @@ from shared.kernel.errors import Refusal
 
 
 class SpecialPayments:
-    """Assesses late payments."""
+    """Assesses payments outside the window."""
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class SpecialPayments:
                 self._enrolments.of(loaded, given.insurance, given.person_id, given.year),
                 self._identities.of(loaded, given.insurance, given.person_id, given.year),
                 policy,
+                insured_before=self._insured_before(loaded, given),
             )
             if isinstance(events, Refusal):
                 return events
@@ -84,3 +85,10 @@ class SpecialPayments:
         ]
         facts = [(self._policies, [given.year])]
         return Command("assess_special_payment", streams, judge, metadata, key, facts)
+
+    def _insured_before(self, loaded: Loaded, given: domain.AssessSpecialPayment) -> bool:
+        """Enrolled for the insurance in one of the years before: fifteen are what the pension asks for."""
+        return any(
+            self._enrolments.of(loaded, given.insurance, given.person_id, year) is not None
+            for year in range(given.year - 1, given.year - 16, -1)
+        )

@@ -252,7 +252,7 @@ class TestSpecialAssessment:
         assert (await self._late(desk, "nobody", "2020-02-10")).status_code == 404
         await desk.enrolled(person_id, "pension")
         body = {"person_id": person_id, "year": 2020, "paid_at": "2020-02-10"}
-        other = await desk.post("/special-assessments", {**body, "kind": "ARREARS"})
+        other = await desk.post("/special-assessments", {**body, "kind": "GIFT"})
         assert other.json()["code"] == "KIND_NOT_SUPPORTED"
         pension = await desk.post("/special-assessments", {**body, "insurance": "pension"})
         assert pension.json()["rule"] == "NO_LATE_RULE"
