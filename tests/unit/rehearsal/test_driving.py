@@ -13,6 +13,7 @@ import pytest
 from deploy.rehearsal.clients import SERVICES, Services
 from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
 from deploy.rehearsal.driver import Driver, Outside, drain_over_http
+from deploy.rehearsal.files import Files
 from deploy.rehearsal.journal import Journal, OtherRunError
 from deploy.rehearsal.plan import draw_plan
 from shared.policy import load_pack
@@ -25,6 +26,9 @@ class Quiet:
     def step(self, name: str) -> None:
         """Not shown."""
 
+    def progress(self, done: int, of: int) -> None:
+        """Not shown."""
+
     def payments(self, done: int) -> None:
         """Not shown."""
 
@@ -33,7 +37,7 @@ def driver_with(journal: Journal, drain: Callable[[], Awaitable[None]]) -> Drive
     plan = draw_plan(load_pack("ST-2020"), "店子镇", 1, 0.03)
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
     services = Services({name: f"http://{name}" for name in SERVICES}, {}, http)
-    return Driver(plan, services, Outside("http://world", http), journal, drain, Quiet())
+    return Driver(plan, services, Outside("http://world", http), journal, Files(services), drain, Quiet())
 
 
 class Counted:
@@ -51,10 +55,10 @@ class Counted:
 async def test_a_step_is_done_once_also_by_the_next_driver(tmp_path: Path) -> None:
     act, drain = Counted({"lines": 3}), Counted()
     first = Journal(tmp_path / "demo.sqlite")
-    assert await driver_with(first, drain).step("2019-10-01/a", act) == {"lines": 3}
+    assert await driver_with(first, drain).step("2019-10-01/a", act, rest=True) == {"lines": 3}
     first.close()
     second = Journal(tmp_path / "demo.sqlite")
-    assert await driver_with(second, drain).step("2019-10-01/a", act) == {"lines": 3}
+    assert await driver_with(second, drain).step("2019-10-01/a", act, rest=True) == {"lines": 3}
     assert (act.calls, drain.calls) == (1, 1)
 
 
@@ -66,17 +70,34 @@ async def test_a_step_that_failed_is_done_again() -> None:
 
     act = Counted({})
     with pytest.raises(RuntimeError):
-        await driver_with(journal, restless).step("s", act)
-    await driver_with(journal, Counted()).step("s", act)
+        await driver_with(journal, restless).step("s", act, rest=True)
+    await driver_with(journal, Counted()).step("s", act, rest=True)
     assert act.calls == 2
 
 
-async def test_a_step_that_told_nobody_waits_for_nobody() -> None:
+async def test_a_day_rests_once_and_only_when_something_was_told() -> None:
+    """Steps of a day follow one another; its end waits for all of them."""
     drain = Counted()
     driver = driver_with(Journal(None), drain)
     await driver.step("quiet", Counted({"moved": 0}))
-    assert drain.calls == 0
-    await driver.step("loud", Counted({"moved": 1}))
+    await driver.end_day(dt.date(2019, 10, 1))
+    assert drain.calls == 1  # the end of a day is a step like any other
+    await driver.step("one", Counted({"moved": 1}))
+    await driver.step("two", Counted({"moved": 1}))
+    assert drain.calls == 1
+    await driver.end_day(dt.date(2019, 10, 2))
+    assert drain.calls == 2
+
+
+async def test_who_goes_on_after_a_kill_waits_for_what_the_dead_one_told(tmp_path: Path) -> None:
+    """A step may be behind us though nobody waited for its effects."""
+    first = Journal(tmp_path / "demo.sqlite")
+    await driver_with(first, Counted()).step("told", Counted({"moved": 1}))
+    first.close()
+    drain = Counted()
+    driver = driver_with(Journal(tmp_path / "demo.sqlite"), drain)
+    await driver.step("told", Counted({"moved": 1}))
+    await driver.rest()
     assert drain.calls == 1
 
 
@@ -86,8 +107,36 @@ async def test_an_answer_after_a_lost_one_is_waited_for_all_the_same() -> None:
     driver = driver_with(Journal(None), drain)
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers.pop(0)))
     driver.outside = Outside("http://world", http)
-    await driver.step("entries", lambda: driver.outside.post("/treasury/entries/2019-12-31", {}))
+    await driver.step("entries", lambda: driver.outside.post("/days/2019-12-31/enter", {}), rest=True)
     assert drain.calls == 1
+
+
+async def test_a_file_answers_row_by_row_over_its_pages() -> None:
+    """Who is who comes back with the file's outcomes; refused rows with their code."""
+    pages = {
+        0: ([{"row": 1, "outcome": "accepted", "id": "a"}], 1),
+        1: ([{"row": 2, "outcome": "refused"}], None),
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "t"})
+        if path.endswith("/outcomes"):
+            items, following = pages[int(request.url.params["after"])]
+            return httpx.Response(200, json={"items": items, "next": following})
+        if path.endswith("/failures.csv"):
+            return httpx.Response(200, text="row_number,code,rule,field\r\n2,ID_TAKEN,I-03,number\r\n")
+        if request.method == "POST":
+            return httpx.Response(202, json={"import_id": "i"})
+        return httpx.Response(200, json={"state": "DONE", "rows": 2, "accepted": 1, "refused": 1})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    files = Files(Services({name: f"http://{name}" for name in SERVICES}, {"hr": "s"}, http))
+    done = await files.hand_in("hr", "registration", "/people:import", [{"name": "a"}, {"name": "b"}], "k")
+    assert done.counts == {"rows": 2, "accepted": 1, "refused": 1}
+    assert [row["row"] async for row in files.outcomes(done)] == [1, 2]
+    assert [(row.row, row.code) for row in await files.refused(done)] == [(2, "ID_TAKEN")]
 
 
 async def test_what_was_decided_stays_decided(tmp_path: Path) -> None:
@@ -134,7 +183,7 @@ async def test_rest_is_two_sweeps_in_which_nothing_moved() -> None:
 
 @pytest.mark.parametrize(
     ("pack", "place", "scale"),
-    [("YC-2023", "店子镇", 1.0), ("XX", "店子镇", 1.0), ("ST-2020", "无此镇", 1.0)],
+    [("XX", "店子镇", 1.0), ("ST-2020", "无此镇", 1.0), ("ST-2020", "店子镇", 0.0)],
 )
 def test_what_cannot_be_rehearsed_is_said(pack: str, place: str, scale: float, tmp_path: Path) -> None:
     with pytest.raises(NotRehearsedError):
@@ -143,7 +192,7 @@ def test_what_cannot_be_rehearsed_is_said(pack: str, place: str, scale: float, t
 
 async def test_a_folder_with_another_run_is_not_touched(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "demo.sqlite")
-    journal.open_run({"pack": "ST-2020", "place": "店子镇", "scale": 1.0, "seed": 9})
+    journal.open_run({"pack": "ST-2020", "place": "店子镇", "scale": 1.0, "seed": 9, "villages": 0})
     journal.close()
     organisations = tmp_path / "organisations.yaml"
     organisations.write_text("clients: []", encoding="utf-8")
