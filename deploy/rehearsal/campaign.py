@@ -1,8 +1,8 @@
 """One whole campaign, day by day in simulated time, from an empty system to a reconciled one.
 
 ``Campaign`` is the flow in which tax collects (ST-2020 and after); what a pack has not, its calendar leaves
-out: cash and declarations, a roster notice, stamps. A pack with a flow of its own has a class of its own in
-``CAMPAIGNS``.
+out: cash and declarations, a roster notice, stamps. A plan without a treasury has a flow of its own
+(``fund_campaign``).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Campaign:
         self._collect = plan.pack.collection
         self._window_end = plan.pack.window("medical").end
         self._tasks: dict[dt.date, list[tuple[str, Act]]] = {}
-        for day, name, act in [*preparation.tasks(driver), *self._closing()]:
+        for day, name, act in [*self._preparation(), *self._closing()]:
             self._tasks.setdefault(day, []).append((name, act))
         self.first = self._days.open
         self.last = self._days.last
@@ -69,6 +69,10 @@ class Campaign:
             await driver.step(f"{day}/{name}", act)
         await driver.end_day(day)
 
+    def _preparation(self) -> Sequence[preparation.Task]:
+        """Steps before money is taken, each on its day."""
+        return preparation.tasks(self._driver)
+
     def _daily(self, day: dt.date) -> Iterator[tuple[str, Act]]:
         """What happens on every day of its span, in order; rest comes at the day's end."""
         driver = self._driver
@@ -79,12 +83,12 @@ class Campaign:
         if opened <= day <= self.last:
             yield "treasury-entries", partial(self._enter, day)
             yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day == self._hasty)
+        if opened < day <= self._window_end + 11 * DAY:
+            yield "channel-files", partial(collecting.send_channel_files, driver, day - DAY)
         if opened <= day <= self._window_end:
             yield "payments", partial(collecting.take_payments, driver, day)
         if driver.plan.script.cash and self._collect.start <= day <= self._collect.end:
             yield "close-day", partial(collecting.close_day, driver, day)
-        if opened < day <= self._window_end + 11 * DAY:
-            yield "channel-files", partial(collecting.send_channel_files, driver, day - DAY)
         if day.weekday() == 0 and day > self._collect.start:
             yield "approve-refunds", lambda: closing.approve_refunds(driver)
         if day.weekday() == 1 and day > self._collect.start:
@@ -174,10 +178,9 @@ class Campaign:
             day += DAY
 
 
-CAMPAIGNS: dict[str, Callable[[Driver], Runs]] = {}
-"""Flows of their own, by pack id."""
-
-
 def campaign_of(driver: Driver) -> Runs:
-    """The campaign of the plan's pack."""
-    return CAMPAIGNS.get(driver.plan.pack.id, Campaign)(driver)
+    """The campaign of the plan's pack: a plan that pays into fund accounts has a flow of its own."""
+    from deploy.rehearsal.fund_campaign import FundCampaign  # it builds on this module
+
+    made: Callable[[Driver], Runs] = FundCampaign if driver.plan.pack.pays_into_fund_accounts else Campaign
+    return made(driver)

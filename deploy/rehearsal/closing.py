@@ -166,7 +166,7 @@ async def pay_outside_window(driver: Driver, day: dt.date) -> Any:
     owed = lines_of(driver, await unpaid(driver, role))
     lines = [line for line in owed if line["insurance"] == "medical"][:1]
     number = role.household.number
-    order = {"channel": "WECHAT", "paid_at": moment(day, number), "asked": False}
+    order = {"channel": driver.plan.script.online[0], "paid_at": moment(day, number), "asked": False}
     name = order_no(driver, driver.plan.cast, number, day)
     await driver.journal.decided("out-of-window", partial(_settled, lines))
     await send(driver, order, name, driver.journal.note("out-of-window"))
@@ -197,7 +197,7 @@ async def pay_late(driver: Driver, day: dt.date) -> Any:
 
     lines = await driver.journal.decided("late", decide)
     number = role.household.number
-    order = {"channel": "WECHAT", "paid_at": moment(day, number), "asked": True}
+    order = {"channel": driver.plan.script.online[0], "paid_at": moment(day, number), "asked": True}
     answer = await send(driver, order, order_no(driver, driver.plan.cast, number, day), lines)
     return {"state": answer["state"], "code": answer["code"]}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.rehearsal.collecting import MISFIT
 from deploy.rehearsal.driver import Driver
+from deploy.rehearsal.fund_injected import fund_cases
 from deploy.rehearsal.plan import (
     ANSWERED_TWICE,
     DIED_UNPAID,
@@ -67,9 +68,18 @@ async def injected_events(driver: Driver, items: Items) -> list[Injected]:
         _died_unpaid(driver, books),
         *await _deposits(driver, items, cases),
         *await _day_files(driver, items),
-        await _rejected_voucher(driver, items),
-        *await _early_entry(driver, books),
+        *await _vouchers(driver, items, books),
         *_late_payer(driver),
+    ]
+
+
+async def _vouchers(driver: Driver, items: Items, books: Mapping[str, Any]) -> list[Injected]:
+    """The treasury's cases, or what stands for them in a plan that has none."""
+    if not driver.plan.pack.pays_into_fund_accounts:
+        return [await _rejected_voucher(driver, items), *await _early_entry(driver, books)]
+    return [
+        Injected(case.kind, case.term, case.expected, case.outcome, _ids(items.get(case.shown_by, ())))
+        for case in fund_cases(driver)
     ]
 
 

@@ -50,6 +50,10 @@ class Journal:
         """True when the step is behind us."""
         return self._db.execute("SELECT 1 FROM step WHERE name = ?", (name,)).fetchone() is not None
 
+    def steps(self) -> list[str]:
+        """Names of the steps behind us, in their order."""
+        return [str(name) for (name,) in self._db.execute("SELECT name FROM step ORDER BY rowid")]
+
     def answer(self, name: str) -> Any:
         """What a step answered; None when it is not done."""
         row = self._db.execute("SELECT answer FROM step WHERE name = ?", (name,)).fetchone()

@@ -43,6 +43,11 @@ class World:
         self._files = Files(services, pause)
         self._boxes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    @property
+    def services(self) -> Services:
+        """Whom it speaks to."""
+        return self._services
+
     # -- the mass of payers ---------------------------------------------------------------------------
 
     def register_agents(self, campaign: str, agents: Sequence[Mapping[str, str]]) -> int:
@@ -269,12 +274,12 @@ class World:
             deposited = day + dt.timedelta(days=1) if agent in late_agents else day
             for row in box:
                 differs = misfits.get(agent, 0) if row["insurance"] == "medical" else 0
+                account = "medical" if agent in mixed else row["insurance"]
                 self.books.put_slip(
                     {
                         "slip_no": f"S-{agent}-{day:%Y%m%d}-{row['insurance']}",
                         "bank": BANK, "campaign": campaign, "agent": agent, "village": known["village"],
                         "date": day.isoformat(), "insurance": row["insurance"], "fen": row["fen"] + differs,
-                account = "medical" if agent in mixed else row["insurance"]
                         "deposited_on": deposited.isoformat(),
                         "account_ref": known["account_ref"].replace(PER_INSURANCE, account), "kind": "DEPOSIT",
                     }

@@ -243,4 +243,37 @@ ST_2020 = Script(
     late_rule="FISCAL_SUBSIDY_UNKNOWN",
 )  # fmt: skip
 
-SCRIPTS: Mapping[str, Script] = {script.pack: script for script in (SC_2025, ST_2020)}
+TIERS_2018 = ((300, 66), (500, 16), (600, 6), (800, 5), (1000, 4), (1500, 1), (2000, 1), (3000, 1))
+
+DZ_2018 = Script(
+    pack="DZ-2018",
+    place="店子镇",
+    days=_days(
+        open="2017-10-19", register="2017-10-20", enrol="2017-10-21", lists="2017-10-26",
+        tiers="2017-10-30", roster="2017-11-01", learn="2017-11-05", apply="2017-11-17",
+        appropriate="2017-12-01", transfer="2017-12-05", government="2017-12-08", last="2018-01-18",
+        sign="2017-12-11", late="2018-01-04",
+    ),
+    channels=(
+        ChannelShare(CASH, 84, by_agent=True),
+        ChannelShare("SERVICE_COUNTER", 7),
+        ChannelShare("HR_WEBSITE", 9),
+    ),
+    departments={
+        "POVERTY_RELIEF": POVERTY, "CIVIL_AFFAIRS": CIVIL, "DISABLED_FEDERATION": DISABLED, "AGEING": HEALTH,
+    },
+    lists=(
+        ListRule("CIVIL_AFFAIRS", "MINIMUM_LIVING", 42, pension=True),
+        ListRule("DISABLED_FEDERATION", "SEVERELY_DISABLED", 22, pension=True),
+        ListRule("POVERTY_RELIEF", "REGISTERED_POOR_NOT_LIFTED", 26, pension=True),
+        ListRule("CIVIL_AFFAIRS", "FIVE_GUARANTEE", 10),
+    ),
+    elderly=ElderlyRule("AGEING"),
+    tiers=TIERS_2018,
+    exempt_ratio=0.155,
+    age_on=_day("2017-12-31"),
+    households=False,
+    late_rule="FISCAL_SUBSIDY_UNKNOWN",
+)  # fmt: skip
+
+SCRIPTS: Mapping[str, Script] = {script.pack: script for script in (SC_2025, ST_2020, DZ_2018)}

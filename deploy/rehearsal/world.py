@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from deploy.rehearsal.books import Books, Line, Order
 from deploy.rehearsal.clients import Services, UnexpectedAnswerError
+from deploy.rehearsal.fund_world import FundDesk, fund_routes
 from deploy.rehearsal.outside import World
 
 Lifespan = Callable[[FastAPI], Any]
@@ -172,6 +173,7 @@ def create_world(world: World, lifespan: Lifespan | None = None) -> FastAPI:
     _evenings(app, world)
     _bank(app, world)
     _treasury(app, world)
+    fund_routes(app, FundDesk(world.books, world.services))
 
     @app.exception_handler(UnexpectedAnswerError)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
