@@ -21,7 +21,7 @@ from services.subsidy.eligibility.publication import EntitlementPublication
 from services.subsidy.funding import api as funding_api
 from services.subsidy.funding import events as funding_events
 from services.subsidy.funding import projection as funding_projection
-from services.subsidy.funding.consumer import TakeRefundRequests
+from services.subsidy.funding.consumer import TakeBackLegs, TakeRefundRequests
 from services.subsidy.funding.publication import FundingPublication
 from services.subsidy.funding.queries import SubmittedLegs
 from services.subsidy.lists import api as lists_api
@@ -35,6 +35,7 @@ from services.subsidy.policies.queries import CampaignPacks
 from shared.contracts import registration as r
 from shared.contracts.collection import (
     CampaignOpenedV1,
+    GovernmentLegRefusedV1,
     PaidTermsKeptV1,
     PolicyPackPublishedV1,
     RefundApprovalRequestedV1,
@@ -59,6 +60,7 @@ RECEIVES: tuple[type[Message], ...] = (
     r.DeathReportedV1,
     r.DeathReportCorrectedV1,
     CampaignOpenedV1,
+    GovernmentLegRefusedV1,
     PaidTermsKeptV1,
     PolicyPackPublishedV1,
     RefundApprovalRequestedV1,
@@ -99,6 +101,7 @@ def describe(ports: Ports) -> ServiceDescription:
             ReviewEntitlements(entitlements, pack_of),
             KeepPaidTerms(entitlements),
             TakeRefundRequests(),
+            TakeBackLegs(),
         ),
         publications=(ListPublication(), EntitlementPublication(), FundingPublication()),
         facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},

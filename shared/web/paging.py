@@ -17,7 +17,7 @@ from fastapi import Query
 
 from shared.kernel.errors import ProblemError, Refusal
 
-MAX_LIMIT = 1000
+MAX_LIMIT = 5000
 DEFAULT_LIMIT = 100
 
 T = TypeVar("T")

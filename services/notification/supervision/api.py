@@ -17,7 +17,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged, placed_inside
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -48,8 +48,10 @@ def router(store: Store, database: Database, clock: Clock) -> APIRouter:
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
-        """案件列表 / cases by campaign, rule and state."""
-        statement = keyset(queries.listing(campaign, rule, state), [case_table.c.case_id], after, limit)
+        """案件列表 / cases by campaign, rule and state, of the caller's divisions."""
+        wanted = queries.listing(campaign, rule, state)
+        wanted = wanted.where(placed_inside(case_table.c.village, case_table.c.campaign, principal.divisions))
+        statement = keyset(wanted, [case_table.c.case_id], after, limit)
         async with database.read() as connection:
             rows = await connection.execute(statement)
         return json_response(paged(rows, limit, lambda row: dict(row._mapping), lambda row: [row.case_id]))

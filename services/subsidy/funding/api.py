@@ -21,7 +21,7 @@ from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -139,11 +139,12 @@ def router(store: Store, database: Database, clock: Clock, totals: Totals, payab
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
-        """资金台账 / funds and how far their money has come."""
+        """资金台账 / funds and how far their money has come, of campaigns inside the caller's divisions."""
         table = fund_table.c
         columns = [table.campaign, table.department, table.kind]
+        wanted = queries.funds(campaign).where(inside(table.campaign, principal.divisions))
         async with database.read() as connection:
-            rows = await connection.execute(keyset(queries.funds(campaign), columns, after, limit))
+            rows = await connection.execute(keyset(wanted, columns, after, limit))
         return json_response(
             paged(
                 rows,
@@ -161,7 +162,7 @@ def router(store: Store, database: Database, clock: Clock, totals: Totals, payab
         key = fund_key(principal, body.department, body.campaign)
         async with database.read() as connection:
             entitled = await payable(connection, body.campaign, body.department, body.insurance.value)
-            done = await queries.submitted_persons(connection, key.year, body.insurance.value)
+            done, returned = await queries.legs(connection, key.year, body.insurance.value)
         lines = tuple(
             GovernmentLine(row.person_id, row.village, row.payer, int(row.government_fen))
             for row in entitled
@@ -171,6 +172,7 @@ def router(store: Store, database: Database, clock: Clock, totals: Totals, payab
             key,
             body.insurance,
             lines,
+            returned,
             metadata(request, principal, body.campaign),
             required_key(request, principal, "submit_government_payment", body),
         )
@@ -185,8 +187,9 @@ def router(store: Store, database: Database, clock: Clock, totals: Totals, payab
     ) -> Response:
         """退费审核列表 / refunds waiting for or given finance's approval."""
         columns = [approval_table.c.refund_no]
+        wanted = queries.approvals(state).where(inside(approval_table.c.campaign, principal.divisions))
         async with database.read() as connection:
-            rows = await connection.execute(keyset(queries.approvals(state), columns, after, limit))
+            rows = await connection.execute(keyset(wanted, columns, after, limit))
         return json_response(paged(rows, limit, lambda row: dict(row._mapping), lambda row: [row.refund_no]))
 
     @routes.post("/refund-approvals/{refund_no}:approve")

@@ -14,6 +14,9 @@ from shared.kernel.insurance import Insurance
 PERSONAL_PART = "PERSONAL_PART"
 """The personal part paid for people (代缴): the first of D-45's three moneys, never mixed with the others."""
 
+ALREADY_VOUCHERED = "ALREADY_VOUCHERED"
+"""Why a leg may come back that is not to be submitted again."""
+
 PART = 400
 """Lines of one event: below 64 KiB."""
 
@@ -40,6 +43,18 @@ class FundKey:
     kind: str = PERSONAL_PART
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnedLeg:
+    """代缴行退回: a line of a government payment that got no voucher."""
+
+    insurance: Insurance
+    payment_no: str
+    person_id: str
+    payer: str
+    fen: int
+    reason: str
+
+
 def evolve(state: Fund, event: Event) -> Fund:
     """Fold one event. An application restates the whole need; money moves add up."""
     match event:
@@ -55,6 +70,8 @@ def evolve(state: Fund, event: Event) -> Fund:
                 submitted_fen=state.submitted_fen + sum(line.fen for line in event.lines),
                 payments=state.payments + (event.part == 1),
             )
+        case e.GovernmentLegReturned():
+            return replace(state, submitted_fen=state.submitted_fen - event.fen)
         case _:
             return state
 
@@ -140,6 +157,25 @@ def submit_government_payment(
             total_fen=fen,
         )
         for part, page in enumerate(pages, 1)
+    ]
+
+
+def return_leg(key: FundKey, leg: ReturnedLeg) -> list[Event]:
+    """Collection refused a submitted line: its money is free, and the leg open unless it was vouchered."""
+    return [
+        e.GovernmentLegReturned(
+            department=key.department,
+            year=key.year,
+            campaign=key.campaign,
+            kind=key.kind,
+            insurance=leg.insurance,
+            payment_no=leg.payment_no,
+            person_id=leg.person_id,
+            payer=leg.payer,
+            fen=leg.fen,
+            reason=leg.reason,
+            reopened=leg.reason != ALREADY_VOUCHERED,
+        )
     ]
 
 

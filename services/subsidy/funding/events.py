@@ -65,6 +65,25 @@ class GovernmentPaymentSubmitted(Event, frozen=True, kw_only=True):
     total_fen: int
 
 
+class GovernmentLegReturned(Event, frozen=True, kw_only=True):
+    """代缴行退回: collection put the leg on no voucher; its money is free again (I-27).
+
+    reopened: the leg goes into the next payment; not when it was vouchered already.
+    """
+
+    department: str
+    year: int
+    campaign: str
+    kind: str
+    insurance: Insurance
+    payment_no: str
+    person_id: str
+    payer: str
+    fen: int
+    reason: str
+    reopened: bool
+
+
 class RefundApprovalRequested(Event, frozen=True, kw_only=True):
     """提请财政审核: collection asks finance for a verified refund."""
 
@@ -91,6 +110,7 @@ EVENTS: tuple[type[Event], ...] = (
     SubsidyFundAppropriated,
     SubsidyFundTransferred,
     GovernmentPaymentSubmitted,
+    GovernmentLegReturned,
     RefundApprovalRequested,
     RefundApproved,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.subsidy.funding import domain
@@ -89,10 +89,14 @@ def submit_government_payment(
     key: domain.FundKey,
     insurance: Insurance,
     lines: tuple[e.GovernmentLine, ...],
+    returned: Mapping[str, int],
     metadata: Metadata,
     idempotency: IdempotencyKey,
 ) -> Command:
-    """申报政府代缴: each leg once for ever, by a guard row."""
+    """申报政府代缴: each leg once for ever, by a guard row; once more for every time it came back.
+
+    returned: how often, per person.
+    """
     stream = fund(key)
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
@@ -102,13 +106,29 @@ def submit_government_payment(
             return decision
         number = domain.payment_number(key, insurance, state.payments + 1)
         guards = [
-            Guard(GUARD, f"{key.year}:{insurance}:{line.person_id}:{line.payer}", number, _TAKEN)
+            Guard(GUARD, _leg(key.year, insurance, line, returned.get(line.person_id, 0)), number, _TAKEN)
             for line in lines
         ]
         answer = {"payment_no": number, "count": len(lines), "fen": sum(line.fen for line in lines)}
         return Accepted((Append(stream, decision),), guards, response=answer)
 
     return Command("submit_government_payment", (stream,), decide, metadata, idempotency)
+
+
+def return_leg(key: domain.FundKey, leg: domain.ReturnedLeg, metadata: Metadata) -> Command:
+    """代缴行退回."""
+    stream = fund(key)
+
+    def decide(loaded: Loaded) -> Accepted:
+        loaded.state(stream)
+        return Accepted((Append(stream, domain.return_leg(key, leg)),))
+
+    return Command("return_government_leg", (stream,), decide, metadata)
+
+
+def _leg(year: int, insurance: Insurance, line: e.GovernmentLine, returned: int) -> str:
+    leg = f"{year}:{insurance}:{line.person_id}:{line.payer}"
+    return f"{leg}:{returned + 1}" if returned else leg
 
 
 def request_approval(request: e.RefundApprovalRequested, metadata: Metadata, key: IdempotencyKey) -> Command:

@@ -40,6 +40,8 @@ leg_table = sa.Table(
     sa.Column("person_id", sa.String(32), primary_key=True),
     sa.Column("payment_no", sa.String(120), nullable=False, index=True),
     sa.Column("fen", sa.BigInteger, nullable=False),
+    sa.Column("submitted", sa.Boolean, nullable=False, comment="false: it came back and is open again"),
+    sa.Column("returned", sa.Integer, nullable=False, server_default=sa.text("0")),
 )
 
 approval_table = sa.Table(
@@ -90,6 +92,8 @@ class FundProjection:
                 }
                 await connection.upsert(fund_table, [row], add=("submitted_fen",))
                 await connection.upsert(leg_table, _legs(event))
+            case e.GovernmentLegReturned():
+                await self._returned(connection, event)
             case e.RefundApprovalRequested():
                 await connection.upsert(approval_table, [_approval(event)], ignore=True)
             case e.RefundApproved():
@@ -99,9 +103,27 @@ class FundProjection:
                     .values(state="APPROVED")
                 )
 
+    async def _returned(self, connection: Connection, event: e.GovernmentLegReturned) -> None:
+        row = {**_key(event), "submitted_fen": -event.fen}
+        await connection.upsert(fund_table, [row], add=("submitted_fen",))
+        if event.reopened:
+            table = leg_table.c
+            await connection.execute(
+                sa.update(leg_table)
+                .where(
+                    table.year == event.year,
+                    table.insurance == event.insurance.value,
+                    table.person_id == event.person_id,
+                )
+                .values(submitted=False, returned=table.returned + 1)
+            )
+
 
 def _key(
-    event: e.SubsidyFundApplied | e.SubsidyFundAppropriated | e.SubsidyFundTransferred,
+    event: e.SubsidyFundApplied
+    | e.SubsidyFundAppropriated
+    | e.SubsidyFundTransferred
+    | e.GovernmentLegReturned,
 ) -> dict[str, Any]:
     return {"campaign": event.campaign, "department": event.department, "kind": event.kind}
 
@@ -114,6 +136,7 @@ def _legs(event: e.GovernmentPaymentSubmitted) -> list[dict[str, Any]]:
             "person_id": line.person_id,
             "payment_no": event.payment_no,
             "fen": line.fen,
+            "submitted": True,
         }
         for line in event.lines
     ]

@@ -17,7 +17,7 @@ class FundingPublication:
 
     name = "funding"
     handles: tuple[type[Event], ...] = tuple(
-        event for event in e.EVENTS if event is not e.RefundApprovalRequested
+        event for event in e.EVENTS if event not in (e.RefundApprovalRequested, e.GovernmentLegReturned)
     )
 
     def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:

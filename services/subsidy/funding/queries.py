@@ -20,18 +20,23 @@ class SubmittedLegs:
         """One query per batch, by person."""
         wanted = {key for key in keys if isinstance(key, tuple)}
         rows = await connection.execute(
-            sa.select(leg_table).where(leg_table.c.person_id.in_(sorted({key[2] for key in wanted})))
+            sa.select(leg_table).where(
+                leg_table.c.person_id.in_(sorted({key[2] for key in wanted})), leg_table.c.submitted
+            )
         )
         found = {(row.year, row.insurance, row.person_id) for row in rows}
         return dict.fromkeys(wanted & found, True)
 
 
-async def submitted_persons(connection: Connection, year: int, insurance: str) -> frozenset[str]:
-    """Persons whose leg of this year and insurance was submitted."""
+async def legs(connection: Connection, year: int, insurance: str) -> tuple[frozenset[str], dict[str, int]]:
+    """(persons whose leg of this year and insurance stands submitted, how often legs came back per person)."""
     rows = await connection.execute(
-        sa.select(leg_table.c.person_id).where(leg_table.c.year == year, leg_table.c.insurance == insurance)
+        sa.select(leg_table.c.person_id, leg_table.c.submitted, leg_table.c.returned).where(
+            leg_table.c.year == year, leg_table.c.insurance == insurance
+        )
     )
-    return frozenset(row.person_id for row in rows)
+    standing = frozenset(row.person_id for row in rows if row.submitted)
+    return standing, {row.person_id: int(row.returned) for row in rows if row.returned}
 
 
 def funds(campaign: str) -> sa.Select[Any]:

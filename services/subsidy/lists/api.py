@@ -23,7 +23,7 @@ from shared.policy import Pack
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
 from shared.web.idempotency import required_key
-from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
+from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
 
@@ -71,7 +71,9 @@ class ListBody(BaseModel):
     stamped_total: int = Field(ge=0)
     legal_basis: str = Field(default="", max_length=200)
     lines: list[LineBody] = Field(max_length=50_000)
-    resubmits: str = Field(default="", max_length=80)
+    resubmits: str = Field(
+        default="", max_length=80, description="更正哪份名单的失败行 / the list whose failed lines come back"
+    )
 
 
 class VerifyBody(BaseModel):
@@ -122,6 +124,18 @@ def _found(body: ListBody, persons: Mapping[str, str], year: int, today: dt.date
     return tuple(lines)
 
 
+async def _corrects(database: Database, list_id: str) -> domain.Resubmitted | None:
+    """What is known of the list a resubmission names; None for none or an unknown one."""
+    if not list_id:
+        return None
+    async with database.read() as connection:
+        row = await queries.header(connection, list_id)
+        if row is None:
+            return None
+        failed = await queries.failed_lines(connection, list_id)
+    return domain.Resubmitted(row.department, row.category, Insurance(row.insurance), row.campaign, failed)
+
+
 def router(
     store: Store, database: Database, clock: Clock, pack_of: PackOf, find_persons: FindPersons
 ) -> APIRouter:
@@ -160,6 +174,7 @@ def router(
             _found(body, persons, year, today),
             list_deadline(pack),
             body.resubmits,
+            await _corrects(database, body.resubmits),
         )
         key = required_key(request, principal, "submit_list", body)
         outcome = await store.execute(
@@ -175,8 +190,10 @@ def router(
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
-        """名单列表 / lists by campaign and department."""
-        statement = keyset(queries.listing(campaign, department), [list_table.c.list_id], after, limit)
+        """名单列表 / lists by campaign and department, of campaigns inside the caller's divisions."""
+        wanted = queries.listing(campaign, department)
+        wanted = wanted.where(inside(list_table.c.campaign, principal.divisions))
+        statement = keyset(wanted, [list_table.c.list_id], after, limit)
         async with database.read() as connection:
             rows = await connection.execute(statement)
         return json_response(paged(rows, limit, lambda row: dict(row._mapping), lambda row: [row.list_id]))
@@ -188,8 +205,11 @@ def router(
             row = await queries.header(connection, list_id)
             if row is None:
                 raise ProblemError(Refusal("NOT_FOUND", rule="LIST_UNKNOWN"), status=404)
+            require_division(principal, parse_campaign(row.campaign)[0])
             counts = await queries.counts(connection, list_id)
-        return json_response({**row._mapping, "lines": counts})
+            corrected = await queries.corrected(connection, list_id)
+        complete = counts.get("IMPORTED", 0) + counts.get("FAILED", 0) == row.stamped_total
+        return json_response({**row._mapping, "lines": counts, "corrected": corrected, "complete": complete})
 
     @routes.get("/lists/{list_id}/failures")
     async def show_failures(
@@ -198,9 +218,13 @@ def router(
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
-        """导入失败的行 / failed lines with their reason, to correct and submit again."""
+        """导入失败的行 / failed lines with their reason, to correct and submit again (``resubmits``)."""
         statement = keyset(queries.failures(list_id), [line_table.c.line_no], after, limit)
         async with database.read() as connection:
+            row = await queries.header(connection, list_id)
+            if row is None:
+                raise ProblemError(Refusal("NOT_FOUND", rule="LIST_UNKNOWN"), status=404)
+            require_division(principal, parse_campaign(row.campaign)[0])
             rows = await connection.execute(statement)
         return json_response(paged(rows, limit, lambda row: dict(row._mapping), lambda row: [row.line_no]))
 

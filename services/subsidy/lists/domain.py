@@ -17,7 +17,10 @@ PART = 500
 
 @dataclass(frozen=True, slots=True)
 class SubmitList:
-    """报送名单. lines: already looked up by number; ``deadline``: last day the pack wants lists by."""
+    """报送名单. lines: already looked up by number; ``deadline``: last day the pack wants lists by.
+
+    resubmits: a list whose failed lines come back corrected, under their numbers; ``corrects``: that list.
+    """
 
     list_id: str
     department: str
@@ -30,6 +33,18 @@ class SubmitList:
     lines: tuple[ListLine, ...]
     deadline: dt.date | None
     resubmits: str = ""
+    corrects: Resubmitted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmitted:
+    """What is known of the list a resubmission corrects. failed: its lines that failed and are not corrected."""
+
+    department: str
+    category: str
+    insurance: Insurance
+    campaign: str
+    failed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,9 @@ def submit_list(state: SubsidyList, command: SubmitList, today: dt.date) -> Deci
         return Refusal(
             "LINE_NO_REPEATED", rule="I-10", field="lines", message="行号重复 / line numbers repeat"
         )
+    fault = _resubmission_fault(command) if command.resubmits else None
+    if fault is not None:
+        return fault
     lines = _without_repeats(command.lines)
     header = e.SubsidyListSubmitted(
         list_id=command.list_id,
@@ -91,10 +109,38 @@ def submit_list(state: SubsidyList, command: SubmitList, today: dt.date) -> Deci
     return [
         header,
         *(
-            e.SubsidyListLinesRecorded(list_id=command.list_id, part=number, parts=len(pages), lines=page)
+            e.SubsidyListLinesRecorded(
+                list_id=command.list_id,
+                part=number,
+                parts=len(pages),
+                lines=page,
+                resubmits=command.resubmits,
+            )
             for number, page in enumerate(pages, 1)
         ),
     ]
+
+
+def _resubmission_fault(command: SubmitList) -> Refusal | None:
+    """A correction is of the same list's kind, and of lines that failed there (I-10)."""
+    known = command.corrects
+    if known is None:
+        return Refusal(
+            "LIST_UNKNOWN", rule="I-10", field="resubmits", message="没有此名单 / no such list to correct"
+        )
+    same = (command.department, command.category, command.insurance, command.campaign)
+    if (known.department, known.category, known.insurance, known.campaign) != same:
+        return Refusal(
+            "LIST_DIFFERS", rule="I-10", field="resubmits", message="与原名单类别不同 / another kind of list"
+        )
+    if not known.failed.issuperset(line.line_no for line in command.lines):
+        return Refusal(
+            "LINE_NOT_FAILED",
+            rule="I-10",
+            field="lines",
+            message="只可更正导入失败的行 / only failed lines come back corrected",
+        )
+    return None
 
 
 def _without_repeats(lines: tuple[ListLine, ...]) -> tuple[ListLine, ...]:

@@ -36,12 +36,13 @@ class SubsidyListSubmitted(Event, frozen=True, kw_only=True):
 
 
 class SubsidyListLinesRecorded(Event, frozen=True, kw_only=True):
-    """资助名单明细."""
+    """资助名单明细. resubmits: the list whose failed lines of the same numbers come back corrected."""
 
     list_id: str
     part: int
     parts: int
     lines: tuple[ListLine, ...]
+    resubmits: str = ""
 
 
 class SubsidyListVerified(Event, frozen=True, kw_only=True):

@@ -7,9 +7,14 @@ from typing import Any
 
 from services.subsidy.lists import domain
 from services.subsidy.lists.stream import subsidy_list
-from shared.eventstore.commands import Accepted, Append, Command, IdempotencyKey, Loaded
+from shared.eventstore.commands import Accepted, Append, Command, Guard, IdempotencyKey, Loaded
 from shared.eventstore.streams import Metadata
 from shared.kernel.errors import Refusal
+
+CORRECTED = "corrected-list-line"
+_CORRECTED_BEFORE = Refusal(
+    "LINE_NOT_FAILED", rule="I-10", field="lines", message="该行已更正 / the line was corrected before"
+)
 
 
 def submit_list(
@@ -29,7 +34,12 @@ def submit_list(
             "unmatched": header.unmatched,
             "late": header.late,
         }
-        return Accepted((Append(stream, decision),), response=answer)
+        guards = [
+            Guard(CORRECTED, f"{command.resubmits}:{line.line_no}", command.list_id, _CORRECTED_BEFORE)
+            for line in command.lines
+            if command.resubmits
+        ]
+        return Accepted((Append(stream, decision),), guards, response=answer)
 
     return Command("submit_list", (stream,), decide, metadata, key)
 

@@ -39,6 +39,7 @@ line_table = sa.Table(
     sa.Column("valid_from", sa.Date),
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("error", sa.String(24), nullable=False),
+    sa.Column("corrected_in", sa.String(80), nullable=False, server_default=""),
     sa.Index("subsidy_list_line_state", "list_id", "state"),
 )
 
@@ -75,6 +76,13 @@ class ListProjection:
                 await connection.upsert(list_table, [_list(event)])
             case e.SubsidyListLinesRecorded():
                 await connection.upsert(line_table, [_line(event.list_id, line) for line in event.lines])
+                if event.resubmits:
+                    numbers = [line.line_no for line in event.lines]
+                    await connection.execute(
+                        sa.update(line_table)
+                        .where(line_table.c.list_id == event.resubmits, line_table.c.line_no.in_(numbers))
+                        .values(corrected_in=event.list_id)
+                    )
             case e.SubsidyListVerified():
                 await connection.execute(
                     sa.update(list_table)

@@ -34,9 +34,23 @@ async def counts(connection: Connection, list_id: str) -> dict[str, int]:
     return {row.state: int(row.lines) for row in rows}
 
 
+async def corrected(connection: Connection, list_id: str) -> int:
+    """How many failed lines came back corrected on a later list."""
+    rows = await connection.execute(
+        sa.select(sa.func.count()).where(line_table.c.list_id == list_id, line_table.c.corrected_in != "")
+    )
+    return int(rows[0][0])
+
+
+async def failed_lines(connection: Connection, list_id: str) -> frozenset[int]:
+    """Numbers of failed lines nobody has corrected yet."""
+    rows = await connection.execute(failures(list_id).where(line_table.c.corrected_in == ""))
+    return frozenset(int(row.line_no) for row in rows)
+
+
 def failures(list_id: str) -> sa.Select[Any]:
     """Failed lines: the department knows its own line numbers, so no person is named."""
-    return sa.select(line_table.c.line_no, line_table.c.error).where(
+    return sa.select(line_table.c.line_no, line_table.c.error, line_table.c.corrected_in).where(
         line_table.c.list_id == list_id, line_table.c.state == "FAILED"
     )
 

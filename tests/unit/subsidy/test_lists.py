@@ -136,9 +136,37 @@ def test_a_list_is_verified_once() -> None:
     assert refusal.code == "LIST_VERIFIED"
 
 
-def test_a_list_names_its_predecessor_when_resubmitted() -> None:
-    command = replace(submit(lines(1)), resubmits="L0")
-    decision = d.submit_list(d.SubsidyList(), command, TODAY)
+FAILED_BEFORE = d.Resubmitted(
+    "CIVIL_AFFAIRS", "MINIMUM_LIVING", Insurance.MEDICAL, "370406-2020", frozenset({1, 3})
+)
+
+
+def resubmit(number: int, corrects: d.Resubmitted | None = FAILED_BEFORE) -> d.SubmitList:
+    found = (ListLine(number, f"p{number}", YEAR),)
+    return replace(submit(found), list_id="L2", resubmits="L1", corrects=corrects)
+
+
+def test_failed_lines_come_back_corrected_under_their_numbers() -> None:
+    """I-10: a correction names its predecessor in the header and with the lines."""
+    decision = d.submit_list(d.SubsidyList(), resubmit(3), TODAY)
     assert isinstance(decision, list)
-    assert isinstance(decision[0], e.SubsidyListSubmitted)
-    assert decision[0].resubmits == "L0"
+    header, page = decision
+    assert isinstance(header, e.SubsidyListSubmitted)
+    assert isinstance(page, e.SubsidyListLinesRecorded)
+    assert (header.resubmits, page.resubmits) == ("L1", "L1")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (resubmit(3, None), "LIST_UNKNOWN"),
+        (resubmit(2), "LINE_NOT_FAILED"),
+        (resubmit(3, replace(FAILED_BEFORE, insurance=Insurance.PENSION)), "LIST_DIFFERS"),
+        (resubmit(3, replace(FAILED_BEFORE, department="HEALTH")), "LIST_DIFFERS"),
+    ],
+)
+def test_only_failed_lines_of_the_same_kind_of_list_are_corrected(command: d.SubmitList, code: str) -> None:
+    """I-10: what was imported is not claimed again by a correction."""
+    refusal = d.submit_list(d.SubsidyList(), command, TODAY)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == code

@@ -20,6 +20,8 @@ def upgrade() -> None:
         sa.Column("person_id", sa.String(length=32), nullable=False),
         sa.Column("payment_no", sa.String(length=120), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.Column("submitted", sa.Boolean(), nullable=False, comment="false: it came back and is open again"),
+        sa.Column("returned", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("year", "insurance", "person_id"),
     )
     op.create_index(op.f("ix_government_leg_payment_no"), "government_leg", ["payment_no"], unique=False)
@@ -103,6 +105,7 @@ def upgrade() -> None:
         sa.Column("valid_from", sa.Date(), nullable=True),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("error", sa.String(length=24), nullable=False),
+        sa.Column("corrected_in", sa.String(length=80), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("list_id", "line_no"),
     )
     op.create_index("subsidy_list_line_state", "subsidy_list_line", ["list_id", "state"], unique=False)
