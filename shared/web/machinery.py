@@ -163,6 +163,8 @@ class Machinery:
             readers[reader.checkpoint] = await self._read_until(reader, here, head)
         topics = [TopicLag(topic, messages) for topic, messages in sorted(unread.items())]
         behind = any(readers[reader.checkpoint] < head for reader in self.readers)
+        # Who has just read the head may have written behind it: then this is not rest yet.
+        moved = await self.log.head() != head
         return LagReport(
             service=self.service,
             log_position=head,
@@ -172,7 +174,7 @@ class Machinery:
             dead_letters=int(open_letters),
             parked=int(parked),
             imports_running=int(imports),
-            drained=not behind and not any(lag.messages for lag in topics) and not int(imports),
+            drained=not behind and not moved and not any(lag.messages for lag in topics) and not int(imports),
         )
 
     async def rest(self, runtime: Runtime, seconds: float) -> LagReport:
