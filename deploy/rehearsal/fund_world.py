@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deploy.rehearsal.books import GOVERNMENT, TAKEN, Books
 from deploy.rehearsal.clients import Services
-
-BANK = "RCB"
+from deploy.rehearsal.outside import BANK, reference
 
 
 class FundBody(BaseModel):
@@ -54,7 +53,7 @@ class FundDesk:
         """财政代缴资金到账: finance pays its documents while what it gave lasts."""
         waiting = [
             _movement(row, row["fen"], GOVERNMENT)
-            | {"debited_on": day.isoformat(), "bank_ref": _reference(row)}
+            | {"debited_on": day.isoformat(), "bank_ref": reference(row["document_no"])}
             for row in await self._documents(campaign, source=GOVERNMENT)
             if not row["arrived"]
         ]
@@ -151,10 +150,6 @@ def _movement(row: dict[str, Any], fen: int, source: str) -> dict[str, Any]:
         "count": row["count"],
         "fen": fen,
     }
-
-
-def _reference(row: dict[str, Any]) -> str:
-    return f"{BANK}-GOV-{row['document_no']}"
 
 
 def fund_routes(app: FastAPI, desk: FundDesk) -> None:

@@ -286,7 +286,7 @@ def _cast(plan: Plan) -> Plan:
 
 def _hard(member: Resident) -> bool:
     """Listed for hardship, and for medical only: nothing else of his hangs on the list."""
-    return member.exempt and len(member.listings) == 1 and member.listings[0].department != "HEALTH"
+    return member.exempt and len(member.listings) == 1 and not member.listings[0].category.startswith("ELDERLY")
 
 
 def _stranger(plan: Plan) -> Resident:

@@ -433,6 +433,9 @@ async def resubmit_list(driver: Driver) -> Any:
     listing = next(each for each in person.listings if each.insurance == "medical")
     first = list_id(driver, plan.cast.town, listing.department, listing.category, "medical", 1)
     name = f"{first}-R"
+    client = plan.script.departments[listing.department]
+    failures = driver.services.pages(client, "subsidy", f"/lists/{first}/failures")
+    line_no = next(row["line_no"] for row in [row async for row in failures] if row["error"] == "ID_INVALID")
     body = {
         "list_id": name,
         "department": listing.department,
@@ -442,9 +445,8 @@ async def resubmit_list(driver: Driver) -> Any:
         "stamped_total": 1,
         "legal_basis": plan.pack.id,
         "resubmits": first,
-        "lines": [{"line_no": 1, "name": person.name, "number": person.number}],
+        "lines": [{"line_no": line_no, "name": person.name, "number": person.number}],
     }
-    client = plan.script.departments[listing.department]
     await driver.services.post(client, "subsidy", "/lists", body, driver.key("list", name))
     return {"list_id": name, "department": listing.department, "resubmits": first}
 

@@ -78,7 +78,7 @@ class ListShownBody(BaseModel):
 
     campaign: str = Field(pattern=r"^\d{6}(\d{3})?-\d{4}$", examples=["370406101-2018"])
     village: str = Field(pattern=r"^\d{12}$", examples=["370406101201"])
-    list_id: str = Field(min_length=1, max_length=64)
+    list_id: str = Field(min_length=1, max_length=120)
     persons: int = Field(ge=0)
 
 

@@ -85,11 +85,11 @@ payment_line_table = sa.Table(
 publication_table = sa.Table(
     "notice_publication",
     metadata,
-    sa.Column("publication_id", sa.String(160), primary_key=True),
+    sa.Column("publication_id", sa.String(200), primary_key=True),
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("campaign", sa.String(20), nullable=False),
     sa.Column("village", sa.String(12), nullable=False),
-    sa.Column("about", sa.String(64), nullable=False),
+    sa.Column("about", sa.String(120), nullable=False),
     sa.Column("persons", sa.BigInteger, nullable=False),
     sa.Column("fen", sa.BigInteger, nullable=False),
     sa.Column("published_on", sa.Date, nullable=False),

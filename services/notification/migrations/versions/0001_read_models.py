@@ -74,11 +74,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "notice_publication",
-        sa.Column("publication_id", sa.String(length=160), nullable=False),
+        sa.Column("publication_id", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("campaign", sa.String(length=20), nullable=False),
         sa.Column("village", sa.String(length=12), nullable=False),
-        sa.Column("about", sa.String(length=64), nullable=False),
+        sa.Column("about", sa.String(length=120), nullable=False),
         sa.Column("persons", sa.BigInteger(), nullable=False),
         sa.Column("fen", sa.BigInteger(), nullable=False),
         sa.Column("published_on", sa.Date(), nullable=False),
