@@ -8,11 +8,16 @@ from collections import defaultdict
 from deploy.audit.evidence import Row, day_of
 from deploy.audit.hearing import Campaigns, Check, hears
 from deploy.audit.payments import note_death
+from deploy.audit.policy import GOVERNMENT_PAYERS
 from deploy.audit.tally import Scope
 
 
 class I15(Check):
-    """Nothing is booked and nobody covered before the money is in the treasury."""
+    """Nothing is booked and nobody covered before the money is in the treasury.
+
+    Where a plan has none: nobody is entered before the money lies in the fund account (先缴费后录入), but for a
+    government leg that counts by its list; nothing is booked before the district confirmed its document.
+    """
 
     id = "I-15"
 
@@ -21,16 +26,42 @@ class I15(Check):
         self._entered: dict[str, str] = {}
         self._exempt: set[str] = set()
         self._booked: set[str] = set()
+        self._arrived: dict[str, str] = {}
 
     @hears("collection", "TreasuryEntryConfirmed")
     def _enter(self, row: Row) -> None:
         self._entered[row.data["voucher_no"]] = day_of(row.data["treasury_date"])
+
+    @hears("collection", "PaymentDocumentsConfirmed")
+    def _confirm(self, row: Row) -> None:
+        self._entered[row.data["document_no"]] = day_of(row.data["confirmed_on"])
+
+    @hears("collection", "FundAccountDeposited")
+    def _arrive(self, row: Row) -> None:
+        day = day_of(row.data["date"])
+        for line in row.data["lines"]:
+            leg = f"{row.data['year']} {row.data['insurance']} {line[1]} {line[3]}"
+            self._arrived.setdefault(leg, day)
+
+    @hears("registration", "EnrolmentEntered")
+    def _entry(self, row: Row) -> None:
+        data = row.data
+        leg = f"{data['year']} {data['insurance']} {data['person_id']} {data['payer']}"
+        by_list = data["payer"] in GOVERNMENT_PAYERS and self._counts_by_list(data["campaign"])
+        arrived = self._arrived.get(leg)
+        on_time = arrived is not None and arrived <= day_of(data["entered_on"])
+        self.tally.see(by_list or on_time, row)
 
     @hears("subsidy", "SubsidyEntitlementResolved")
     def _resolve(self, row: Row) -> None:
         data = row.data
         if data["insurance"] == "medical" and data["government_fen"] == data["standard_fen"]:
             self._exempt.add(_cover(row))
+
+    def _counts_by_list(self, campaign: str) -> bool:
+        """D-52."""
+        pack = self.campaigns.packs.get(campaign)
+        return pack is not None and pack.gov_paid_effective == "ON_LIST"
 
     @hears("registration", "BookkeepingPosted")
     def _book(self, row: Row) -> None:
@@ -72,10 +103,25 @@ class I24(Check):
             self._sums[data["voucher_no"]] += line[4]
             lines[number] = line[4]
 
+    @hears("collection", "PaymentDocumentLinesConfirmed")
+    def _confirm_lines(self, row: Row) -> None:
+        """Where a plan has no treasury, what the district confirms is what registration books."""
+        data = row.data
+        lines = self._lines[data["return_no"]]
+        for line in data["lines"]:
+            self._sums[data["document_no"]] += line[5]
+            lines.extend([-1] * (line[0] + 1 - len(lines)))
+            lines[line[0]] = line[5]
+
     @hears("collection", "TreasuryEntryConfirmed")
     def _enter(self, row: Row) -> None:
         if self.tally.judges(row):
             self._entered.append((row.data["voucher_no"], row.data["fen"], str(row.event_id)))
+
+    @hears("collection", "PaymentDocumentsConfirmed")
+    def _confirm(self, row: Row) -> None:
+        if self.tally.judges(row):
+            self._entered.append((row.data["document_no"], row.data["fen"], str(row.event_id)))
 
     @hears("registration", "BookkeepingPosted", "BookkeepingMismatchDetected")
     def _answer(self, row: Row) -> None:

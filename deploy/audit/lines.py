@@ -43,9 +43,14 @@ class Stage(IntEnum):
     REFUNDED = 1 << 8
     REVERSED = 1 << 9
     MISMATCHED = 1 << 10
+    FUND_ACCOUNT = 1 << 11
+    RECONCILED = 1 << 12
+    ENTERED = 1 << 13
+    FISCAL_ACCOUNT = 1 << 14
+    CONFIRMED = 1 << 15
     # what it is, rather than what happened to it
     UNRECEIPTED = 1 << 16
-    JUDGED = 1 << 17
+    FUND = 1 << 17
 
 
 CHAIN = (
@@ -59,7 +64,21 @@ CHAIN = (
     Stage.BOOKED,
 )
 """The tax bureau's way (seven steps)."""
+FUND_CHAIN = (
+    Stage.SETTLED,
+    Stage.FUND_ACCOUNT,
+    Stage.RECONCILED,
+    Stage.ENTERED,
+    Stage.FISCAL_ACCOUNT,
+    Stage.CONFIRMED,
+    Stage.RETURNED,
+    Stage.BOOKED,
+)
+"""The way into fund accounts, where a plan has no treasury (000:L133-186)."""
+FUND_GOVERNMENT = (Stage.RECONCILED, Stage.FUND_ACCOUNT, *FUND_CHAIN[3:])
+"""Of a government leg on that way: its document comes before its money."""
 FOLLOWED = (Stage.IN_TREASURY, Stage.RETURNED)
+FUND_FOLLOWED = (Stage.SETTLED, Stage.CONFIRMED, Stage.RETURNED)
 """Where nothing may rest: the next step follows by itself."""
 
 EFFECTIVE, DUPLICATE, POST_DEATH, MISFIT, STRAY = range(5)
@@ -72,8 +91,10 @@ _REFUND_STANDINGS = (DUPLICATE, POST_DEATH, MISFIT)
 
 
 @cache
-def chain_of(channel: str, declared: bool) -> tuple[Stage, ...]:
+def chain_of(channel: str, declared: bool, fund: bool) -> tuple[Stage, ...]:
     """The steps a line has to take: government's legs are not settled, channels' money is not declared."""
+    if fund:
+        return FUND_GOVERNMENT if channel == GOVERNMENT else FUND_CHAIN
     if channel == GOVERNMENT:
         return tuple(stage for stage in CHAIN if stage not in (Stage.SETTLED, Stage.DECLARED))
     if channel != CASH and not declared:
@@ -88,12 +109,13 @@ def state_of(channel: str, standing: int, stages: int) -> str:
         return ""
     if standing == STRAY:
         return "UNIDENTIFIED"
-    chain = chain_of(channel, bool(stages & Stage.DECLARED))
+    fund = bool(stages & Stage.FUND)
+    chain = chain_of(channel, bool(stages & Stage.DECLARED), fund)
     reached = [bool(stages & stage) for stage in chain]
     count = reached.index(False) if False in reached else len(chain)
     last = chain[count - 1] if count else None
     named = last is Stage.RETURNED and bool(stages & Stage.MISMATCHED)
-    if any(reached[count:]) or (last in FOLLOWED and not named):
+    if any(reached[count:]) or (last in (FUND_FOLLOWED if fund else FOLLOWED) and not named):
         return ""
     if stages & Stage.REFUNDED:
         return "REFUNDED" if stages & Stage.REVERSED or last is not Stage.BOOKED else ""
@@ -122,6 +144,7 @@ class Lines(Listener):
     """The lines, each by a small number; ``cells`` number where the outside has them."""
 
     def __init__(self, campaigns: Campaigns, obligations: Obligations) -> None:
+        self.campaigns = campaigns
         self.obligations = obligations
         self.cells = Cells()
         self.numbers: dict[str, int] = {}
@@ -130,7 +153,6 @@ class Lines(Listener):
         self.stages = array("i")
         self.standing = array("b")
         self.obligation = array("i")
-        self._campaigns = campaigns
         self._vouchers: dict[str, Voucher] = {}
         self._declared: dict[str, array[int]] = {}
         self._returned: dict[str, array[int]] = {}
@@ -144,7 +166,8 @@ class Lines(Listener):
         """The number of a line that was recorded."""
         return self.numbers.get(line_id)
 
-    def _add(self, line_id: str, fen: int, cell: int, standing: int, obligation: int) -> int:
+    def add(self, line_id: str, fen: int, cell: int, standing: int, obligation: int) -> int:
+        """A line seen for the first time; answers its number."""
         number = self.numbers[line_id] = len(self.fen)
         self.fen.append(fen)
         self.cell.append(cell)
@@ -170,7 +193,7 @@ class Lines(Listener):
         standing = STANDINGS[row.type]
         number = self.numbers.get(data["line_id"])
         if number is None:
-            self._add(data["line_id"], data["fen"], cell, standing, self.obligations.number(row.stream))
+            self.add(data["line_id"], data["fen"], cell, standing, self.obligations.number(row.stream))
         else:
             self.standing[number] = standing
             self.cell[number] = cell
@@ -217,7 +240,7 @@ class Lines(Listener):
             voucher.lines.append(-1 if line_number is None else line_number)
 
     def _leg(self, line_id: str, line: Sequence[Any]) -> int:
-        return self._add(line_id, line[4], NOT_YET, EFFECTIVE, NOBODYS)
+        return self.add(line_id, line[4], NOT_YET, EFFECTIVE, NOBODYS)
 
     @hears("collection", "TaxVoucherIssued")
     def _issue(self, row: Row) -> None:
@@ -250,16 +273,19 @@ class Lines(Listener):
     def _return(self, row: Row) -> None:
         data = row.data
         known = self._voucher(data["voucher_no"]).lines
-        returned = self._returned.setdefault(data["return_no"], array("i"))
-        last = data["first_line_no"] + len(data["lines"]) - 1
-        returned.extend([-1] * (last - len(returned)))
         for position, line in enumerate(data["lines"], data["first_line_no"]):
             number = self.numbers.get(line[0]) if line[0] else None
             if not line[0] and position <= len(known) and known[position - 1] >= 0:
                 number = known[position - 1]
             if number is not None:
                 self.stages[number] |= Stage.RETURNED
-                returned[position - 1] = number
+                self.return_line(data["return_no"], position, number)
+
+    def return_line(self, return_no: str, position: int, number: int) -> None:
+        """Registration will answer by return and position."""
+        returned = self._returned.setdefault(return_no, array("i"))
+        returned.extend([-1] * (position - len(returned)))
+        returned[position - 1] = number
 
     def _returned_line(self, row: Row) -> int | None:
         returned = self._returned.get(row.data["return_no"], ())

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from deploy.audit.evidence import Books, Evidence, Row
+from deploy.audit.fund_lines import FundLines
 from deploy.audit.hearing import ORDER, Campaigns, Hearing, Listener, hears
 from deploy.audit.lines import Lines
 from deploy.audit.obligations import Obligations
@@ -82,6 +83,11 @@ class Money(Listener):
     @hears("collection", "TreasuryEntryConfirmed")
     def _enter(self, row: Row) -> None:
         self._entered[row.data["voucher_no"]] += row.data["fen"]
+
+    @hears("collection", "FiscalAccountTransferred")
+    def _pool(self, row: Row) -> None:
+        """Where a plan has no treasury the fiscal account is where money ends."""
+        self._entered[row.data["document_no"]] += row.data["fen"]
 
     @hears("collection", "PaymentRefunded")
     def _refund(self, row: Row) -> None:
@@ -203,10 +209,11 @@ def audit_money(evidence: Evidence) -> MoneyAudit:
     """Compare every book of the outside with the streams."""
     campaigns, obligations = Campaigns(evidence.packs), Obligations()
     lines = Lines(campaigns, obligations)
-    money = Money(lines)
-    hearing = Hearing(Scope(), [campaigns, obligations, lines, money])
+    funds, money = FundLines(lines), Money(lines)
+    hearing = Hearing(Scope(), [campaigns, obligations, lines, funds, money])
     for service in ORDER:
         hearing.hear(service, evidence.logs.get(service, ()))
+    funds.close()
     lines.close()
     money.compare_with(evidence.books)
     return money.result()

@@ -197,6 +197,14 @@ class I29(Check):
             sums[0] += row.data["count"]
             sums[1] += row.data["fen"]
 
+    @hears("collection", "PaymentDocumentsConfirmed")
+    def _confirm(self, row: Row) -> None:
+        """Where a plan has no treasury, the district's confirmations stand for its entries."""
+        for period in (row.data["confirmed_on"], row.data["confirmed_on"][:7]):
+            sums = self._entered[row.data["campaign"], period, row.data["insurance"]]
+            sums[0] += row.data["count"]
+            sums[1] += row.data["fen"]
+
     @hears("collection", "TotalsReconciled")
     def _reconcile(self, row: Row) -> None:
         if self.tally.judges(row):

@@ -37,7 +37,7 @@ class I18(Check):
     def _authorised(self, row: Row) -> None:
         self.tally.see(bool(row.data["designated_account"]), row)
 
-    @hears("collection", "PersonalAccountDepositFlagged")
+    @hears("collection", "PersonalAccountDepositFlagged", "MixedDepositFlagged")
     def _flag(self, row: Row) -> None:
         self._flagged.add(row.data["slip_no"])
 

@@ -9,6 +9,7 @@ import msgspec
 
 from deploy.audit import bookings, payments, people, policy, rosters, settlements, subsidies
 from deploy.audit.evidence import Books, Evidence, Row
+from deploy.audit.fund_lines import FundLines
 from deploy.audit.hearing import ORDER, Campaigns, Check, Hearing
 from deploy.audit.lines import Lines
 from deploy.audit.money import CellDifference, Money
@@ -120,12 +121,13 @@ class Examination:
         self.scope = Scope(since)
         self.campaigns = Campaigns(packs)
         self._lines = Lines(self.campaigns, obligations := Obligations())
+        self._funds = FundLines(self._lines)
         self._money = Money(self._lines)
         self._households = rosters.I07(self.scope, self.campaigns)
         checks = _checks(self.scope, self.campaigns, obligations, self._lines)
         self._checks = [*checks, self._households]
         self._hearing = Hearing(
-            self.scope, [self.campaigns, obligations, self._lines, self._money, *self._checks]
+            self.scope, [self.campaigns, obligations, self._lines, self._funds, self._money, *self._checks]
         )
         self._surveys: dict[str, Survey] = {}
 
@@ -178,6 +180,7 @@ class Examination:
         )
 
     def _judge(self, projections: Sequence[ReplayedProjection]) -> tuple[Invariant, ...]:
+        self._funds.close()
         self._lines.close()
         self._households.strangers(tuple(s for each in self._surveys.values() for s in each.strangers))
         for check in self._checks:

@@ -15,11 +15,14 @@ import sqlalchemy as sa
 
 from shared.eventstore.database import Connection
 from shared.eventstore.log import Log
-from shared.eventstore.projections import PAGE, checkpoint_name
+from shared.eventstore.projections import checkpoint_name
 from shared.eventstore.tables import checkpoints
-from shared.eventstore.tailing import Projection
+from shared.eventstore.tailing import Projection, Recorded
 
 SHADOW = "shadow"
+
+REPLAY_PAGE = 4000
+"""Events of a page: larger than the tail's, as rows touched twice are then written once."""
 
 Progress = Callable[[int, int], None]
 """Told the position replayed to, and the one to reach."""
@@ -72,7 +75,12 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rebuild(
-    log: Log, database: ShadowedDatabase, projection: Projection, *, swap: bool = False, page: int = PAGE
+    log: Log,
+    database: ShadowedDatabase,
+    projection: Projection,
+    *,
+    swap: bool = False,
+    page: int = REPLAY_PAGE,
 ) -> RebuildReport:
     """``rebuild_all`` of one projection."""
     reports = await rebuild_all(log, database, [projection], swap=swap, page=page)
@@ -85,7 +93,7 @@ async def rebuild_all(
     projections: Sequence[Projection],
     *,
     swap: bool = False,
-    page: int = PAGE,
+    page: int = REPLAY_PAGE,
     progress: Progress = lambda _position, _until: None,
 ) -> list[RebuildReport]:
     """Replay projections in one pass of the log and compare; with ``swap`` replayed rows replace the live ones.
@@ -124,6 +132,7 @@ class _Replay:
         self._log = log
         self._projections = projections
         self._page = page
+        self._takers: dict[type[Any], list[int]] = {}
         self._names = frozenset[str]().union(*(log.types.names(each.handles) for each in projections))
 
     @property
@@ -153,17 +162,29 @@ class _Replay:
             return
         tail = await self._log.read_page(self.position, self._page, self._names, until)
         shadow = connection.shadowed()
-        for projection in self._projections:
-            live = self.live[projection.name]
-            events = [
-                recorded
-                for recorded in tail.events
-                if recorded.position <= live and isinstance(recorded.event, projection.handles)
-            ]
+        for projection, events in zip(self._projections, self._sorted(tail.events), strict=True):
+            if events and events[-1].position > self.live[projection.name]:
+                events = [each for each in events if each.position <= self.live[projection.name]]
             if events:
                 await projection.apply(shadow, events)
                 self.events[projection.name] += len(events)
         self.position = tail.scanned if tail.scanned > self.position else until
+
+    def _sorted(self, events: Sequence[Recorded[Any]]) -> list[list[Recorded[Any]]]:
+        """The events each projection handles; who handles a class is looked up once."""
+        shares: list[list[Recorded[Any]]] = [[] for _ in self._projections]
+        for recorded in events:
+            kind = type(recorded.event)
+            takers = self._takers.get(kind)
+            if takers is None:
+                takers = self._takers[kind] = [
+                    share
+                    for share, projection in enumerate(self._projections)
+                    if isinstance(recorded.event, projection.handles)
+                ]
+            for share in takers:
+                shares[share].append(recorded)
+        return shares
 
 
 async def _report(

@@ -50,7 +50,7 @@ class Projection(Protocol):
     handles: tuple[type[msgspec.Struct], ...]
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """Apply a page (1 to 1,000 handled events, in position order)."""
+        """Apply a page (1 to 4,000 handled events, in position order)."""
         ...
 
 
