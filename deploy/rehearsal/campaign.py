@@ -83,7 +83,7 @@ class Campaign:
         if opened <= day <= self.last:
             yield "treasury-entries", partial(self._enter, day)
             yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day == self._hasty)
-        if opened < day <= self._window_end + 11 * DAY:
+        if opened < day <= self.last:
             yield "channel-files", partial(collecting.send_channel_files, driver, day - DAY)
         if opened <= day <= self._window_end:
             yield "payments", partial(collecting.take_payments, driver, day)
@@ -126,15 +126,16 @@ class Campaign:
         """Steps after the preparation, each on its day."""
         driver, days, start = self._driver, self._days, self._collect.start
         for role, died, told in DEATHS:
-            if start + told * DAY < self._days.last:
-                report = partial(closing.report_death, driver, role, start + died * DAY, start + told * DAY)
-                yield start + told * DAY, f"death-{role}", report
+            died_on = min(start + died * DAY, dt.date(driver.plan.year - 1, 12, 26))
+            told_on = died_on + (told - died) * DAY
+            yield told_on, f"death-{role}", partial(closing.report_death, driver, role, died_on, told_on)
+            if role == DIED_EARLY:
+                yield told_on + DAY, "ask-refund", lambda: closing.ask_refund(driver)
         for role in (SHORT, OVER):
             planned = driver.plan.roles.get(role)
             if planned is not None and planned.on is not None:
                 day = planned.on + DAY
                 yield day, f"correct-{role}", partial(collecting.correct_deposit, driver, role, day)
-        yield start + 46 * DAY, "ask-refund", lambda: closing.ask_refund(driver)
         yield from self._government()
         yield from self._villages()
         yield from self._months()

@@ -29,8 +29,8 @@ PER_INSURANCE = "{insurance}"
 AT_ONCE = 8
 """Single requests under way at once."""
 PAGE = 5000
-ROUNDS = 3
-"""How often an order that was refused for one of its lines is tried without it."""
+STALE_BILL = ("AMOUNT_NOT_ASSESSED", "I-14")
+"""The bill has changed since it was learnt."""
 EVENING = "17:30:00+08:00"
 
 
@@ -112,36 +112,25 @@ class World:
         return list(codes.values())
 
     async def _without(self, campaign: str, order: Mapping[str, Any], refusal: RefusedRow) -> None:
-        """A refused order once more: without the line at fault, or with the bill as it is now."""
-        lines = {line["person_id"]: None for line in order["lines"]}
-        persons = list(lines)
-        code, field = refusal.code, refusal.field
-        for number in range(1, ROUNDS + 1):
-            index = _line_index(field)
-            if index is None or not persons:
-                return
-            if code != "AMOUNT_NOT_ASSESSED":
-                at_fault = self._line_of(order, number - 1)[index].person_id
-                persons = [person for person in persons if person != at_fault]
-            again: list[Line] = []
-            for person in persons:
-                again += (await self._bills(campaign, person_id=person)).get(person, [])
-            if not again:
-                return
-            taken = await self._counter(
-                order["channel"], f"{order['order_no']}-{number}", campaign, order["paid_at"], again,
-                agent=order.get("agent", ""),
-            )  # fmt: skip
-            if taken.state == TAKEN:
-                return
-            code, field = taken.code, "lines.0"
+        """A refused order once more: without whoever it was refused for, or with the bill as it is now; and if
+        that is refused too, everybody of it for himself. Who may not pay like this, does not."""
+        persons = list(dict.fromkeys(line["person_id"] for line in order["lines"]))
+        index = _line_index(refusal.field)
+        if index is not None and (refusal.code, refusal.rule) != STALE_BILL:
+            at_fault = order["lines"][index]["person_id"]
+            persons = [person for person in persons if person != at_fault]
+        bills = {person: await self._bills(campaign, person_id=person) for person in persons}
+        lines = [line for person in persons for line in bills[person].get(person, ())]
+        if not lines or await self._again(campaign, order, "1", lines) or len(persons) == 1:
+            return
+        for number, person in enumerate(persons, 2):
+            if bills[person].get(person):
+                await self._again(campaign, order, str(number), bills[person][person])
 
-    def _line_of(self, order: Mapping[str, Any], tried: int) -> list[Line]:
-        suffix = f"-{tried}" if tried else ""
-        return [
-            Line(row["person_id"], row["village"], row["insurance"], row["year"], row["fen"])
-            for row in self.books.lines(order["channel"], f"{order['order_no']}{suffix}")
-        ]
+    async def _again(self, campaign: str, order: Mapping[str, Any], part: str, lines: Sequence[Line]) -> bool:
+        agent, number = order.get("agent", ""), f"{order['order_no']}-{part}"
+        again = await self._counter(order["channel"], number, campaign, order["paid_at"], lines, agent=agent)
+        return again.state == TAKEN
 
     # -- single payers --------------------------------------------------------------------------------
 

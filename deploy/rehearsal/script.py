@@ -276,4 +276,80 @@ DZ_2018 = Script(
     late_rule="FISCAL_SUBSIDY_UNKNOWN",
 )  # fmt: skip
 
-SCRIPTS: Mapping[str, Script] = {script.pack: script for script in (SC_2025, ST_2020, DZ_2018)}
+TIERS_2023 = ((300, 58), (500, 20), (600, 7), (800, 6), (1000, 4), (1500, 2), (2000, 1), (3000, 1), (5000, 1))
+
+DZ_2022 = Script(
+    pack="DZ-2022",
+    place="店子镇",
+    days=_days(
+        open="2021-11-01", register="2021-11-02", enrol="2021-11-03", lists="2021-11-08",
+        tiers="2021-11-10", roster="2021-11-12", learn="2021-11-18", apply="2021-12-06",
+        appropriate="2021-12-13", transfer="2021-12-15", government="2021-12-17", last="2022-01-25",
+        late="2021-12-23",
+    ),
+    channels=(
+        ChannelShare("YUNONGTONG", 30, by_agent=True),
+        ChannelShare("POS", 12, by_agent=True),
+        ChannelShare("WECHAT", 16),
+        ChannelShare("WECHAT_MINI_PROGRAM", 14),
+        ChannelShare("ALIPAY", 12),
+        ChannelShare("ETAX", 6),
+        ChannelShare("MOBILE_BANK", 6),
+        ChannelShare("BANK_BRANCH", 4),
+    ),
+    departments={
+        "CIVIL_AFFAIRS": CIVIL, "DISABLED_FEDERATION": DISABLED, "HEALTH": HEALTH, "POVERTY_RELIEF": POVERTY,
+    },
+    lists=(
+        ListRule("CIVIL_AFFAIRS", "MINIMUM_LIVING", 45),
+        ListRule("DISABLED_FEDERATION", "SEVERELY_DISABLED", 22, pension=True),
+        ListRule("POVERTY_RELIEF", "REGISTERED_POOR", 23),
+        ListRule("CIVIL_AFFAIRS", "DESTITUTE", 10),
+    ),
+    elderly=ElderlyRule("HEALTH"),
+    tiers=TIERS_2023,
+    exempt_ratio=0.155,
+    age_on=_day("2021-12-31"),
+    households=False,
+    late_rule="FISCAL_SUBSIDY_UNKNOWN",
+)  # fmt: skip
+
+YC_2023 = Script(
+    pack="YC-2023",
+    place="峄城区",
+    days=_days(
+        open="2022-10-01", register="2022-10-02", enrol="2022-10-03", lists="2022-10-06",
+        tiers="2022-10-08", roster="2022-10-09", learn="2022-10-16", apply="2022-10-25",
+        appropriate="2022-11-10", transfer="2022-11-15", government="2022-11-25", last="2023-01-31",
+        sign="2022-12-21", late="2023-01-05",
+    ),
+    channels=(
+        ChannelShare("POS", 30, by_agent=True),
+        ChannelShare("WECHAT", 20),
+        ChannelShare("WECHAT_MINI_PROGRAM", 14),
+        ChannelShare("ALIPAY", 12),
+        ChannelShare("UNIONPAY_QR", 6),
+        ChannelShare("ETAX", 8),
+        ChannelShare("BANK_BRANCH", 6),
+        ChannelShare("SERVICE_COUNTER", 4),
+    ),
+    departments={
+        "CIVIL_AFFAIRS": CIVIL, "DISABLED_FEDERATION": DISABLED, "AGEING": HEALTH,
+        "RURAL_REVITALISATION": POVERTY, "VETERANS": VETERANS,
+    },
+    lists=(
+        ListRule("CIVIL_AFFAIRS", "FIVE_GUARANTEE", 26, pension=True),
+        ListRule("DISABLED_FEDERATION", "SEVERELY_DISABLED", 30, pension=True),
+        ListRule("RURAL_REVITALISATION", "LIFTED_STILL_SUPPORTED", 34),
+        ListRule("VETERANS", "PREFERENTIAL", 10),
+    ),
+    elderly=ElderlyRule("AGEING"),
+    tiers=TIERS_2023,
+    exempt_ratio=0.155,
+    age_on=_day("2022-12-31"),
+    households=False,
+)  # fmt: skip
+
+SCRIPTS: Mapping[str, Script] = {
+    script.pack: script for script in (SC_2025, YC_2023, DZ_2022, ST_2020, DZ_2018)
+}
