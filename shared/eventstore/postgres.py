@@ -1,7 +1,8 @@
 """A service's read models on PostgreSQL: SQLAlchemy Core over asyncpg.
 
 The engine never begins transactions by itself (AUTOCOMMIT); every one is opened here on the asyncpg
-connection below, so that SQLAlchemy's statements and the log's own calls stand in the same one.
+connection below, so that SQLAlchemy's statements and the log's own calls stand in the same one. Sessions are
+kept by this module, latest used first: taking one out of the engine's pool costs more than a small statement.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ from typing import Any
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.log import Failure
+from shared.eventstore.statements import DIALECT, array_type, shape_of
 from shared.eventstore.upserts import merge_rows, upsert_statement
 
 SHADOW = "shadow"
 
-_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+STATEMENTS = 500
+"""Prepared statements kept per session: the texts of a service, which do not vary with its data."""
+
+SESSION_SECONDS = 10.0
+"""How long a caller waits for a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,11 @@ class PostgresConnection:
         statement: sa.Executable,
         parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
     ) -> Sequence[Row]:
+        if parameters is None and not self._options:
+            found = shape_of(statement)
+            if found is not None:
+                shape, bound = found
+                return shape.rows(await self.driver.fetch(shape.sql, *shape.values(bound)))
         if isinstance(parameters, Sequence) and not parameters:
             return []
         result = await self._connection.execute(statement, parameters, execution_options=self._options)
@@ -119,50 +130,28 @@ class PostgresDatabase:
         self._server_settings = server_settings
         self._idle: list[Any] = []
         self._direct = asyncio.Semaphore(pool)
-        self._engine = create_async_engine(
-            make_url(dsn).set(drivername="postgresql+asyncpg"),
-            isolation_level="AUTOCOMMIT",
-            hide_parameters=True,
-            pool_size=pool,
-            max_overflow=0,
-            pool_timeout=10,
-            connect_args={
-                "timeout": 10,
-                "server_settings": server_settings,
-            },
-        )
+        self._engine = _engine(dsn, server_settings)
+        self._writing = _Sessions(self._engine, pool)
+        reading = _engine(dsn, {**server_settings, "default_transaction_read_only": "on"})
+        self._reading = _Sessions(reading, pool)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[PostgresConnection]:
         """A connection without a transaction: each statement commits by itself."""
-        async with self._engine.connect() as connection:
-            driver = await _driver_of(connection)
-            if driver.is_closed():
-                # The server ended it while it lay in the pool.
-                await connection.invalidate()
-                driver = await _driver_of(connection)
-            try:
-                yield PostgresConnection(connection, driver)
-            except BaseException as error:
-                # A broken or busy connection must not go back to the pool.
-                if (
-                    driver.is_closed()
-                    or driver.is_in_transaction()
-                    or failure_of(error) is Failure.CONNECTION
-                ):
-                    await connection.invalidate()
-                raise
+        async with self._writing.taken() as connection:
+            yield connection
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PostgresConnection]:
         """See Database.begin."""
-        async with self.connect() as connection, connection.driver.transaction():
+        async with self._writing.taken() as connection, connection.driver.transaction():
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[PostgresConnection]:
-        """See Database.read."""
-        async with self.connect() as connection, connection.driver.transaction(readonly=True):
+        """See Database.read. At READ COMMITTED a transaction would add two round trips and nothing else: the
+        session refuses to write."""
+        async with self._reading.taken() as connection:
             yield connection
 
     async def create_all(self, metadata_list: Iterable[sa.MetaData]) -> None:
@@ -185,7 +174,10 @@ class PostgresDatabase:
                     driver = None
             if driver is None:
                 driver = await asyncpg.connect(
-                    self._address, timeout=10, server_settings=self._server_settings
+                    self._address,
+                    timeout=10,
+                    server_settings=self._server_settings,
+                    statement_cache_size=STATEMENTS,
                 )
             try:
                 yield driver
@@ -201,7 +193,74 @@ class PostgresDatabase:
         """Close all connections."""
         while self._idle:
             await self._idle.pop().close()
+        await self._writing.close()
+        await self._reading.close()
+
+
+def _engine(dsn: str, server_settings: Mapping[str, str]) -> AsyncEngine:
+    return create_async_engine(
+        make_url(dsn).set(drivername="postgresql+asyncpg"),
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        poolclass=NullPool,
+        connect_args={
+            "timeout": 10,
+            "server_settings": dict(server_settings),
+            "statement_cache_size": STATEMENTS,
+        },
+    )
+
+
+class _Sessions:
+    """Open sessions of an engine, latest used first. Whoever comes when all are taken waits."""
+
+    def __init__(self, engine: AsyncEngine, size: int) -> None:
+        self._engine = engine
+        self._free = asyncio.Semaphore(size)
+        self._ready: list[tuple[AsyncConnection, Any]] = []
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[PostgresConnection]:
+        """A session for one caller. One that broke, or was left in a transaction, is not used again."""
+        async with asyncio.timeout(SESSION_SECONDS):
+            await self._free.acquire()
+        try:
+            connection, driver = await self._open()
+            keep = False
+            try:
+                yield PostgresConnection(connection, driver)
+                keep = True
+            except BaseException as error:
+                keep = failure_of(error) is not Failure.CONNECTION
+                raise
+            finally:
+                if keep and not driver.is_closed() and not driver.is_in_transaction():
+                    self._ready.append((connection, driver))
+                else:
+                    await _drop(connection)
+        finally:
+            self._free.release()
+
+    async def _open(self) -> tuple[AsyncConnection, Any]:
+        while self._ready:
+            connection, driver = self._ready.pop()
+            if not driver.is_closed():
+                return connection, driver
+            await _drop(connection)  # the server ended it while it lay here
+        connection = await self._engine.connect()
+        return connection, await _driver_of(connection)
+
+    async def close(self) -> None:
+        """Close all that lie here."""
+        while self._ready:
+            connection, _ = self._ready.pop()
+            await connection.close()
         await self._engine.dispose()
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    await connection.invalidate()
+    await connection.close()
 
 
 async def _driver_of(connection: AsyncConnection) -> Any:
@@ -265,7 +324,7 @@ def _upsert_sql(
     if sql is None:
         _, add, keep, ignore = options
         arrays = ", ".join(
-            f"CAST(${number} AS {_array_type(table.c[name].type)})"
+            f"CAST(${number} AS {array_type(table.c[name].type)})"
             for number, name in enumerate(columns, start=1)
         )
         source = sa.text(f"SELECT * FROM unnest({arrays})")
@@ -278,21 +337,13 @@ def _upsert_sql(
             ignore=ignore,
         )
         translation = {"schema_translate_map": schemas, "render_schema_translate": True} if schemas else {}
-        compiled = statement.compile(dialect=_DIALECT, **translation)
+        compiled = statement.compile(dialect=DIALECT, **translation)
         sql = _UPSERTS[key] = str(compiled)
     return sql
-
-
-def _array_type(column: Any) -> str:
-    """The array type of an unnest; text for strings, as a cast to varchar(n) would cut silently."""
-    implementation = column.dialect_impl(_DIALECT)
-    if isinstance(column, sa.String) and not isinstance(column, sa.Enum):
-        return "text[]"
-    return f"{implementation.compile(dialect=_DIALECT)}[]"
 
 
 def _processor(column: Any) -> Any:
     """What turns a Python value into what asyncpg takes; None when they are the same."""
     if isinstance(column, sa.String | sa.Integer | sa.LargeBinary | sa.Date | sa.Boolean):
         return None
-    return column.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+    return column.dialect_impl(DIALECT).bind_processor(DIALECT)
