@@ -38,6 +38,7 @@ from services.collection.taxpayers.queries import (
     TaxpayerFacts,
     linked_in_village,
     linked_villages,
+    links_of,
 )
 from services.collection.taxpayers.stream import taxpayer_stream
 from services.collection.treasury.queries import VillageVoucherFacts
@@ -59,6 +60,10 @@ from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 RECEIVES: tuple[type[Message], ...] = (
     r.RegistrationInfoTransmittedV1,
     r.SpecialPaymentAssessedV1,
+    r.EmployeeInsuranceReportedV1,
+    r.OutOfAreaCoverReportedV1,
+    r.SpecialIdentityMarkedV1,
+    r.SpecialIdentityRemovedV1,
     r.DeathReportedV1,
     r.DeathReportCorrectedV1,
     r.CollectionInfoAcknowledgedV1,
@@ -142,6 +147,7 @@ def _registering(ports: Ports, packs: PackRegistry, facts: _Facts, past: History
             facts.campaigns,
             facts.taxpayers,
             Persons(taxpayer_stream, person_fact),
+            links_of,
             linked_villages,
             linked_in_village,
         ),

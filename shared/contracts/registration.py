@@ -28,14 +28,25 @@ class PersonRegisteredV1(PersonalMessage, frozen=True, kw_only=True):
 
 
 class EmployeeInsuranceReportedV1(Message, frozen=True, kw_only=True):
-    """职工保险参保信息 (I-05)."""
+    """职工保险参保信息 (I-05). On the topic of vital facts: collection needs these few, not everybody registered."""
 
-    topic: ClassVar = topics.PEOPLE
+    topic: ClassVar = topics.VITAL
 
     person_id: str
     insurance: Insurance
     from_date: dt.date
     to_date: dt.date | None = None
+
+
+class OutOfAreaCoverReportedV1(Message, frozen=True, kw_only=True):
+    """统筹区外参保: paid for the year as a resident elsewhere (YC-2023, 004:L80-82)."""
+
+    topic: ClassVar = topics.VITAL
+
+    person_id: str
+    insurance: Insurance
+    region: str
+    year: int
 
 
 class RegistrationInfoTransmittedV1(PersonalMessage, frozen=True, kw_only=True):
@@ -130,6 +141,8 @@ class SpecialIdentityMarkedV1(Message, frozen=True, kw_only=True):
     source_department: str
     valid_from: dt.date
     valid_to: dt.date | None = None
+    insurance: Insurance | None = None
+    year: int = 0
 
 
 class SpecialIdentityRemovedV1(Message, frozen=True, kw_only=True):
@@ -141,6 +154,8 @@ class SpecialIdentityRemovedV1(Message, frozen=True, kw_only=True):
     category: str
     source_department: str
     from_date: dt.date
+    insurance: Insurance | None = None
+    year: int = 0
 
 
 class SpecialPaymentAssessedV1(Message, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import msgspec
 
 from services.collection.obligations import events as e
 from services.collection.obligations.domain import Assessment, Obligation, evolve
-from services.collection.obligations.facts import CampaignFact, EnrolmentLink, TaxpayerFact
+from services.collection.obligations.facts import CampaignFact, EnrolmentLink, OtherCover, TaxpayerFact
 from shared import policy
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.division import within
@@ -343,18 +343,47 @@ def _quote(known: _Known, category: str, tier_yuan: int | None) -> policy.Assess
     campaign, person, pack = known.campaign, known.person, known.pack
     window = pack.window(known.insurance)
     inside = within(person.hukou_division, pack.region.division)
+    covered = {each.kind for each in person.covers if _covers(each, known)}
+    lowest = tier_yuan is not None and tier_yuan == pack.document.pension.lowest_tier.tier_yuan
+    categories = (category,) if category else _lowest_tier_groups(known) if lowest else ()
     request = policy.AssessmentRequest(
         insurance=policy.Insurance(known.insurance.value),
         birth=person.birth,
         paid_at=max(window.end, campaign.extended_to or window.end, person.birth),
-        categories=(category,) if category else (),
+        categories=categories,
         tier_yuan=tier_yuan,
         hukou=policy.Hukou.IN if inside else policy.Hukou.OUT,
         permit=person.residence_permit,
         student=person.student,
+        employee_insured="EMPLOYEE" in covered,
+        paid_elsewhere="ELSEWHERE" in covered,
         extended_to=campaign.extended_to,
     )
     return policy.assess(pack, request)
+
+
+def _covers(cover: OtherCover, known: _Known) -> bool:
+    """Cover of the same insurance on a day of the insured year (I-05, D-34)."""
+    return cover.insurance is known.insurance and cover.overlaps(known.pack.year_start, known.pack.year_end)
+
+
+def _lowest_tier_groups(known: _Known) -> tuple[str, ...]:
+    """Identities that may choose the lowest tier and pay it themselves (001:L52, 004:L92).
+
+    Whom the government pays for is subsidy's to say (I-31): his identity counts only once it is resolved.
+    """
+    pack, year = known.pack, known.year
+    paid_for = set(pack.document.pension.gov_paid.categories)
+    found = (
+        pack.category(each.category)
+        for each in known.person.identities
+        if each.insurance is known.insurance and each.year == year
+    )
+    return tuple(
+        sorted(
+            {each.code for each in found if each is not None and not pack.identities(each.code) & paid_for}
+        )
+    )
 
 
 def _differs(current: Assessment | None, terms: _Terms, known: _Known) -> bool:

@@ -11,7 +11,11 @@ from services.collection.assessment.events import VillageAssessmentDue
 from services.collection.assessment.handlers import Assessments
 from services.collection.campaigns.events import CampaignOpened, CampaignPackReplaced
 from services.collection.obligations.following import follow
-from services.collection.taxpayers.events import RegistrationLinked
+from services.collection.taxpayers.events import (
+    OtherCoverNoted,
+    RegistrationLinked,
+    SpecialIdentityNoted,
+)
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded, derived_key
@@ -19,23 +23,29 @@ from shared.kernel.division import parse_campaign
 from shared.kernel.insurance import Insurance
 
 LinkedVillages = Callable[[Connection, str], Awaitable[Sequence[str]]]
+LinksOf = Callable[[Connection, str, Insurance], Awaitable[Sequence[tuple[str, int]]]]
+"""(campaign, year) of a person's live links for an insurance."""
 LinkedInVillage = Callable[[Connection, str, str], Awaitable[Sequence[tuple[str, Insurance, int]]]]
 
 
 class AssessLinked:
     """Linked while no open campaign was known: assess that person if one has been opened meanwhile.
 
-    All others are assessed in the commit that links them; who is linked before the opening, when it opens.
+    All others are assessed in the commit that links them; who is linked before the opening, when it opens. Cover
+    elsewhere and identities that become known later have the person assessed again (I-05, I-06).
     """
 
     name = "assess-linked"
-    handles: tuple[type[msgspec.Struct], ...] = (RegistrationLinked,)
+    handles: tuple[type[msgspec.Struct], ...] = (RegistrationLinked, OtherCoverNoted, SpecialIdentityNoted)
 
-    def __init__(self, assessments: Assessments) -> None:
+    def __init__(self, assessments: Assessments, links: LinksOf) -> None:
         self._assessments = assessments
+        self._links = links
 
     async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command]:
         event = recorded.event
+        if not isinstance(event, RegistrationLinked):
+            return await self._again(recorded, connection)
         if event.campaign_open:
             return []
         return [
@@ -48,6 +58,21 @@ class AssessLinked:
                 follow(recorded, self.name, event.campaign),
                 None,
             )
+        ]
+
+    async def _again(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command]:
+        event = recorded.event
+        return [
+            self._assessments.assess_command(
+                event.person_id,
+                event.insurance,
+                year,
+                campaign,
+                "REGISTRATION",
+                follow(recorded, self.name, campaign),
+                None,
+            )
+            for campaign, year in await self._links(connection, event.person_id, event.insurance)
         ]
 
     def key(self, recorded: Recorded[Any]) -> str:

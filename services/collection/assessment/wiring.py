@@ -12,6 +12,7 @@ from services.collection.assessment.reactions import (
     AssessVillage,
     LinkedInVillage,
     LinkedVillages,
+    LinksOf,
 )
 from services.collection.obligations.projection import ObligationProjection
 from services.collection.obligations.publication import ObligationPublication
@@ -26,6 +27,7 @@ def capability(
     campaign_facts: FactSource,
     taxpayer_facts: FactSource,
     persons: Persons,
+    links_of: LinksOf,
     linked_villages: LinkedVillages,
     linked_in_village: LinkedInVillage,
 ) -> Capability:
@@ -37,7 +39,7 @@ def capability(
     return Capability(
         projections=[ObligationProjection()],
         reactions=[
-            AssessLinked(assessments),
+            AssessLinked(assessments, links_of),
             AssessCampaign(assessments, linked_villages),
             AssessVillage(assessments, linked_in_village),
             NoteEntitlements(assessments),

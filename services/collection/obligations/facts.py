@@ -65,6 +65,30 @@ class EnrolmentLink:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherCover:
+    """Cover elsewhere (I-05). kind: EMPLOYEE (职工保险) or ELSEWHERE (统筹区外); to_date None while it lasts."""
+
+    insurance: Insurance
+    kind: str
+    from_date: dt.date
+    to_date: dt.date | None
+
+    def overlaps(self, start: dt.date, end: dt.date) -> bool:
+        """True when it shares a day with ``start``..``end``."""
+        return self.from_date <= end and (self.to_date is None or self.to_date >= start)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialIdentity:
+    """A special identity (特殊群体身份) of an insured year, from one department (I-06)."""
+
+    insurance: Insurance
+    year: int
+    category: str
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaxpayerFact:
     """A person as tax knows him. Source: ``TaxpayerFacts``, key person_id."""
 
@@ -78,6 +102,8 @@ class TaxpayerFact:
     village: str
     household: str = ""
     links: tuple[EnrolmentLink, ...] = ()
+    covers: tuple[OtherCover, ...] = ()
+    identities: tuple[SpecialIdentity, ...] = ()
 
     def link(self, insurance: Insurance, year: int) -> EnrolmentLink | None:
         """The live link for one insurance and year."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from services.collection.obligations.facts import EnrolmentLink, TaxpayerFact
+from services.collection.obligations.facts import EnrolmentLink, OtherCover, SpecialIdentity, TaxpayerFact
 from services.collection.taxpayers import events as e
 from shared.kernel.division import is_division
 from shared.kernel.events import Event
@@ -56,6 +56,8 @@ class Taxpayer:
     person: e.RegistrationInfoAccepted | None = None
     records: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[tuple[Insurance, int], Link] = field(default_factory=dict)
+    covers: tuple[OtherCover, ...] = ()
+    identities: tuple[SpecialIdentity, ...] = ()
 
 
 def evolve(state: Taxpayer, event: Event) -> Taxpayer:
@@ -77,8 +79,52 @@ def evolve(state: Taxpayer, event: Event) -> Taxpayer:
             return _household(state, event, event.virtual_household_id)
         case e.PayerUnlinkedFromVirtualHousehold():
             return _household(state, event, "")
+        case e.OtherCoverNoted():
+            found = OtherCover(event.insurance, event.kind, event.from_date, event.to_date)
+            kept = tuple(each for each in state.covers if not _same_spell(each, found))
+            return replace(state, covers=(*kept, found))
+        case e.SpecialIdentityNoted():
+            mark = SpecialIdentity(event.insurance, event.year, event.category, event.source_department)
+            others = tuple(each for each in state.identities if each != mark)
+            return replace(state, identities=others if event.ended else (*others, mark))
         case _:
             return state
+
+
+def _same_spell(one: OtherCover, other: OtherCover) -> bool:
+    """A spell is reported again when its end is known."""
+    return (one.insurance, one.kind, one.from_date) == (other.insurance, other.kind, other.from_date)
+
+
+def note_cover(state: Taxpayer, person_id: str, cover: OtherCover) -> list[Event]:
+    """Keep cover elsewhere; the same report again is nothing new (I-05)."""
+    if cover in state.covers:
+        return []
+    return [
+        e.OtherCoverNoted(
+            person_id=person_id,
+            insurance=cover.insurance,
+            kind=cover.kind,
+            from_date=cover.from_date,
+            to_date=cover.to_date,
+        )
+    ]
+
+
+def note_identity(state: Taxpayer, person_id: str, mark: SpecialIdentity, *, ended: bool) -> list[Event]:
+    """Keep an identity, or that it ended (I-06)."""
+    if (mark in state.identities) is not ended:
+        return []
+    return [
+        e.SpecialIdentityNoted(
+            person_id=person_id,
+            insurance=mark.insurance,
+            year=mark.year,
+            category=mark.category,
+            source_department=mark.department,
+            ended=ended,
+        )
+    ]
 
 
 _Linked = e.RegistrationLinked | e.PayerLinkedToVirtualHousehold | e.PayerUnlinkedFromVirtualHousehold
@@ -116,6 +162,8 @@ def person_fact(state: Taxpayer) -> TaxpayerFact | None:
             )
             for (insurance, year), link in state.links.items()
         ),
+        covers=state.covers,
+        identities=state.identities,
     )
 
 

@@ -88,6 +88,33 @@ class RegistrationUnlinked(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class OtherCoverNoted(Event, frozen=True, kw_only=True):
+    """职工保险、统筹区外参保收悉 (I-05, 004:L80-82): who is covered elsewhere is not charged here.
+
+    kind: EMPLOYEE or ELSEWHERE; to_date None while it lasts.
+    """
+
+    person_id: str
+    insurance: Insurance
+    kind: str
+    from_date: dt.date
+    to_date: dt.date | None = None
+
+
+class SpecialIdentityNoted(Event, frozen=True, kw_only=True):
+    """特殊群体身份收悉 (I-06): decides who may choose the lowest pension tier (001:L52, 004:L92); pays for nobody.
+
+    ended: the department took it back.
+    """
+
+    person_id: str
+    insurance: Insurance
+    year: int
+    category: str
+    source_department: str
+    ended: bool = False
+
+
 class PayerLinkedToVirtualHousehold(Event, frozen=True, kw_only=True):
     """人员与虚拟户关联: at most one live link per person, insurance and year."""
 

@@ -84,6 +84,22 @@ class Taxpayers:
         ]
         return Command("link_registration", [stream, owed], decide, metadata, key, facts)
 
+    def note_command(
+        self,
+        person_id: str,
+        decision: Callable[[d.Taxpayer], Sequence[Event]],
+        metadata: Metadata,
+        key: IdempotencyKey | None,
+    ) -> Command:
+        """Keep what registration learned of a person's other cover or identity."""
+        stream = taxpayer_stream(person_id)
+
+        def decide(loaded: Loaded) -> Accepted:
+            events = decision(loaded.state(stream))
+            return Accepted([Append(stream, events)] if events else [])
+
+        return Command("note_person_fact", [stream], decide, metadata, key)
+
     def link_household_command(
         self,
         person_id: str,

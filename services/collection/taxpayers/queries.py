@@ -134,6 +134,16 @@ async def linked_persons(
     return [(row.person_id, row.year) for row in rows]
 
 
+async def links_of(connection: Connection, person_id: str, insurance: Insurance) -> Sequence[tuple[str, int]]:
+    """(campaign, year) of a person's live links for an insurance."""
+    rows = await connection.execute(
+        sa.select(ENROLLED.c.campaign, ENROLLED.c.year)
+        .where(ENROLLED.c.person_id == person_id, ENROLLED.c.insurance == insurance.value)
+        .order_by(ENROLLED.c.year)
+    )
+    return [(row.campaign, row.year) for row in rows]
+
+
 async def linked_villages(connection: Connection, campaign: str) -> Sequence[str]:
     """Villages with a live link in a campaign."""
     rows = await connection.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.collection.taxpayers.api import router
-from services.collection.taxpayers.consumer import LinkRegistrations
+from services.collection.taxpayers.consumer import LinkRegistrations, NotePersonFacts
 from services.collection.taxpayers.handlers import AssessLinked, DefaultCampaign, Taxpayers
 from services.collection.taxpayers.projection import TaxpayerProjection
 from services.collection.taxpayers.publication import TaxpayerPublication
@@ -21,7 +21,7 @@ def capability(
     taxpayers = Taxpayers(campaign_facts, HouseholdScopes(), default_campaign, assess, ports.clock.today)
     return Capability(
         projections=[TaxpayerProjection()],
-        reactions=[LinkRegistrations(taxpayers), LinkHouseholds(taxpayers)],
+        reactions=[LinkRegistrations(taxpayers), NotePersonFacts(taxpayers), LinkHouseholds(taxpayers)],
         publications=[TaxpayerPublication()],
         routers=[router(ports.database)],
     )

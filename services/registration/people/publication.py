@@ -7,7 +7,11 @@ from typing import Any
 
 from services.registration.people import events as e
 from shared.contracts.message import Message
-from shared.contracts.registration import EmployeeInsuranceReportedV1, PersonRegisteredV1
+from shared.contracts.registration import (
+    EmployeeInsuranceReportedV1,
+    OutOfAreaCoverReportedV1,
+    PersonRegisteredV1,
+)
 from shared.eventstore.tailing import Recorded
 from shared.kernel.events import Event
 
@@ -20,6 +24,7 @@ class PeoplePublication:
         e.PersonRegistered,
         e.PersonIdentityChanged,
         e.EmployeeInsuranceReported,
+        e.OutOfAreaCoverageReported,
     )
 
     def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:
@@ -32,6 +37,12 @@ class PeoplePublication:
                     insurance=event.insurance,
                     from_date=event.from_date,
                     to_date=event.to_date,
+                )
+            ]
+        if isinstance(event, e.OutOfAreaCoverageReported):
+            return [
+                OutOfAreaCoverReportedV1(
+                    person_id=event.person_id, insurance=event.insurance, region=event.region, year=event.year
                 )
             ]
         return [

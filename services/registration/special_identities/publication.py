@@ -55,6 +55,8 @@ class SpecialIdentityPublication:
                         source_department=event.source_department,
                         valid_from=event.valid_from,
                         valid_to=event.valid_to,
+                        insurance=event.insurance,
+                        year=event.year,
                     )
                 ]
             case _:
@@ -64,5 +66,7 @@ class SpecialIdentityPublication:
                         category=event.category,
                         source_department=event.source_department,
                         from_date=event.from_date,
+                        insurance=event.insurance,
+                        year=event.year,
                     )
                 ]
