@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.registration import directory
+from services.registration import census, directory
 from services.registration.accounts import events as accounts_events
 from services.registration.accounts import projection as accounts_projection
 from services.registration.accounts import wiring as accounts
+from services.registration.coverage import projection as coverage_projection
+from services.registration.coverage import wiring as coverage
 from services.registration.data_entry import events as data_entry_events
 from services.registration.data_entry import projection as data_entry_projection
 from services.registration.data_entry import wiring as data_entry
@@ -85,6 +87,7 @@ TYPES = EventTypes(
 METADATA = (
     people_projection.metadata,
     enrolment_projection.metadata,
+    coverage_projection.metadata,
     vital_projection.metadata,
     policies_projection.metadata,
     accounts_projection.metadata,
@@ -119,6 +122,7 @@ def describe(ports: Ports) -> ServiceDescription:
                 ports, residents, enrolments, facts, PaidFacts(), directory.enrolled_in_village
             ),
             refunds.capability(residents, directory.CoverDirectory()),
+            coverage.capability(ports, facts, census.groups, census.unpaid, census.circumstances_of),
             tasks.capability(ports),
         )
     )

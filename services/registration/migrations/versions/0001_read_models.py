@@ -37,6 +37,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("campaign", "village", "insurance", "date"),
     )
     op.create_table(
+        "cover_elsewhere",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", "insurance", "year"),
+    )
+    op.create_table(
+        "employee_spell",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("insurance", sa.Text(), nullable=False),
+        sa.Column("from_date", sa.Date(), nullable=False),
+        sa.Column("to_date", sa.Date(), nullable=True, comment="null while it lasts"),
+        sa.PrimaryKeyConstraint("person_id", "insurance", "from_date"),
+    )
+    op.create_table(
         "death_report",
         sa.Column("person_id", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),

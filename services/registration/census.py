@@ -1,0 +1,124 @@
+"""People, enrolments, payments and deaths counted together (应保尽保). Part of the composition root.
+
+The only place that joins the read models of several capabilities; ``coverage`` is given its two questions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.registration.accounts.projection import ACCOUNT_ENTRY
+from services.registration.coverage.domain import Circumstances, Group
+from services.registration.coverage.projection import COVER_ELSEWHERE, EMPLOYEE_SPELL
+from services.registration.enrolment.projection import ENROLMENT
+from services.registration.entitlements.projection import ENTITLEMENT, PAID_LINE
+from services.registration.people.projection import PERSON
+from services.registration.vital.projection import DEATH_REPORT
+from shared.eventstore.database import Connection, Row
+from shared.kernel.insurance import Insurance
+
+_p = PERSON.c
+ENDED = ("", "REJECTED", "CANCELLED", "TERMINATED")
+
+
+async def groups(connection: Connection, year: int, insurance: Insurance, division: str) -> list[Group]:
+    """Living people of a division by village and circumstances."""
+    census = _Census(year, insurance)
+    labels: list[sa.ColumnElement[Any]] = [sa.literal_column(each.name) for each in census.columns]
+    rows = await connection.execute(
+        sa.select(*census.columns, sa.func.count().label("persons"))
+        .select_from(census.joined)
+        .where(*census.living(division))
+        .group_by(*labels)
+    )
+    return [
+        Group(row.village, circumstances_of(row), bool(row.enrolled), bool(row.paid), int(row.persons))
+        for row in rows
+    ]
+
+
+async def unpaid(
+    connection: Connection, year: int, insurance: Insurance, division: str, after: str, limit: int
+) -> Sequence[Row]:
+    """Living people nobody has paid for, by person id: who of them is eligible the caller judges."""
+    census = _Census(year, insurance)
+    return await connection.execute(
+        sa.select(_p.person_id, _p.household, *census.columns)
+        .select_from(census.joined)
+        .where(*census.living(division), ~census.paid, _p.person_id > after)
+        .order_by(_p.person_id)
+        .limit(limit)
+    )
+
+
+def circumstances_of(row: Row) -> Circumstances:
+    """The columns of both questions that decide on eligibility."""
+    return Circumstances(
+        row.birth,
+        row.hukou,
+        bool(row.permit),
+        bool(row.student),
+        bool(row.employee),
+        bool(row.elsewhere),
+    )
+
+
+class _Census:
+    """People of a year and insurance joined with what is known of them.
+
+    paid: by the person, or carried by government (granted cover, a credited account).
+    """
+
+    def __init__(self, year: int, insurance: Insurance) -> None:
+        first, last = dt.date(year, 1, 1), dt.date(year, 12, 31)
+        kind = insurance.value
+        e, s, a, li = ENROLMENT.c, EMPLOYEE_SPELL.c, COVER_ELSEWHERE.c, PAID_LINE.c
+        employed = sa.select(s.person_id).where(
+            s.insurance == kind, s.from_date <= last, sa.or_(s.to_date.is_(None), s.to_date >= first)
+        )
+        spell = employed.distinct().subquery("spell")
+        away = sa.select(a.person_id).where(a.insurance == kind, a.year == year).subquery("away")
+        paid = sa.select(li.person_id).where(li.insurance == kind, li.year == year, ~li.refunded)
+        line = paid.distinct().subquery("line")
+        carried = _carried(year, insurance).subquery("carried")
+        dead = sa.select(DEATH_REPORT.c.person_id).where(DEATH_REPORT.c.date < first)
+        self._death = dead.distinct().subquery("death")
+        self.joined: sa.FromClause = PERSON.outerjoin(
+            ENROLMENT, sa.and_(e.person_id == _p.person_id, e.insurance == kind, e.year == year)
+        )
+        for part in (spell, away, line, carried, self._death):
+            self.joined = self.joined.outerjoin(part, part.c.person_id == _p.person_id)
+        self.paid = sa.or_(line.c.person_id.is_not(None), carried.c.person_id.is_not(None))
+        enrolled = sa.and_(e.person_id.is_not(None), e.state.not_in(ENDED))
+        self.columns: list[sa.Label[Any]] = [
+            _p.division.label("village"),
+            _p.birth.label("birth"),
+            _p.hukou_division.label("hukou"),
+            _p.residence_permit.label("permit"),
+            _p.student.label("student"),
+            spell.c.person_id.is_not(None).label("employee"),
+            away.c.person_id.is_not(None).label("elsewhere"),
+            enrolled.label("enrolled"),
+            self.paid.label("paid"),
+        ]
+
+    def living(self, division: str) -> list[sa.ColumnElement[bool]]:
+        """Who is counted: neither merged into another nor dead before the year began."""
+        return [
+            _p.merged_into == "",
+            _p.division.startswith(division, autoescape=True),
+            self._death.c.person_id.is_(None),
+        ]
+
+
+def _carried(year: int, insurance: Insurance) -> sa.Select[Any]:
+    """Persons government has paid for: their cover is granted, or their account credited."""
+    if insurance is Insurance.MEDICAL:
+        t = ENTITLEMENT.c
+        return sa.select(t.person_id).where(t.year == year, t.status == "GRANTED")
+    c = ACCOUNT_ENTRY.c
+    return sa.select(c.person_id).where(c.year == year).group_by(c.person_id).having(sa.func.sum(c.fen) > 0)
