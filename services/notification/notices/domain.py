@@ -39,7 +39,7 @@ class RaiseObjection:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """State of ``notice:{id}``. objections: id -> resolved."""
+    """State of ``notice:{id}``. objections: id -> resolved; claimed: id -> who claims what."""
 
     kind: str = ""
     campaign: str = ""
@@ -49,6 +49,7 @@ class Notice:
     to_date: dt.date | None = None
     closed: bool = False
     objections: dict[str, bool] = field(default_factory=dict)
+    claimed: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def started(self) -> bool:
@@ -59,6 +60,14 @@ class Notice:
     def open_objections(self) -> int:
         """Objections nobody has resolved yet."""
         return sum(not resolved for resolved in self.objections.values())
+
+    def awaits(self, person_id: str, claim: str) -> bool:
+        """True while a person's objection of that claim is open."""
+        return any(
+            not self.objections[objection_id]
+            for objection_id, held in self.claimed.items()
+            if held == (person_id, claim)
+        )
 
 
 def evolve(state: Notice, event: Event) -> Notice:
@@ -71,7 +80,12 @@ def evolve(state: Notice, event: Event) -> Notice:
         case e.PaymentNoticeStarted():
             return Notice(event.kind, event.campaign, event.village, event.roster_id, 0, event.to_date)
         case e.RosterObjectionRaised() | e.PaymentObjectionRaised():
-            return replace(state, objections={**state.objections, event.objection_id: False})
+            claim = event.claim if isinstance(event, e.RosterObjectionRaised) else event.issue
+            return replace(
+                state,
+                objections={**state.objections, event.objection_id: False},
+                claimed={**state.claimed, event.objection_id: (event.person_id, claim)},
+            )
         case e.ObjectionResolutionReceived():
             return replace(state, objections={**state.objections, event.objection_id: True})
         case e.RosterNoticeClosed() | e.PaymentNoticeClosed():
@@ -124,6 +138,14 @@ def raise_objection(state: Notice, notice_id: str, command: RaiseObjection) -> D
     if command.claim not in claims:
         return Refusal(
             "CLAIM_UNKNOWN", rule="I-09", field="claim", message="异议类型不适用 / not a claim here"
+        )
+    if state.awaits(command.person_id, command.claim):
+        return Refusal(
+            "INVALID_STATE",
+            rule="OBJECTION_OPEN",
+            clause="I-09",
+            field="claim",
+            message="同一异议尚未处理 / the same objection is open",
         )
     objection_id = objection_number(notice_id, len(state.objections) + 1)
     if state.kind == ROSTER:

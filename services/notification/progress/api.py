@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -39,12 +40,16 @@ def router(database: Database) -> APIRouter:
             targets = await queries.targets(connection, campaign)
             bands = await queries.pension_bands(connection, campaign, division, window.window_to)
         scopes = {row.insurance: row.statistical_scope for row in targets}
+        money = {
+            (stage.village, stage.insurance, stage.stage): (int(stage.lines), int(stage.fen))
+            for stage in stages
+        }
         return json_response(
             {
                 "campaign": campaign,
                 "window_from": window.window_from,
                 "window_to": window.window_to,
-                "villages": [_village(row, stages, scopes) for row in villages],
+                "villages": [_village(row, money, scopes) for row in villages],
                 "targets": [
                     dict(row._mapping)
                     for row in targets
@@ -65,12 +70,13 @@ def router(database: Database) -> APIRouter:
     return routes
 
 
-def _village(row: Row, stages: Any, scopes: dict[str, str]) -> dict[str, Any]:
-    here = {
-        stage.stage: (int(stage.lines), int(stage.fen))
-        for stage in stages
-        if (stage.village, stage.insurance) == (row.village, row.insurance)
-    }
+def _village(
+    row: Row, money: Mapping[tuple[str, str, str], tuple[int, int]], scopes: dict[str, str]
+) -> dict[str, Any]:
+    in_treasury, booked, refunded = (
+        money.get((row.village, row.insurance, stage), (0, 0))
+        for stage in ("IN_TREASURY", "BOOKED", "REFUNDED")
+    )
     persons, exempt, paid = int(row.persons), int(row.exempt_persons), int(row.paid_persons)
     return {
         "division": row.village,
@@ -82,8 +88,8 @@ def _village(row: Row, stages: Any, scopes: dict[str, str]) -> dict[str, Any]:
         "due_fen": int(row.due_fen),
         "paid_fen": int(row.paid_fen),
         "subsidised_fen": int(row.subsidised_fen),
-        "in_treasury_fen": here.get("IN_TREASURY", (0, 0))[1],
-        "booked_fen": here.get("BOOKED", (0, 0))[1],
-        "booked_lines": here.get("BOOKED", (0, 0))[0],
-        "refunded_fen": here.get("REFUNDED", (0, 0))[1],
+        "in_treasury_fen": in_treasury[1],
+        "booked_fen": booked[1],
+        "booked_lines": booked[0],
+        "refunded_fen": refunded[1],
     }

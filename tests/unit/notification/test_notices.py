@@ -87,6 +87,22 @@ def test_an_open_objection_keeps_it_open_until_collection_resolves_it() -> None:
     assert isinstance(closed[0], e.RosterNoticeClosed)
 
 
+def test_a_person_has_one_open_objection_of_a_claim() -> None:
+    """I-09: the same again waits for collection's answer; another claim or another person does not."""
+    history = started()
+    history += objection(given(*history))
+    again = d.raise_objection(given(*history), NOTICE_ID, d.RaiseObjection("p1", "WRONG_AMOUNT"))
+    assert isinstance(again, Refusal)
+    assert (again.code, again.rule) == ("INVALID_STATE", "OBJECTION_OPEN")
+    for other in (d.RaiseObjection("p1", "MOVED_AWAY"), d.RaiseObjection("p2", "WRONG_AMOUNT")):
+        assert isinstance(d.raise_objection(given(*history), NOTICE_ID, other), list)
+    resolved = d.receive_resolution(given(*history), NOTICE_ID, f"{NOTICE_ID}-O1", "REJECTED")
+    assert isinstance(resolved, list)
+    (second,) = objection(given(*history, *resolved))
+    assert isinstance(second, e.RosterObjectionRaised)
+    assert second.objection_id == f"{NOTICE_ID}-O2"
+
+
 def test_objections_are_numbered_within_their_notice() -> None:
     history = started()
     history += objection(given(*history))
