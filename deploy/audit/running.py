@@ -182,9 +182,6 @@ async def read_books(
                 response = await http.get(f"{world}/books", params=query)
                 response.raise_for_status()
                 page = msgspec.json.decode(response.content)
-                if "items" not in page:
-                    yield books_of([{part: page[part]}])
-                    break
                 yield books_of([{part: page["items"]}])
                 after = page["next"]
         progress(f"外部账 {campaign} / the outside's books", 1, 1)

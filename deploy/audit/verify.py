@@ -11,7 +11,7 @@ from deploy.audit import bookings, payments, people, policy, rosters, settlement
 from deploy.audit.evidence import Books, Evidence, Row
 from deploy.audit.fund_lines import FundLines
 from deploy.audit.hearing import ORDER, Campaigns, Check, Hearing
-from deploy.audit.lines import Lines
+from deploy.audit.lines import CASH, Lines
 from deploy.audit.money import CellDifference, Money
 from deploy.audit.obligations import Obligations
 from deploy.audit.survey import Survey, survey_rows
@@ -93,6 +93,9 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "I-23": ("TaxVoucherIssued",),
 }
 """Invariants of steps a pack's flow may lack, and the events that show the step is there."""
+
+CASH_ONLY = ("I-19", "I-21", "I-22")
+"""Invariants of money that lies in an agent's hand: receipts, deposits, what the agent declares."""
 
 
 def _checks(scope: Scope, campaigns: Campaigns, obligations: Obligations, lines: Lines) -> list[Check]:
@@ -212,15 +215,25 @@ class Examination:
         return tally.result()
 
     def _lacking(self, invariant: Invariant) -> Invariant:
-        """Not applicable, with the campaigns' packs and clause, when none of their flows has the step."""
-        steps = STEPS.get(invariant.id)
+        """Not applicable, with the campaigns' packs and clause, when none of them has the step."""
         packs = self.campaigns.distinct()
-        if invariant.checked or invariant.not_applicable or steps is None or not packs:
+        if invariant.checked or invariant.not_applicable or not packs:
             return invariant
-        if any(name in step.events for pack in packs.values() for step in pack.flow for name in steps):
+        reasons = [_lacks(pack, invariant.id) for pack in packs.values()]
+        if not all(reasons):
             return invariant
-        clause = " ".join(f"{name} flow, D-40" for name in sorted(packs))
-        return msgspec.structs.replace(invariant, not_applicable=clause)
+        return msgspec.structs.replace(invariant, not_applicable="; ".join(sorted(reasons)))
+
+
+def _lacks(pack: Pack, invariant: str) -> str:
+    """Why a pack has nothing an invariant could look at; "" when it has, or when every pack must."""
+    steps = STEPS.get(invariant, ())
+    if steps and not any(name in step.events for step in pack.flow for name in steps):
+        return f"{pack.id} flow, D-40"
+    if invariant in CASH_ONLY and pack.channel(CASH) is None:
+        clauses = " ".join(step.clause for step in pack.flow if "PaymentReceived" in step.events)
+        return f"{pack.id} has no {CASH}, {clauses}"
+    return ""
 
 
 def audit(

@@ -470,7 +470,7 @@ class Books:
         """
         return {
             "campaign": campaign,
-            "rows": self._money_rows(campaign),
+            "rows": self._part(campaign, "rows"),
             "receipts": self.rows(
                 "SELECT o.book_no, o.agent, MIN(o.serial_no) AS first, MAX(o.serial_no) AS last,"
                 " COUNT(DISTINCT o.id) AS count, SUM(t.fen) AS fen FROM orders o"
@@ -487,23 +487,15 @@ class Books:
                 "SELECT what, subject, code FROM refusals WHERE campaign = ? ORDER BY what, subject",
                 (campaign,),
             ),
-            "deposits": self.rows(
-                "SELECT slip_no, bank, agent, village, date, insurance, fen, deposited_on, kind FROM slips"
-                " WHERE campaign = ? ORDER BY slip_no",
-                (campaign,),
-            ),
+            "deposits": self._part(campaign, "deposits"),
             "debits": self.rows(
                 "SELECT voucher_no, cycle, village, insurance, source, count, fen, debited_on AS date"
                 " FROM debits WHERE campaign = ? ORDER BY voucher_no, cycle",
                 (campaign,),
             ),
-            "treasury": self._entries(campaign, "CONFIRMED"),
-            "treasury_returned": self._entries(campaign, "REJECTED"),
-            "refunds": self.rows(
-                "SELECT refund_no, line_id, insurance, fen, paid_on AS date FROM refunds WHERE campaign = ?"
-                " ORDER BY refund_no",
-                (campaign,),
-            ),
+            "treasury": self._part(campaign, "treasury"),
+            "treasury_returned": self._part(campaign, "treasury_returned"),
+            "refunds": self._part(campaign, "refunds"),
             "appropriations": self.rows(
                 "SELECT department, date, fen FROM appropriations WHERE campaign = ? ORDER BY department, date",
                 (campaign,),
@@ -513,33 +505,56 @@ class Books:
             },
         }
 
-    def _entries(self, campaign: str, result: str) -> list[dict[str, Any]]:
-        return self.rows(
-            "SELECT voucher_no, cycle, village, insurance, source, count, fen, date, reason FROM entries"
-            " WHERE campaign = ? AND result = ? ORDER BY voucher_no, cycle",
-            (campaign, result),
-        )
+    def _part(self, campaign: str, part: str) -> list[dict[str, Any]]:
+        return self.rows(PARTS[part], _names(campaign))
 
-    def _money_rows(self, campaign: str) -> list[dict[str, Any]]:
-        """Sums per village, insurance, day and channel. kind: CASH, CHANNEL or GOVERNMENT."""
-        taken = self.rows(
-            "SELECT t.village, t.insurance, o.paid_on AS date, o.channel, COUNT(*) AS count,"
-            " SUM(t.fen) AS fen, SUM(t.refunded_fen) AS refunded_fen,"
-            " CASE o.channel WHEN :cash THEN 'CASH' ELSE 'CHANNEL' END AS kind"
-            " FROM orders o JOIN takings t ON t.order_id = o.id"
-            " WHERE o.campaign = :campaign AND o.state = :taken"
-            " GROUP BY t.village, t.insurance, o.paid_on, o.channel"
-            " ORDER BY t.village, t.insurance, o.paid_on, o.channel",
-            {"cash": CASH, "campaign": campaign, "taken": TAKEN},
+    def page(self, campaign: str, part: str, after: int, limit: int) -> dict[str, Any]:
+        """A page of a large part of the statement, from line ``after`` on. Raises KeyError for another part.
+
+        The part is written down when its first page is asked for, so that the pages are one statement.
+        """
+        query = PARTS[part]
+        if after == 0:
+            self._db.execute(f"DROP TABLE IF EXISTS temp.told_{part}")
+            self._db.execute(f"CREATE TEMP TABLE told_{part} AS {query}", _names(campaign))
+        items = self.rows(
+            f"SELECT * FROM temp.told_{part} WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit)
         )
-        paid = self.rows(
-            "SELECT village, insurance, MIN(debited_on) AS date, 'GOVERNMENT' AS channel,"
-            " MAX(count) AS count, MAX(fen) AS fen, 0 AS refunded_fen, 'GOVERNMENT' AS kind FROM debits"
-            " WHERE campaign = ? AND source = 'GOVERNMENT' GROUP BY voucher_no, village, insurance"
-            " ORDER BY village, insurance, date",
-            (campaign,),
-        )
-        return taken + paid
+        return {"items": items, "next": after + limit if len(items) == limit else None}
+
+
+TAKINGS = (
+    "SELECT t.village, t.insurance, o.paid_on AS date, o.channel, COUNT(*) AS count,"
+    " SUM(t.fen) AS fen, SUM(t.refunded_fen) AS refunded_fen,"
+    " CASE o.channel WHEN :cash THEN 'CASH' ELSE 'CHANNEL' END AS kind"
+    " FROM orders o JOIN takings t ON t.order_id = o.id"
+    " WHERE o.campaign = :campaign AND o.state = :taken"
+    " GROUP BY t.village, t.insurance, o.paid_on, o.channel"
+)
+PAID_BY_GOVERNMENT = (
+    "SELECT village, insurance, MIN(debited_on) AS date, 'GOVERNMENT' AS channel,"
+    " MAX(count) AS count, MAX(fen) AS fen, 0 AS refunded_fen, 'GOVERNMENT' AS kind FROM debits"
+    " WHERE campaign = :campaign AND source = 'GOVERNMENT' GROUP BY voucher_no, village, insurance"
+)
+_ENTRIES = (
+    "SELECT voucher_no, cycle, village, insurance, source, count, fen, date, reason FROM entries"
+    " WHERE campaign = :campaign AND result = '{}' ORDER BY voucher_no, cycle"
+)
+PARTS: Mapping[str, str] = {
+    "rows": f"SELECT * FROM ({TAKINGS} UNION ALL {PAID_BY_GOVERNMENT})"
+    " ORDER BY kind = 'GOVERNMENT', village, insurance, date, channel",
+    "deposits": "SELECT slip_no, bank, agent, village, date, insurance, fen, deposited_on, kind FROM slips"
+    " WHERE campaign = :campaign ORDER BY slip_no",
+    "treasury": _ENTRIES.format("CONFIRMED"),
+    "treasury_returned": _ENTRIES.format("REJECTED"),
+    "refunds": "SELECT refund_no, line_id, insurance, fen, paid_on AS date FROM refunds"
+    " WHERE campaign = :campaign ORDER BY refund_no",
+}
+"""The parts of the statement that grow with the people; rows: sums per village, insurance, day and channel."""
+
+
+def _names(campaign: str) -> dict[str, str]:
+    return {"campaign": campaign, "taken": TAKEN, "cash": CASH}
 
 
 def canonical(value: Any) -> str:

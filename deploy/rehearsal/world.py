@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deploy.rehearsal.books import Books, Line, Order
+from deploy.rehearsal.books import PARTS, Books, Line, Order
 from deploy.rehearsal.clients import Services, UnexpectedAnswerError
 from deploy.rehearsal.fund_world import FundDesk, fund_routes
 from deploy.rehearsal.outside import World
@@ -192,8 +192,17 @@ def _health(app: FastAPI, books: Books) -> None:
         return {"status": "ready", "service": "rehearsal"}
 
     @app.get("/books", summary="外部账 / What the outside knows of a campaign")
-    async def statement(campaign: Annotated[str, Query(max_length=16)]) -> Response:
-        return Response(msgspec.json.encode(books.statement(campaign)), media_type="application/json")
+    async def statement(
+        campaign: Annotated[str, Query(max_length=16)],
+        part: str = "",
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 5000,
+    ) -> Response:
+        """The whole statement, or a page of a part of it: what an auditor reads of a district."""
+        if part and part not in PARTS:
+            return JSONResponse({"status": 422, "code": "PART_UNKNOWN", "parts": sorted(PARTS)}, 422)
+        told = books.page(campaign, part, after, limit) if part else books.statement(campaign)
+        return Response(msgspec.json.encode(told), media_type="application/json")
 
     @app.get("/papers", summary="申报附件 / What a village hands in with its declaration")
     async def papers(campaign: str, village: str) -> dict[str, Any]:

@@ -351,3 +351,13 @@ def test_a_government_leg_rejected_once_stays_in_its_first_day() -> None:
     village.add("collection", stream, "FundsRemitted", **voucher)
     village.add("collection", stream, "TreasuryEntryConfirmed", village=VILLAGE, **voucher)
     assert audit_money(village.evidence()).unaccounted_fen == 0
+
+
+@pytest.mark.parametrize(("pack", "holds"), [("SC-2025", True), ("ST-2020", False)])
+def test_where_no_agent_takes_cash_nothing_is_declared(pack: str, holds: bool) -> None:
+    """SC-2025 names no cash channel: what agents take settles through the channel; elsewhere 0 checked fails."""
+    village = sound_village().drop("VirtualHouseholdDeclarationSubmitted")
+    village.drop("DeclarationLines").drop("DeclarationLines").change("CampaignOpened", pack_id=pack)
+    found = next(each for each in judged(village).invariants if each.id == "I-21")
+    assert (found.checked, found.holds) == (0, holds)
+    assert found.not_applicable.startswith("SC-2025 has no CASH_AGENT") is holds
