@@ -17,8 +17,8 @@ from deploy.rehearsal.clients import Services
 Pause = Callable[[int], Awaitable[None]]
 """Waits between two looks at a job; the number of looks so far."""
 
-FIRST_PAUSE_SECONDS = 0.005
-LAST_PAUSE_SECONDS = 0.1
+FIRST_PAUSE_SECONDS = 0.015
+LAST_PAUSE_SECONDS = 0.5
 PAGE = 5000
 LOOKS = 100_000
 
@@ -30,8 +30,8 @@ class UnfinishedFileError(Exception):
 
 
 async def look_again(looks: int) -> None:
-    """A little longer after each look, up to a tenth of a second."""
-    await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 1.3 ** min(looks, 20), LAST_PAUSE_SECONDS))
+    """A little longer after each look, up to half a second: looking costs more than waiting."""
+    await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 1.5 ** min(looks, 20), LAST_PAUSE_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,13 @@ class Files:
         self, organisation: str, service: str, path: str, rows: Iterable[Any], key: str
     ) -> HandedIn:
         """Hand in a file of JSON rows and wait until its job is done. Raises UnexpectedAnswerError."""
+        return await self.wait(organisation, service, await self.send(organisation, service, path, rows, key))
+
+    async def send(self, organisation: str, service: str, path: str, rows: Iterable[Any], key: str) -> str:
+        """Hand in a file; answers its job."""
         content = b"\n".join(_encode(row) for row in rows)
         reply = await self._services.upload(organisation, service, path, content, key)
-        return await self.wait(organisation, service, str(reply.body["import_id"]))
+        return str(reply.body["import_id"])
 
     async def wait(self, organisation: str, service: str, import_id: str) -> HandedIn:
         """Wait for a job."""

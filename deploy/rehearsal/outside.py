@@ -93,17 +93,25 @@ class World:
     async def take_day(self, campaign: str, day: dt.date) -> dict[str, Any]:
         """Everybody who pays today: a file of orders per channel; what is refused is seen to one by one."""
         planned = self.books.planned_on(campaign, day.isoformat())
-        works = [partial(self._take, campaign, day, channel, orders) for channel, orders in planned.items()]
-        refused = [code for codes in await _together(works) for code in codes]
-        orders = sum(len(each) for each in planned.values())
-        return {"moved": orders, "orders": orders, "refused": sorted(refused)}
+        works = [partial(self._send_orders, campaign, day, *each) for each in planned.items()]
+        jobs = await _together(works)
+        refused: list[str] = []
+        for (channel, orders), job in zip(planned.items(), jobs, strict=True):
+            refused += await self._take(campaign, channel, orders, job)
+        orders_placed = sum(len(each) for each in planned.values())
+        return {"moved": orders_placed, "orders": orders_placed, "refused": sorted(refused)}
+
+    async def _send_orders(
+        self, campaign: str, day: dt.date, channel: str, orders: Sequence[dict[str, Any]]
+    ) -> str:
+        rows = ({name: value for name, value in order.items() if name != "id"} for order in orders)
+        key = f"orders-{channel}-{campaign}-{day}-{orders[0]['order_no']}"
+        return await self._files.send(client_of(channel), "collection", "/payments:import", rows, key)
 
     async def _take(
-        self, campaign: str, day: dt.date, channel: str, orders: Sequence[dict[str, Any]]
+        self, campaign: str, channel: str, orders: Sequence[dict[str, Any]], job: str
     ) -> list[str]:
-        rows = [{name: value for name, value in order.items() if name != "id"} for order in orders]
-        key = f"orders-{channel}-{campaign}-{day}-{orders[0]['order_no']}"
-        done = await self._files.hand_in(client_of(channel), "collection", "/payments:import", rows, key)
+        done = await self._files.wait(client_of(channel), "collection", job)
         refused = {row.row - 1: row for row in await self._files.refused(done)}
         codes = {index: row.code for index, row in refused.items()}
         self.books.take_planned(campaign, orders, codes)
@@ -356,8 +364,8 @@ class World:
         )
         if hasty and told:
             await self._enter_early(campaign, day, told[0])
-        for step in (DEBITED, REMITTED):
-            await self._voucher_file("bank", step, campaign, day, [_step_row(row, step) for row in told])
+        rows = [_step_row(row, step) for row in told for step in (DEBITED, REMITTED)]
+        await self._voucher_file("bank", REMITTED, campaign, day, rows)
         self.books.mark_told("debits", told)
         return {"moved": len(told), "debited": len(told), "short": short}
 
