@@ -40,6 +40,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         "payment-document",
         "village-account",
         "statistics",
+        "payment-history",
     ),
     "subsidy": ("list", "subsidy-entitlement", "fund"),
     "notification": ("notice", "case"),
@@ -229,7 +230,10 @@ def _lacks(pack: Pack, invariant: str) -> str:
     """Why a pack has nothing an invariant could look at; "" when it has, or when every pack must."""
     steps = STEPS.get(invariant, ())
     if steps and not any(name in step.events for step in pack.flow for name in steps):
-        return f"{pack.id} flow, D-40"
+        own = [step.clause for step in pack.flow if "FundAccountDeposited" in step.events]
+        return f"{pack.id} flow, {' '.join(own) or 'D-40'}"
+    if invariant == "I-02" and pack.task_table is None:
+        return f"{pack.id} has no task table, D-03 D-56"
     if invariant in CASH_ONLY and pack.channel(CASH) is None:
         clauses = " ".join(step.clause for step in pack.flow if "PaymentReceived" in step.events)
         return f"{pack.id} has no {CASH}, {clauses}"
