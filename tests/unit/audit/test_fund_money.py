@@ -168,10 +168,10 @@ def test_a_line_the_summary_left_out_waits_where_it_is() -> None:
 
 
 def test_steps_of_the_tax_bureau_do_not_apply() -> None:
-    """D-40: the plan's flow says which invariants it has nothing for."""
+    """000:L133-186: the plan's own flow says which invariants it has nothing for."""
     report = Story().report()
     reasons = {each.id: each.not_applicable for each in report.invariants if not each.checked}
-    assert {reasons[number] for number in ("I-07", "I-08", "I-21", "I-23")} == {"DZ-2018 flow, D-40"}
+    assert {reasons[number] for number in ("I-07", "I-08", "I-21", "I-23")} == {"DZ-2018 flow, 000:L151-155"}
 
 
 @pytest.mark.parametrize(

@@ -310,7 +310,7 @@ def test_a_pack_without_the_step_makes_it_not_applicable() -> None:
     village.change("CampaignOpened", pack_id="DZ-2018")
     found = next(each for each in judged(village).invariants if each.id == "I-07")
     assert found.checked == 0
-    assert found.not_applicable == "DZ-2018 flow, D-40"
+    assert found.not_applicable == "DZ-2018 flow, 000:L151-155"
     assert found.holds
 
 
