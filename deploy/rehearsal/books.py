@@ -463,6 +463,20 @@ class Books:
             "deposit_slips": [slip["slip_no"] for slip in slips],
         }
 
+    def oddities(self, campaign: str) -> dict[str, Any]:
+        """Orders that were refused, asked about twice or taken unasked; what the services refused of files."""
+        return {
+            "orders": self.rows(
+                "SELECT channel, order_no, state, code, asked, repeated FROM orders WHERE campaign = ?"
+                " AND (state = ? OR repeated <> '' OR asked = 0) ORDER BY channel, order_no",
+                (campaign, REFUSED),
+            ),
+            "refusals": self.rows(
+                "SELECT what, subject, code FROM refusals WHERE campaign = ? ORDER BY what, subject",
+                (campaign,),
+            ),
+        }
+
     def statement(self, campaign: str) -> dict[str, Any]:
         """The body of ``GET /books``: everything the outside knows of a campaign, nothing of ours.
 
@@ -478,15 +492,7 @@ class Books:
                 " AND o.book_no <> '' GROUP BY o.book_no, o.agent ORDER BY o.book_no",
                 (campaign, TAKEN),
             ),
-            "orders": self.rows(
-                "SELECT channel, order_no, state, code, asked, repeated FROM orders WHERE campaign = ?"
-                " AND (state = ? OR repeated <> '' OR asked = 0) ORDER BY channel, order_no",
-                (campaign, REFUSED),
-            ),
-            "refusals": self.rows(
-                "SELECT what, subject, code FROM refusals WHERE campaign = ? ORDER BY what, subject",
-                (campaign,),
-            ),
+            **self.oddities(campaign),
             "deposits": self._part(campaign, "deposits"),
             "debits": self.rows(
                 "SELECT voucher_no, cycle, village, insurance, source, count, fen, debited_on AS date"

@@ -53,7 +53,7 @@ def _ids(items: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 async def injected_events(driver: Driver, items: Items) -> list[Injected]:
     """All of them, in the order of the campaign; what the pack has not is not injected."""
-    books = await driver.outside.get(f"/books?campaign={driver.plan.campaign}")
+    books = await driver.outside.get(f"/oddities?campaign={driver.plan.campaign}")
     cases = {
         row["rule"]: row["state"]
         async for row in driver.services.pages("tax", "notification", "/cases", campaign=driver.plan.campaign)

@@ -204,6 +204,10 @@ def _health(app: FastAPI, books: Books) -> None:
         told = books.page(campaign, part, after, limit) if part else books.statement(campaign)
         return Response(msgspec.json.encode(told), media_type="application/json")
 
+    @app.get("/oddities", summary="异常 / Orders refused or repeated, rows of files refused")
+    async def oddities(campaign: str) -> dict[str, Any]:
+        return books.oddities(campaign)
+
     @app.get("/papers", summary="申报附件 / What a village hands in with its declaration")
     async def papers(campaign: str, village: str) -> dict[str, Any]:
         return books.papers(campaign, village)

@@ -23,7 +23,7 @@ PLACE = "店子镇"
 
 async def run_village(system: System, seed: int, scale: float, days: int = 0) -> None:
     """The demonstration's driver, steps and outside world, from an empty system to a reconciled one."""
-    plan = draw_plan(load_pack("ST-2020"), PLACE, seed=seed, scale=scale)
+    plan = draw_plan(load_pack("ST-2020"), PLACE, seed=seed, scale=scale, villages=1)
     campaign = Campaign(system.driver(plan))
     if days:
         campaign.last = campaign.first + dt.timedelta(days=days - 1)

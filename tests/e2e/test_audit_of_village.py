@@ -24,7 +24,7 @@ _kept: list[Evidence] = []
 async def evidence_of_village() -> Evidence:
     """Logs and the outside's books after ST-2020 at a twentieth of the people; run once for this module."""
     if not _kept:
-        plan = draw_plan(load_pack("ST-2020"), "店子镇", seed=1, scale=0.05)
+        plan = draw_plan(load_pack("ST-2020"), "店子镇", seed=1, scale=0.05, villages=1)
         async with composed(1) as system:
             await Campaign(system.driver(plan)).run()
             logs = {name: await rows(service) for name, service in system.services.items()}

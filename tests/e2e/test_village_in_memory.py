@@ -25,7 +25,7 @@ async def run_village(seed: int) -> tuple[Report, list[tuple[str, int, str, str,
 
 async def run_village_anew(seed: int) -> tuple[Report, list[tuple[str, int, str, str, bytes]]]:
     """Report and all logs (service, position, stream, type, data) of a run."""
-    plan = draw_plan(load_pack("ST-2020"), "店子镇", seed=seed, scale=SCALE)
+    plan = draw_plan(load_pack("ST-2020"), "店子镇", seed=seed, scale=SCALE, villages=1)
     async with composed(seed) as system:
         driver = system.driver(plan)
         await Campaign(driver).run()

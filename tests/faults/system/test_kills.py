@@ -10,11 +10,13 @@ from deploy.local.programs import WORLD
 from tests.faults.system.conftest import MakeVillage, Undisturbed
 from tests.faults.system.village import DRIVER, Kill, comparable
 
+TAKEN = "state = 'TAKEN'"
+
 KILLS = (
     Kill("registration", "people are imported", lambda seen: seen.step("2019-10-02/begin-day")),
-    Kill("collection", "orders are placed", lambda seen: seen.books("orders") >= 3),
-    Kill(DRIVER, "orders are placed", lambda seen: seen.books("orders") >= 6),
-    Kill(WORLD, "orders are placed", lambda seen: seen.books("orders") >= 9),
+    Kill("collection", "orders are placed", lambda seen: seen.books("orders", TAKEN) >= 3),
+    Kill(DRIVER, "orders are placed", lambda seen: seen.books("orders", TAKEN) >= 6),
+    Kill(WORLD, "orders are placed", lambda seen: seen.books("orders", TAKEN) >= 9),
     Kill("collection", "agents deposit", lambda seen: seen.books("slips") >= 8),
     Kill("collection", "the declaration is verified", lambda seen: seen.step("2019-11-26/declare")),
     Kill(WORLD, "vouchers are debited", lambda seen: seen.books("debits", "source = 'DECLARATION'") >= 1),
@@ -27,7 +29,7 @@ KILLS = (
     Kill("notification", "the stamped roster is shown", lambda seen: seen.step("2019-12-01/begin-day")),
     Kill("subsidy", "refunds are approved", lambda seen: seen.step("2019-12-02/begin-day")),
     Kill(WORLD, "a refund is paid", lambda seen: seen.books("payouts") >= 1),
-    Kill("collection", "four parties reconcile", lambda seen: seen.step("2019-12-02/pay-refunds")),
+    Kill("collection", "four parties reconcile", lambda seen: seen.step("2019-12-03/pay-refunds")),
     Kill(DRIVER, "the last refunds are paid", lambda seen: seen.step("2019-12-16/begin-day")),
 )
 

@@ -114,8 +114,9 @@ class Village:
         """``liangxian demo``: starts the system or finds it running, goes on where the last driver was."""
         with self.log.open("ab") as out:
             return await asyncio.create_subprocess_exec(
-                python(), "-m", "deploy.cli", "demo", "--keep", "--seed", str(SEED), "--scale", str(SCALE),
-                "--broker", self.broker.value, "--data", self.data, "--out", self.folder / "out",
+                python(), "-m", "deploy.cli", "demo", "--pack", "ST-2020", "--villages", "1", "--keep",
+                "--seed", str(SEED), "--scale", str(SCALE), "--broker", self.broker.value,
+                "--data", self.data, "--out", self.folder / "out",
                 "--port-base", str(self.port_base),
                 stdout=out, stderr=out,
             )  # fmt: skip
