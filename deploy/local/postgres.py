@@ -42,6 +42,8 @@ PUBLIC_HOME = Path("/var/lib/liangxian")
 OWNER = "data-directory"
 SETTINGS = {
     "autovacuum_naptime": "15s",
+    "autovacuum_vacuum_cost_limit": "1000",
+    "checkpoint_completion_target": "0.9",
     "checkpoint_timeout": "15min",
     "fsync": "on",
     "full_page_writes": "on",
@@ -52,12 +54,14 @@ SETTINGS = {
     "log_parameter_max_length_on_error": "0",
     "log_timezone": "'UTC'",
     "max_connections": "200",
-    "max_wal_size": "4GB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "6GB",
     "min_wal_size": "256MB",
-    "shared_buffers": "256MB",
+    "shared_buffers": "512MB",
     "synchronous_commit": "on",
     "timezone": "'UTC'",
     "unix_socket_directories": "''",
+    "wal_buffers": "16MB",
 }
 
 

@@ -71,8 +71,33 @@ async def marks_of(
     return marks
 
 
+_MOVE_SQL = """
+WITH held AS MATERIALIZED (
+    SELECT o.topic, o.part, m.next_offset
+    FROM platform.offsets o
+    JOIN unnest($2::text[], $3::int[], $4::bigint[], $5::uuid[], $6::bigint[])
+        AS m(topic, part, expected, owner, next_offset) ON o.topic = m.topic AND o.part = m.part
+    WHERE o.grp = $1 AND o.next_offset = m.expected AND o.owner = m.owner
+    ORDER BY o.topic, o.part FOR UPDATE OF o
+)
+UPDATE platform.offsets o SET next_offset = held.next_offset
+FROM held WHERE o.grp = $1 AND o.topic = held.topic AND o.part = held.part
+RETURNING o.topic, o.part
+"""
+
+
 async def move(connection: Connection, group: str, moves: Mapping[Partition, Move]) -> frozenset[Partition]:
     """The fence. Moves every row that is still ours; answers the partitions that are lost to us."""
+    driver = getattr(connection, "driver", None)
+    if driver is not None:
+        ordered = sorted(moves.items())
+        columns = [(p.topic, p.part, step.expected, step.owner, step.to) for p, step in ordered]
+        rows = await driver.fetch(_MOVE_SQL, group, *zip(*columns, strict=True))
+        return frozenset(moves) - {Partition(topic, part) for topic, part in rows}
+    return await _moved(connection, group, moves)
+
+
+async def _moved(connection: Connection, group: str, moves: Mapping[Partition, Move]) -> frozenset[Partition]:
     at = {p: sa.and_(offsets.c.topic == p.topic, offsets.c.part == p.part) for p in sorted(moves)}
     ours = [
         sa.and_(condition, offsets.c.next_offset == moves[p].expected, offsets.c.owner == moves[p].owner)

@@ -76,24 +76,31 @@ class Measured:
     """Events per second and CPU microseconds per event, of this process and of PostgreSQL, a round each."""
 
     postmaster: int = 0
+    wal_end: Callable[[], Awaitable[int]] | None = None
     rates: dict[str, list[float]] = field(default_factory=dict)
-    cpu: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    cpu: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
 
     async def take(self, name: str, count: int, work: Callable[[], Awaitable[object]]) -> None:
+        written = await self._wal()
         wall, used, server = time.perf_counter(), time.process_time(), cpu_of_server(self.postmaster)
         await work()
         used, wall = time.process_time() - used, time.perf_counter() - wall
         server = cpu_of_server(self.postmaster) - server
         self.rates.setdefault(name, []).append(count / wall)
-        self.cpu.setdefault(name, []).append((1e6 * used / count, 1e6 * server / count))
+        written = await self._wal() - written
+        self.cpu.setdefault(name, []).append((1e6 * used / count, 1e6 * server / count, written / count))
+
+    async def _wal(self) -> int:
+        return 0 if self.wal_end is None else await self.wal_end()
 
     def show(self) -> None:
-        print("\n| stage | events/s | lowest | highest | CPU µs | PostgreSQL µs |\n|---|---|---|---|---|---|")
+        print("\n| stage | events/s | lowest | highest | CPU µs | PostgreSQL µs | WAL bytes |")
+        print("|---|---|---|---|---|---|---|")
         for name, rates in self.rates.items():
-            ours, server = (statistics.median(column) for column in zip(*self.cpu[name], strict=True))
+            ours, server, wal = (statistics.median(column) for column in zip(*self.cpu[name], strict=True))
             median = statistics.median(rates)
             spread = f"{min(rates):,.0f} | {max(rates):,.0f}"
-            print(f"| {name} | {median:,.0f} | {spread} | {ours:.1f} | {server:.1f} |")
+            print(f"| {name} | {median:,.0f} | {spread} | {ours:.1f} | {server:.1f} | {wal:,.0f} |")
 
     def ratio(self, ours: str, theirs: str) -> float:
         return statistics.median(self.rates[ours]) / statistics.median(self.rates[theirs])
@@ -185,6 +192,12 @@ async def test_relay_consumer_and_reaction(database_factory: Callable[..., str],
     await receiver.store.start()
     running = postgres.running()
     measured = Measured(running.pid if running is not None else 0)
+
+    async def wal_end() -> int:
+        async with sender.database.direct() as driver:
+            return int(await driver.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+    measured.wal_end = wal_end
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)  # as a service's process does
     try:

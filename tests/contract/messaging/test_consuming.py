@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.local.processes import until
-from shared.contracts.topics import PEOPLE
+from shared.contracts.topics import VITAL
 from shared.eventstore.commands import Outcome, Page
 from shared.kernel.clock import SystemRuntime
 from shared.messaging.address import LogIdentity
@@ -159,7 +159,7 @@ async def publish_all(parts: MemoryParts, broker: Any) -> None:
 @pytest.fixture
 async def group(cluster: Cluster) -> str:
     """Kafka and its topics outlive a test: a group of its own, and only what this test publishes."""
-    await cluster.connect().create_topics([PEOPLE, *{message.topic for message in MESSAGES}])
+    await cluster.connect().create_topics([VITAL, *{message.topic for message in MESSAGES}])
     return f"g-{id(cluster)}"
 
 
@@ -251,8 +251,8 @@ async def test_gaps_in_the_offsets_are_passed_over(cluster: Cluster, group: str)
             await skip_the_past(cluster, right, group)
         relaying = relay(left, broker)
         assert await relaying.run_once() == 30
-        for part in range(PEOPLE.partitions):
-            await cluster.gap(Partition(PEOPLE.name, part))
+        for part in range(VITAL.partitions):
+            await cluster.gap(Partition(VITAL.name, part))
         if cluster.name == "kafka":
             await skip_the_past(cluster, right, group)
         await note(left, *[EmploymentNoted(person_id=f"p{i % 17}") for i in range(30)])
@@ -296,8 +296,8 @@ async def test_a_partition_whose_data_the_broker_lost_stops_instead_of_skipping(
     """Our offset lies beyond the broker's end: going on would pass over facts in silence (KAFKA trial)."""
     async with source_parts() as left, sink_parts() as right:
         await skip_the_past(cluster, right, group)
-        at = Partition(PEOPLE.name, 0)
-        end = (await cluster.connect().bounds([PEOPLE.name]))[at][1]
+        at = Partition(VITAL.name, 0)
+        end = (await cluster.connect().bounds([VITAL.name]))[at][1]
         async with right.database.begin() as connection:
             await reset_offset(connection, group, at, end + 1000)
         await fill(left)

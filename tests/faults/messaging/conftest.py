@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from deploy.local.processes import leash, tail_of, until
-from shared.contracts.topics import PEOPLE
+from shared.contracts.topics import VITAL
 from shared.eventstore.migrate import migrate
 from shared.kernel.clock import SystemRuntime
 from shared.messaging.broker import Broker
@@ -142,10 +142,10 @@ class Theatre:
     async def no_lag(self) -> bool:
         """Every message the broker holds is behind our offsets."""
         broker = self.connect()
-        bounds = await broker.bounds([PEOPLE.name])
+        bounds = await broker.bounds([VITAL.name])
         connection = await asyncpg.connect(self.right)
         rows = await connection.fetch(
-            "SELECT part, next_offset FROM platform.offsets WHERE topic = $1", PEOPLE.name
+            "SELECT part, next_offset FROM platform.offsets WHERE topic = $1", VITAL.name
         )
         await connection.close()
         offsets = {row["part"]: row["next_offset"] for row in rows}
@@ -159,7 +159,7 @@ class Theatre:
 
     async def published(self) -> int:
         """Messages in the topic beyond where this test began."""
-        return sum(end for _, end in (await self.connect().bounds([PEOPLE.name])).values()) - self.began
+        return sum(end for _, end in (await self.connect().bounds([VITAL.name])).values()) - self.began
 
 
 @dataclass
@@ -194,7 +194,7 @@ async def open_theatre(kind: str, address: str, make: Callable[..., str], logs: 
         for partition, (_, end) in bounds.items():
             await reset_offset(connection, theatre.group, partition, end)
     await database.close()
-    theatre.began = sum(end for partition, (_, end) in bounds.items() if partition.topic == PEOPLE.name)
+    theatre.began = sum(end for partition, (_, end) in bounds.items() if partition.topic == VITAL.name)
     return theatre
 
 

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.kafka import KafkaServer
 from deploy.local.processes import free_port, until
-from shared.contracts.topics import PEOPLE, Topic
+from shared.contracts.topics import VITAL, Topic
 from shared.kernel.clock import SystemRuntime
 from shared.messaging.broker import BrokerUnavailableError, Outgoing, Partition, PublishRejectedError
 from shared.messaging.consumer import Consumer
@@ -64,7 +64,7 @@ async def test_a_broker_that_is_not_there_is_unavailable_at_once() -> None:
     async with asyncio.timeout(30):
         for attempt in (
             broker.publish([out("t", b"1")]),
-            broker.create_topics([PEOPLE]),
+            broker.create_topics([VITAL]),
             broker.bounds(["t"]),
             broker.subscribe("g", ["t"], "w", _Nobody()),
         ):

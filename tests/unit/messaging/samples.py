@@ -13,6 +13,7 @@ from shared.contracts.message import Message, Sealed
 from shared.contracts.registration import (
     CollectingUnitInfoTransmittedV1,
     EmployeeInsuranceReportedV1,
+    OutOfAreaCoverReportedV1,
     PersonRegisteredV1,
 )
 from shared.eventstore.commands import Accepted, Append, Command, Loaded
@@ -95,7 +96,12 @@ class PeoplePublication:
 
 
 EVENTS = (EmploymentNoted, PersonAdded, Unheard)
-MESSAGES = (EmployeeInsuranceReportedV1, PersonRegisteredV1, CollectingUnitInfoTransmittedV1)
+MESSAGES = (
+    EmployeeInsuranceReportedV1,
+    PersonRegisteredV1,
+    CollectingUnitInfoTransmittedV1,
+    OutOfAreaCoverReportedV1,
+)
 
 private_metadata = sa.MetaData()
 identities = sa.Table(

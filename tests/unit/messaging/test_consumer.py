@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared.contracts.topics import PEOPLE
+from shared.contracts.topics import VITAL
 from shared.eventstore.commands import Outcome, Page
 from shared.eventstore.tables import offsets
 from shared.messaging.broker import BrokerUnavailableError
@@ -122,11 +122,11 @@ async def test_lag_is_what_the_broker_has_and_we_have_not_booked() -> None:
         await publish(left, network, "p1")
         await consumer.lag()
         assert gauges.lag[at] == 1
-        assert gauges.seconds[PEOPLE.name] >= 5
+        assert gauges.seconds[VITAL.name] >= 5
         await consumer.run_once()
         await consumer.lag()
-        assert (gauges.lag[at], gauges.seconds[PEOPLE.name]) == (0, 0.0)
-        assert gauges.progress[PEOPLE.name] == right.runtime.timestamp()
+        assert (gauges.lag[at], gauges.seconds[VITAL.name]) == (0, 0.0)
+        assert gauges.progress[VITAL.name] == right.runtime.timestamp()
         assert broker.committed["subsidy", at] == 4
 
 
@@ -259,7 +259,7 @@ async def test_known_types_that_are_not_taken_are_counted() -> None:
         broker, gauges = MemoryBroker(left.runtime), Gauges()
         network = await connect([source(left)], broker)
         consumer = make(right, broker, metrics=gauges)
-        consumer.intake = Intake(right.types, [MESSAGES[1]], RecordingUnsealer("subsidy"))
+        consumer.intake = Intake(right.types, [MESSAGES[3]], RecordingUnsealer("subsidy"))
         await publish(left, network, "p1")
         await consumer.run_once()
         assert gauges.skipped == {"not_taken": 1}
@@ -276,4 +276,4 @@ async def test_letters_are_gauges() -> None:
             if log:
                 log[0] = type(log[0])(0, "p1", b"{}", (), 0.0)
         await consumer.run_once()
-        assert (gauges.letters[PEOPLE.name], gauges.waiting[PEOPLE.name]) == (1, 1)
+        assert (gauges.letters[VITAL.name], gauges.waiting[VITAL.name]) == (1, 1)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from shared.contracts.registration import EmployeeInsuranceReportedV1
-from shared.contracts.topics import PEOPLE
+from shared.contracts.topics import VITAL
 from shared.eventstore.dead_letters import DeadLetters
 from shared.kernel.insurance import Insurance
 from shared.messaging.memory import MemoryBroker
@@ -36,7 +36,7 @@ async def test_a_published_fact_reaches_the_other_log_once() -> None:
         await network.settle_all()
         (fact,) = await received(right)
         (event,) = [row for row in await left.log.read(0, 10) if isinstance(row.event, EmploymentNoted)]
-        assert fact.stream == f"received:registration:{PEOPLE.name}:p1"
+        assert fact.stream == f"received:registration:{VITAL.name}:p1"
         assert isinstance(fact.event, EmployeeInsuranceReportedV1)
         assert fact.metadata.correlation == "c9"
         assert fact.metadata.causation == event.event_id

@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from shared.contracts.topics import PEOPLE
+from shared.contracts.topics import VITAL
 from shared.eventstore.dead_letters import DeadLetters
 from shared.kernel.errors import ProblemError
 from shared.messaging.address import LogIdentity
@@ -111,8 +111,8 @@ async def test_a_dead_letter_blocks_its_key_only_and_replays_in_order(scene: Sce
     assert await scene.settle() == ["p2"]
     (letter,) = await scene.letters.list()
     assert await scene.letters.counts() == {
-        ("message", PEOPLE.name, "open"): 1,
-        ("message", PEOPLE.name, "parked"): 2,
+        ("message", VITAL.name, "open"): 1,
+        ("message", VITAL.name, "parked"): 2,
     }
     dry = await scene.letters.replay(letter.id, by="op", dry_run=True)
     assert dry.outcomes == ["BAD_DIGEST"]
@@ -185,4 +185,4 @@ async def test_a_repeat_of_a_dead_message_is_no_second_letter(scene: Scene) -> N
     await scene.network.services["registration"].relay.resend(1)
     await scene.settle()
     assert len(await scene.letters.list()) == 1
-    assert (await scene.letters.counts()).get(("message", PEOPLE.name, "parked"), 0) == 0
+    assert (await scene.letters.counts()).get(("message", VITAL.name, "parked"), 0) == 0

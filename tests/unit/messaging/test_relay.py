@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.contracts.topics import PEOPLE, TOPICS
+from shared.contracts.topics import TOPICS, VITAL
 from shared.eventstore.tables import checkpoints, parked
 from shared.messaging.broker import BrokerUnavailableError, Outgoing, PublishRejectedError
 from shared.messaging.cursor import CursorLostError
@@ -192,7 +192,7 @@ async def test_a_record_the_broker_keeps_refusing_is_isolated() -> None:
         )
         service = network.services["registration"]
         await run_through(service.relay)
-        assert await letters_of(service) == [(PEOPLE.name, "p7", 8, "BROKER_REJECTED")]
+        assert await letters_of(service) == [(VITAL.name, "p7", 8, "BROKER_REJECTED")]
         assert await cursor_of(left) == 21
         broker.disliked = set()
         await network.settle_letters()
