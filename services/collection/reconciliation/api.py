@@ -73,6 +73,12 @@ def _checked(campaign: str) -> str:
     return campaign
 
 
+def _mine(principal: Principal, campaign: str) -> str:
+    """The campaign id when the caller has all of its division; 403 DIVISION_FORBIDDEN else."""
+    require_division(principal, _checked(campaign).partition("-")[0], "campaign")
+    return campaign
+
+
 def _item(row: Row) -> dict[str, Any]:
     return dict(row._mapping)
 
@@ -97,21 +103,22 @@ def router(ports: Ports, snapshots: SnapshotFacts, months: MonthFacts) -> APIRou
 
     @routes.get("/money/positions", summary="资金状态 / where the money is")
     async def money_positions(principal: Reader, campaign: Annotated[str, Query(max_length=16)]) -> Response:
+        """所辖村居的资金 / of the caller's villages; money of no village is for whoever has the whole campaign."""
         async with ports.database.read() as connection:
-            rows = await positions(connection, _checked(campaign))
+            rows = await positions(connection, _checked(campaign), principal.divisions)
         return json_response({"campaign": campaign, "rows": [_item(row) for row in rows]})
 
     @routes.get("/campaigns/{campaign}/villages", summary="各村居总览 / people and money per village")
     async def campaign_villages(principal: Reader, campaign: str) -> Response:
         """insurance ``ALL``: people of the village, each once; their money stands in the rows of insurances."""
-        require_division(principal, _checked(campaign).partition("-")[0], "campaign")
+        _mine(principal, campaign)
         async with ports.database.read() as connection:
             rows = await overview.villages(connection, campaign)
         return json_response({"campaign": campaign, "items": rows})
 
     @routes.get("/campaigns/{campaign}/days", summary="逐日缴费 / payers' money per day, channel, insurance")
     async def campaign_days(principal: Reader, campaign: str) -> Response:
-        require_division(principal, _checked(campaign).partition("-")[0], "campaign")
+        _mine(principal, campaign)
         async with ports.database.read() as connection:
             rows = await overview.days(connection, campaign)
         return json_response({"campaign": campaign, "items": [_item(row) for row in rows]})
@@ -120,8 +127,11 @@ def router(ports: Ports, snapshots: SnapshotFacts, months: MonthFacts) -> APIRou
     async def money_unaccounted(
         principal: Reader, campaign: Annotated[str, Query(max_length=16)] = ""
     ) -> Response:
+        if campaign:
+            _mine(principal, campaign)
         async with ports.database.read() as connection:
-            rows = await book_rows(connection, _checked(campaign) if campaign else "")
+            rows = await book_rows(connection, campaign)
+        rows = [row for row in rows if principal.covers(row.campaign.partition("-")[0])]
         open_rows = [_book(row) for row in rows if row.unaccounted_fen or row.difference_fen]
         return json_response(
             {
@@ -136,7 +146,7 @@ def router(ports: Ports, snapshots: SnapshotFacts, months: MonthFacts) -> APIRou
     async def reconcile(request: Request, principal: Writer, body: ReconcileBody) -> Response:
         key = required_key(request, principal, "reconcile", body)
         command = reconcile_command(
-            _checked(body.campaign),
+            _mine(principal, body.campaign),
             body.date,
             ports.clock.today(),
             snapshots,
@@ -148,13 +158,13 @@ def router(ports: Ports, snapshots: SnapshotFacts, months: MonthFacts) -> APIRou
     @routes.get("/reconciliations/differences", summary="对账差异 / open differences")
     async def list_differences(principal: Reader, campaign: Annotated[str, Query(max_length=16)]) -> Response:
         async with ports.database.read() as connection:
-            rows = await differences(connection, _checked(campaign))
+            rows = await differences(connection, _mine(principal, campaign))
         return json_response({"items": [_item(row) for row in rows]})
 
     @routes.post("/statements", status_code=201, summary="月度对账单 / a party's statement")
     async def receive_statement(request: Request, principal: Writer, body: StatementBody) -> Response:
         key = required_key(request, principal, "receive_statement", body)
-        _checked(body.campaign)
+        _mine(principal, body.campaign)
         month_bounds(body.month)
         if len({row.insurance for row in body.rows}) != len(body.rows):
             raise ProblemError(Refusal("VALIDATION_FAILED", rule="INSURANCE_TWICE", field="rows"))

@@ -35,10 +35,11 @@ from services.collection.reconciliation.tables import (
 )
 from shared.eventstore.database import Connection, Row
 from shared.kernel.insurance import Insurance
+from shared.web.paging import placed_inside
 
 
-async def positions(connection: Connection, campaign: str) -> Sequence[Row]:
-    """(village, insurance, date, channel, state, count, fen) of a campaign."""
+async def positions(connection: Connection, campaign: str, divisions: Sequence[str] = ("",)) -> Sequence[Row]:
+    """(village, insurance, date, channel, state, count, fen) of a campaign, as far as the divisions reach."""
     c = money_line.c
     keys = [c.village, c.insurance, c.date, c.channel, STATE.label("state")]
     return await connection.execute(
@@ -46,7 +47,7 @@ async def positions(connection: Connection, campaign: str) -> Sequence[Row]:
             *keys, sa.func.count().label("count"), sa.cast(sa.func.sum(c.fen), sa.BigInteger).label("fen")
         )
         .select_from(LINES)
-        .where(c.campaign == campaign)
+        .where(c.campaign == campaign, placed_inside(c.village, c.campaign, divisions))
         .group_by(*keys[:4], STATE)
         .order_by(c.village, c.insurance, c.date, c.channel, STATE)
     )

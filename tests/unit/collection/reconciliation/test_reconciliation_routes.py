@@ -243,3 +243,25 @@ async def test_the_sums_kept_are_those_of_the_lines() -> None:
     assert kept == {(CAMPAIGN, "medical"): now}
     assert set(now) == {"booked", "returned", "received", "refund_due", "settled"}
     assert by_lines == by_sums
+
+
+async def test_money_is_shown_and_reconciled_in_the_callers_divisions_only() -> None:
+    """Scopes hold per division: a village sees its own lines, books and reconciliations need the campaign."""
+    money = await opened("p1")
+    await money.post("/channels/WECHAT/day-files", day_file("D1", ("O1", "p1", 26000), ("O2", "nobody", 1)))
+    seen = []
+    for divisions in (("370402",), (VILLAGE,), ("3704",)):
+        async with money.service.client(["collection:reconciliation:read"], divisions) as client:
+            rows = (await client.get("/money/positions", params={"campaign": CAMPAIGN})).json()["rows"]
+            books = (await client.get("/money/unaccounted")).json()["checked"]
+            asked = [
+                (await client.get(path, params={"campaign": CAMPAIGN})).status_code
+                for path in ("/money/unaccounted", "/reconciliations/differences")
+            ]
+        seen.append((sum(row["fen"] for row in rows), books, asked))
+    assert seen == [(0, 0, [403, 403]), (26000, 0, [403, 403]), (26001, 1, [200, 200])]
+    statement = {"party": "FINANCE", "campaign": CAMPAIGN, "month": "2019-12", "rows": []}
+    day = {"campaign": CAMPAIGN, "date": "2019-11-02"}
+    for path, body in (("/statements", statement), ("/reconciliations", day)):
+        for division, status in (("370402", 403), (VILLAGE, 403), ("370406", 201)):
+            assert (await money.post(path, body, divisions=[division])).status_code == status
