@@ -28,8 +28,8 @@ class Report:
     """The body of ``report.json``; fields and their meaning are the interface's.
 
     areas: sums per 管区 (or town, where several are rehearsed); scope: whom the task table counts (``ALL``, or
-    ``EXCL_EXEMPT``); daily, channels: money of payers; bands: pension persons by age (I-32); open_matters: what
-    is not settled, and whose turn it is; costs: per person, see ``figures.costs``.
+    ``EXCL_EXEMPT``); daily, channels: money of payers; coverage: rates by insurance and age band (I-32);
+    open_matters: what is not settled, and whose turn it is; costs: per person, see ``figures.costs``.
     """
 
     pack: dict[str, Any]
@@ -56,7 +56,7 @@ class Report:
     villages: list[dict[str, Any]] = field(default_factory=list)
     daily: list[dict[str, Any]] = field(default_factory=list)
     channels: list[dict[str, Any]] = field(default_factory=list)
-    bands: list[dict[str, Any]] = field(default_factory=list)
+    coverage: list[dict[str, Any]] = field(default_factory=list)
     open_matters: list[dict[str, Any]] = field(default_factory=list)
     cases: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -132,7 +132,7 @@ def report_of(plan: Plan, summaries: Summaries) -> Report:
     report.totals = {name: sums[name] for name in TOTALS}
     report.daily = figures.daily_rows(summaries.days)
     report.channels = figures.channel_rows(summaries.days, pack)
-    report.bands = [dict(row) for row in summaries.bands]
+    report.coverage = [dict(row) for row in summaries.coverage]
     report.open_matters = figures.open_matters(
         summaries.money, summaries.settlements, summaries.refunds, summaries.cases
     )

@@ -14,7 +14,7 @@ from typing import Any
 from deploy.rehearsal.clients import SERVICES
 from deploy.rehearsal.driver import OPERATOR, Driver
 
-AUDITOR, TAX = "auditor", "tax"
+AUDITOR, REGISTRAR, TAX = "auditor", "hr", "tax"
 PAGE = 1000
 
 SHOWN = (
@@ -40,13 +40,14 @@ class Summaries:
     """Answers, as the services gave them.
 
     villages: rows per village and insurance (insurance ``ALL``: people, whatever they owe); days: rows per
-    date, channel and insurance; types: events per name in all four logs; told: published facts of ``SHOWN``.
+    date, channel and insurance; coverage: rates of the whole place by insurance and age band (I-32); types:
+    events per name in all four logs; told: published facts of ``SHOWN``.
     """
 
     villages: Sequence[Row]
     days: Sequence[Row]
     targets: Sequence[Row]
-    bands: Sequence[Row]
+    coverage: Sequence[Row]
     cases: Sequence[Row]
     settlements: Sequence[Row]
     refunds: Sequence[Row]
@@ -65,11 +66,13 @@ async def read_summaries(driver: Driver) -> Summaries:
     for one in census:
         types.update(one["types"])
     progress = await services.get(AUDITOR, "notification", f"/progress/{campaign}")
+    where = {"year": driver.plan.year, "division": driver.plan.population.division}
+    coverage = await services.get(REGISTRAR, "registration", "/coverage", **where)
     return Summaries(
         villages=(await services.get(TAX, "collection", f"/campaigns/{campaign}/villages"))["items"],
         days=(await services.get(TAX, "collection", f"/campaigns/{campaign}/days"))["items"],
         targets=progress["targets"],
-        bands=progress["pension_bands"],
+        coverage=[row for row in coverage["items"] if not row["village"]],
         cases=[row async for row in services.pages(TAX, "notification", "/cases", campaign=campaign)],
         settlements=[
             row

@@ -70,7 +70,22 @@ def summaries(plan: Plan, **changes: Any) -> Summaries:
                 "statistical_scope": "EXCL_EXEMPT",
             }
         ],
-        "bands": [{"band": "16-44", "enrolled": 4, "paid": 1, "rate": 0.25}],
+        "coverage": [
+            {
+                "village": "",
+                "insurance": "pension",
+                "band": "16-44",
+                "eligible": 8,
+                "enrolled": 4,
+                "paid": 1,
+                "paid_over_eligible": 0.125,
+                "paid_over_enrolled": 0.25,
+                "measure": "PAID_OVER_ENROLLED",
+                "rate": 0.25,
+                "target_percent": 90,
+                "last_year_rate": None,
+            }
+        ],
         "cases": [],
         "settlements": [],
         "refunds": [],
@@ -285,7 +300,7 @@ def test_the_page_stands_alone_and_shows_every_village(report: Report) -> None:
     for village in report.villages:
         assert any(text.startswith(village["name"]) for text in cells.texts)
     assert yuan(report.totals["in_treasury_fen"]) in cells.texts
-    assert "75.00%" in cells.texts
+    assert {"75.00%", "12.50%", "25.00%", "90%"} <= set(cells.texts)
 
 
 def test_names_in_the_page_are_text(report: Report) -> None:
@@ -298,7 +313,7 @@ def test_names_in_the_page_are_text(report: Report) -> None:
 
 def test_an_empty_report_is_a_page_too(plan: Plan) -> None:
     """A campaign without people: the baseline of what people cost."""
-    made = report_of(plan, summaries(plan, villages=[], days=[], bands=[]))
+    made = report_of(plan, summaries(plan, villages=[], days=[], coverage=[]))
     assert "没有未了事项" in html_of(made)
 
 
