@@ -259,23 +259,6 @@ class BookkeepingEntriesPostedV1(Message, frozen=True, kw_only=True):
     lines: tuple[PostedLine, ...]
 
 
-class BookkeepingPostedV1(Message, frozen=True, kw_only=True):
-    """记账处理: one payer leg of one person booked, in fen (I-15: only after treasury)."""
-
-    topic: ClassVar = topics.ACCOUNTS
-
-    person_id: str
-    return_no: str
-    voucher_no: str
-    campaign: str
-    village: str
-    insurance: Insurance
-    year: int
-    payer: str
-    fen: int
-    booked_on: dt.date
-
-
 class BookkeepingMismatchDetectedV1(Message, frozen=True, kw_only=True):
     """比对不一致: field names only, never values of persons."""
 

@@ -80,8 +80,8 @@ async def _booked_once(village: Scene, person: str) -> None:
     vouchers = await village.vouchers(source="GOVERNMENT")
     assert sum(row["count"] for row in vouchers) == 2
     assert {row["state"] for row in vouchers} == {"IN_TREASURY"}
-    booked = await village.published("registration", "bookkeeping_posted")
-    assert sorted(row["fen"] for row in booked) == [MEDICAL_FEN, MEDICAL_FEN]
+    booked = await village.published("registration", "bookkeeping_entries_posted")
+    assert [line["fen"] for part in booked for line in part["lines"]] == [MEDICAL_FEN, MEDICAL_FEN]
     assert await village.positions() == [("medical", "GOVERNMENT", "BOOKED", 2, 2 * MEDICAL_FEN)]
     cover = await village.cover("twice")
     assert cover is not None

@@ -29,14 +29,15 @@ async def _state(village: Scene, voucher_no: str) -> str:
 
 async def _nothing_returned(village: Scene) -> None:
     assert await village.published("collection", "collection_info_returned") == []
-    assert await village.published("registration", "bookkeeping_posted") == []
+    assert await village.published("registration", "bookkeeping_entries_posted") == []
     assert [await village.cover(name) for name in ("a", "b")] == [None, None]
 
 
 async def _returned_once(village: Scene) -> None:
     (returned,) = await village.published("collection", "collection_info_returned")
     assert [line["fen"] for line in returned["lines"]] == [MEDICAL_FEN, MEDICAL_FEN]
-    assert len(await village.published("registration", "bookkeeping_posted")) == 2
+    (posted,) = await village.published("registration", "bookkeeping_entries_posted")
+    assert [line["fen"] for line in posted["lines"]] == [MEDICAL_FEN, MEDICAL_FEN]
     assert len(await village.published("registration", "collection_info_acknowledged")) == 1
     assert await village.positions() == [("medical", "WECHAT", "BOOKED", 2, 2 * MEDICAL_FEN)]
     for name in ("a", "b"):

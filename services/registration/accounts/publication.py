@@ -17,7 +17,6 @@ class AccountsPublication:
 
     name = "accounts"
     handles: tuple[type[Event], ...] = (
-        e.BookkeepingPosted,
         e.BookkeepingMismatchDetected,
         e.BookkeepingReversed,
         e.PensionAccountCredited,
@@ -32,8 +31,6 @@ class AccountsPublication:
         match event:
             case e.ReturnPartBooked():
                 return [_entries(event)] if event.booked else []
-            case e.BookkeepingPosted():
-                return [_posted(event)]
             case e.BookkeepingMismatchDetected():
                 return [
                     r.BookkeepingMismatchDetectedV1(
@@ -59,21 +56,6 @@ class AccountsPublication:
                 return [_acknowledged(event)]
             case _:
                 return [_credited(event)]
-
-
-def _posted(event: e.BookkeepingPosted) -> Message:
-    return r.BookkeepingPostedV1(
-        person_id=event.person_id,
-        return_no=event.return_no,
-        voucher_no=event.voucher_no,
-        campaign=event.campaign,
-        village=event.village,
-        insurance=event.insurance,
-        year=event.year,
-        payer=event.payer,
-        fen=event.fen,
-        booked_on=event.booked_on,
-    )
 
 
 def _entries(event: e.ReturnPartBooked) -> Message:
