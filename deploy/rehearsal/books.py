@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS orders (
   book_no TEXT NOT NULL, serial_no TEXT NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL,
   repeated TEXT NOT NULL, UNIQUE (channel, order_no));
 CREATE INDEX IF NOT EXISTS orders_of_day ON orders (campaign, paid_on, channel);
+CREATE INDEX IF NOT EXISTS orders_of_agent ON orders (agent) WHERE agent <> '';
 CREATE TABLE IF NOT EXISTS takings (
   order_id INTEGER NOT NULL, n INTEGER NOT NULL, person_id TEXT NOT NULL, village TEXT NOT NULL,
   insurance TEXT NOT NULL, year INTEGER NOT NULL, fen INTEGER NOT NULL,
@@ -449,7 +450,7 @@ class Books:
         """What a village hands in with its declaration: first and last form, slips."""
         forms = self.rows(
             "SELECT MIN(book_no || '/' || serial_no) AS first, MAX(book_no || '/' || serial_no) AS last"
-            " FROM orders WHERE campaign = ? AND state = ? AND book_no <> '' AND agent IN"
+            " FROM orders WHERE +campaign = ? AND state = ? AND book_no <> '' AND agent <> '' AND agent IN"
             " (SELECT agent FROM agents WHERE campaign = ? AND village = ?)",
             (campaign, TAKEN, campaign, village),
         )[0]
