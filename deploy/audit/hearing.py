@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from deploy.audit.evidence import Row
 from deploy.audit.tally import Invariant, Scope, Tally
 from shared.policy import Pack
+from shared.policy.registry import PackRegistry
 
 ORDER = ("notification", "subsidy", "collection", "registration")
 """In which the logs are heard: a row is judged by what was heard before it, or at the end."""
@@ -40,19 +41,27 @@ class Listener:
 
 
 class Campaigns(Listener):
-    """The opened campaigns' packs, by campaign id."""
+    """The opened campaigns' packs, by campaign id; as they were when the rows now heard were written."""
 
-    def __init__(self, packs: Mapping[str, Pack]) -> None:
-        self.known = packs
+    def __init__(self, packs: PackRegistry) -> None:
+        self._registry = packs
         self.packs: dict[str, Pack] = {}
         self.opened: list[str] = []
 
-    @hears("collection", "CampaignOpened")
+    def pack(self, pack_id: str, version: int | None) -> Pack | None:
+        """A version of a pack; without one the newest."""
+        if version is None:
+            return self._registry.newest(pack_id)
+        return self._registry.version(pack_id, version)
+
+    @hears("collection", "CampaignOpened", "CampaignPackReplaced")
     def _opened(self, row: Row) -> None:
-        self.opened.append(row.data["campaign"])
-        pack = self.known.get(row.data["pack_id"])
+        campaign = row.data["campaign"]
+        if row.type == "CampaignOpened":
+            self.opened.append(campaign)
+        pack = self.pack(row.data["pack_id"], row.data.get("pack_version"))
         if pack is not None:
-            self.packs[row.data["campaign"]] = pack
+            self.packs[campaign] = pack
 
     def of_year(self, year: int) -> Pack | None:
         """The pack of the one opened campaign of a year."""

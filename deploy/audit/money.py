@@ -17,6 +17,7 @@ from deploy.audit.hearing import ORDER, Campaigns, Hearing, Listener, hears
 from deploy.audit.lines import Lines
 from deploy.audit.obligations import Obligations
 from deploy.audit.tally import Scope
+from shared.policy.registry import PackRegistry
 
 BROKEN_SHOWN = 50
 DIFFERENCES_SHOWN = 200
@@ -207,7 +208,7 @@ def _compare(book: str, outside: Sums, placed: Sums) -> list[CellDifference]:
 
 def audit_money(evidence: Evidence) -> MoneyAudit:
     """Compare every book of the outside with the streams."""
-    campaigns, obligations = Campaigns(evidence.packs), Obligations()
+    campaigns, obligations = Campaigns(PackRegistry(evidence.packs.values())), Obligations()
     lines = Lines(campaigns, obligations)
     funds, money = FundLines(lines), Money(lines)
     hearing = Hearing(Scope(), [campaigns, obligations, lines, funds, money])

@@ -29,10 +29,8 @@ class I01(Check):
 
     @hears("collection", "PolicyPackPublished", "PolicyPackRevised")
     def _published(self, row: Row) -> None:
-        pack = self.campaigns.known.get(row.data["pack_id"])
-        sound = pack is not None and not check_pack(pack)
-        if row.type == "PolicyPackPublished" and pack is not None:
-            sound = sound and pack.digest == row.data["digest"]
+        pack = self.campaigns.pack(row.data["pack_id"], row.data.get("version"))
+        sound = pack is not None and pack.digest == row.data["digest"] and not check_pack(pack)
         self.tally.see(sound, row)
 
 

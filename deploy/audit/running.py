@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from deploy.audit.verify import AuditReport, Examination, ReplayedProjection
 from deploy.local.layout import WORLD_OFFSET, Layout
 from deploy.local.programs import organisations_file
 from deploy.rehearsal.clients import Services
-from shared.policy import load_packs
+from shared.policy.registry import PackRegistry, open_registry
 
 OPERATOR = "ops"
 GAUGE = "liangxian_unaccounted_fen"
@@ -62,6 +63,13 @@ class Running:
     http: httpx.AsyncClient
     world: str
     open: Callable[[str], AbstractAsyncContextManager[Log]] = open_log
+    packs: PackRegistry = field(default_factory=lambda: open_registry(packs_folder()))
+
+
+def packs_folder() -> Path | None:
+    """Where the services have packs of their own (D-59): ``LIANGXIAN_PACKS``, as they read it."""
+    folder = os.environ.get("LIANGXIAN_PACKS", "")
+    return Path(folder) if folder else None
 
 
 def auditor_addresses(data: Path) -> dict[str, str]:
@@ -87,7 +95,7 @@ async def verify_running(
 async def verify(system: Running, since: Since = 0, progress: Progress = lambda *_: None) -> AuditReport:
     """Wait for rest, hear everything, judge it."""
     faults = [] if await at_rest(system.services) else ["NOT_AT_REST"]
-    examination = Examination(load_packs(), since)
+    examination = Examination(system.packs, since)
     try:
         async with asyncio.TaskGroup() as tasks:
             replays = [tasks.create_task(_replay(system.services, name, progress)) for name in SERVICES]

@@ -17,6 +17,7 @@ from deploy.audit.obligations import Obligations
 from deploy.audit.survey import Survey, survey_rows
 from deploy.audit.tally import Invariant, Scope, Tally
 from shared.policy import Pack
+from shared.policy.registry import PackRegistry
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "registration": ("person", "enrolment", "account", "cover"),
@@ -121,7 +122,7 @@ def _checks(scope: Scope, campaigns: Campaigns, obligations: Obligations, lines:
 class Examination:
     """An audit under way: hears the logs, page by page in ``ORDER``, then the books, then reports."""
 
-    def __init__(self, packs: Mapping[str, Pack], since: int | Mapping[str, int] = 0) -> None:
+    def __init__(self, packs: PackRegistry, since: int | Mapping[str, int] = 0) -> None:
         self.scope = Scope(since)
         self.campaigns = Campaigns(packs)
         self._lines = Lines(self.campaigns, obligations := Obligations())
@@ -247,7 +248,7 @@ def audit(
     faults: Sequence[str] = (),
 ) -> AuditReport:
     """All invariants and the money over logs in memory."""
-    examination = Examination(evidence.packs, evidence.since)
+    examination = Examination(PackRegistry(evidence.packs.values()), evidence.since)
     for service in ORDER:
         examination.hear(service, evidence.logs[service])
     for service, rows in evidence.logs.items():

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from deploy.audit.money import audit_money
 from deploy.audit.verify import AuditReport, ReplayedProjection, audit
+from shared.policy.pack import Pack
 from tests.unit.audit.village import (
     LINES,
+    PACK,
     PAID,
     VILLAGE,
     Village,
@@ -361,3 +364,24 @@ def test_where_no_agent_takes_cash_nothing_is_declared(pack: str, holds: bool) -
     found = next(each for each in judged(village).invariants if each.id == "I-21")
     assert (found.checked, found.holds) == (0, holds)
     assert found.not_applicable.startswith("SC-2025 has no CASH_AGENT") is holds
+
+
+def test_a_revision_is_judged_by_the_version_it_names() -> None:
+    """D-06: each version of a pack has its own digest; one nobody holds is not sound (I-01)."""
+    revised = Pack(msgspec.structs.replace(PACK.document, version=2))
+    village = sound_village().add(
+        "collection",
+        f"pack:{PACK.id}",
+        "PolicyPackRevised",
+        pack_id=PACK.id,
+        version=2,
+        digest=revised.digest,
+    )
+    assert "I-01" in violated(judged(village))
+    evidence = village.evidence()
+    evidence.packs = {**evidence.packs, "revised": revised}
+    assert audit(evidence).clean
+    village.change("PolicyPackRevised", digest=PACK.digest)
+    evidence = village.evidence()
+    evidence.packs = {**evidence.packs, "revised": revised}
+    assert violated(audit(evidence)) == {"I-01"}

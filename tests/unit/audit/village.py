@@ -148,11 +148,11 @@ def _people(village: Village) -> None:
 def _campaign(village: Village) -> None:
     village.add(
         "collection", f"pack:{PACK.id}", "PolicyPackPublished", "2019-10-01", 0,
-        pack_id=PACK.id, digest=PACK.digest, campaign=CAMPAIGN,
+        pack_id=PACK.id, version=1, digest=PACK.digest, campaign=CAMPAIGN,
     )  # fmt: skip
     village.add(
         "collection", f"campaign:{CAMPAIGN}", "CampaignOpened", "2019-10-01",
-        campaign=CAMPAIGN, pack_id=PACK.id, year=2020,
+        campaign=CAMPAIGN, pack_id=PACK.id, pack_version=1, year=2020,
     )  # fmt: skip
     village.add(
         "collection", f"campaign:{CAMPAIGN}", "CollectionTargetAssigned", "2019-10-01", campaign=CAMPAIGN,

@@ -11,9 +11,10 @@ from deploy.audit.survey import Survey, survey_rows
 from deploy.audit.verify import Examination
 from shared.kernel.clock import SHANGHAI
 from shared.policy import load_packs
+from shared.policy.registry import PackRegistry
 from tests.unit.audit.village import CAMPAIGN, PACK
 
-PACKS = load_packs()
+PACKS = PackRegistry(load_packs().values())
 FEN = 26_000
 PART = 500
 VILLAGE_PEOPLE = 1500
