@@ -16,6 +16,7 @@ from markupsafe import Markup
 WIDTH = 680
 INK, SOFT, BAR, LINE = "#1c2430", "#5b6675", "#2f6690", "#c9ced6"
 FEN_PER_WAN = 1_000_000
+FEN_PER_HUNDREDTH = FEN_PER_WAN // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Bar:
 
 
 def wan_yuan(fen: int) -> str:
-    """Fen in 万元 with two decimals, for axes and labels where the table beside them is exact."""
-    return f"{fen / FEN_PER_WAN:,.2f}"
+    """Fen in 万元 with two decimals, half up, for axes and labels where the table beside them is exact."""
+    whole, rest = divmod((abs(fen) + FEN_PER_HUNDREDTH // 2) // FEN_PER_HUNDREDTH, 100)
+    return f"{'-' if fen < 0 else ''}{whole:,}.{rest:02d}"
 
 
 def bars(rows: Sequence[Bar], title: str) -> Markup:

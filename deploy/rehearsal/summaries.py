@@ -66,8 +66,9 @@ async def read_summaries(driver: Driver) -> Summaries:
     for one in census:
         types.update(one["types"])
     progress = await services.get(AUDITOR, "notification", f"/progress/{campaign}")
-    where = {"year": driver.plan.year, "division": driver.plan.population.division}
-    coverage = await services.get(REGISTRAR, "registration", "/coverage", **where)
+    coverage = await services.get(
+        REGISTRAR, "registration", "/coverage", year=driver.plan.year, division=driver.plan.population.division
+    )
     return Summaries(
         villages=(await services.get(TAX, "collection", f"/campaigns/{campaign}/villages"))["items"],
         days=(await services.get(TAX, "collection", f"/campaigns/{campaign}/days"))["items"],
