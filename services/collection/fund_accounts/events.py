@@ -110,6 +110,8 @@ class GovernmentLineLeftOut(Event, frozen=True, kw_only=True):
     """政府代缴行不列入单据: reason NOT_ASSESSED, LEG_DIFFERS or ALREADY_VOUCHERED; shown, never dropped (I-27)."""
 
     payment_no: str
+    document_no: str
+    department: str
     campaign: str
     village: str
     person_id: str

@@ -97,7 +97,7 @@ def government_command(
             state = loaded.state(owed[line.person_id])
             reason = _leg_refused(line, state, done)
             if reason:
-                left.append(_left_out(message, line, reason))
+                left.append(_left_out(message, line, reason, number))
                 continue
             done.add((line.person_id, line.payer))
             due: Any = state.assessment
@@ -129,9 +129,11 @@ def _leg_refused(line: GovernmentLine, state: Any, done: set[tuple[str, str]]) -
     return "" if assessed == line.fen and line.fen > 0 else "LEG_DIFFERS"
 
 
-def _left_out(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, reason: str) -> Event:
+def _left_out(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, reason: str, number: str) -> Event:
     return f.GovernmentLineLeftOut(
         payment_no=message.payment_no,
+        document_no=number,
+        department=message.department,
         campaign=message.campaign,
         village=line.village,
         person_id=line.person_id,

@@ -21,6 +21,7 @@ class FundAccountsPublication:
         f.PaymentDocumentLines,
         f.PaymentDocumentLinesConfirmed,
         f.VillagePaymentsConfirmed,
+        f.GovernmentLineLeftOut,
     )
 
     def publish(self, recorded: Recorded[Any]) -> Sequence[Message]:
@@ -32,6 +33,8 @@ class FundAccountsPublication:
                 return [_drawn(event)]
             case f.PaymentDocumentLinesConfirmed():
                 return [_confirmed(event)]
+            case f.GovernmentLineLeftOut():
+                return [_left_out(event)]
             case f.VillagePaymentsConfirmed():
                 suffix = f".{event.signature_no}" if event.signature_no > 1 else ""
                 return [
@@ -60,6 +63,21 @@ def _deposited(event: f.FundAccountDeposited) -> Message:
         legs=tuple(
             c.ArrivedLeg(line.person_id, line.payer, line.fen) for line in event.lines if line.effective
         ),
+    )
+
+
+def _left_out(event: f.GovernmentLineLeftOut) -> Message:
+    return c.GovernmentLegRefusedV1(
+        voucher_no=event.document_no,
+        person_id=event.person_id,
+        department=event.department,
+        payment_no=event.payment_no,
+        campaign=event.campaign,
+        insurance=event.insurance,
+        year=event.year,
+        payer=event.payer,
+        fen=event.fen,
+        reason=event.reason,
     )
 
 
