@@ -369,6 +369,15 @@ def test_nothing_is_drawn_of_nothing(draw: Callable[[], str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fen", "shown"),
+    [(0, "0.00"), (1_000_000, "1.00"), (1_234_567_890, "1,234.57"), (5_000, "0.01"), (-15_000, "-0.02")],
+)
+def test_labels_are_in_wan_yuan(fen: int, shown: str) -> None:
+    """1 万元 is a million fen."""
+    assert charts.wan_yuan(fen) == shown
+
+
+@pytest.mark.parametrize(
     ("most", "scale"), [(1, 1), (7, 8), (12, 20), (99, 100), (100, 100), (41_000, 50_000)]
 )
 def test_axes_end_at_round_numbers(most: int, scale: int) -> None:
