@@ -182,11 +182,11 @@ class Driver:
         """A file, done when it answers."""
         return await self.files.hand_in(organisation, service, path, rows, key)
 
-    async def together(self, works: Sequence[Act]) -> list[Any]:
-        """Several acts, at most ``concurrency`` at once; answers in their order."""
+    async def together(self, works: Sequence[Act], at_once: int = 0) -> list[Any]:
+        """Several acts, at most ``at_once`` (0: ``concurrency``) at once; answers in their order."""
         if self.concurrency == 1:
             return [await work() for work in works]
-        gate = asyncio.Semaphore(self.concurrency)
+        gate = asyncio.Semaphore(at_once or self.concurrency)
 
         async def one(work: Act) -> Any:
             async with gate:

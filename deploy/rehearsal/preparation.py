@@ -12,7 +12,6 @@ from typing import Any
 
 from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.driver import Act, Driver
-from deploy.rehearsal.files import HandedIn
 from deploy.rehearsal.plan import OBJECTOR, lists_of_town
 from deploy.rehearsal.population import VillageSize
 from deploy.rehearsal.residents import Resident
@@ -207,38 +206,40 @@ async def _by_file(
 ) -> dict[str, Any]:
     """A file per batch of villages, two at once; answers the counts of all."""
     batches = driver.plan.batches
-    counts = {"rows": 0, "accepted": 0, "refused": 0}
     done = 0
 
-    async def one(number: int, batch: tuple[VillageSize, ...]) -> HandedIn | None:
+    async def one(number: int, batch: tuple[VillageSize, ...]) -> dict[str, int]:
+        nonlocal done
         content = list(rows(batch))
-        if not content:
-            return None
-        return await driver.hand_in(organisation, service, path, content, driver.key(name, number))
-
-    for start in range(0, len(batches), FILES_AT_ONCE):
-        some = batches[start : start + FILES_AT_ONCE]
-        works = [partial(one, start + index, batch) for index, batch in enumerate(some)]
-        for handed in await driver.together(works):
-            if handed is not None:
-                counts = {key: counts[key] + handed.counts[key] for key in counts}
-        done += len(some)
+        counts = NO_ROWS
+        if content:
+            key = driver.key(name, number)
+            counts = (await driver.hand_in(organisation, service, path, content, key)).counts
+        done += 1
         driver.watcher.progress(done, len(batches))
-    return counts
+        return counts
+
+    works = [partial(one, number, batch) for number, batch in enumerate(batches)]
+    return _sums(await driver.together(works, FILES_AT_ONCE))
+
+
+def _sums(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+    return {name: sum(each[name] for each in counts) for name in NO_ROWS}
 
 
 FILES_AT_ONCE = 3
+NO_ROWS = {"rows": 0, "accepted": 0, "refused": 0}
 
 
 async def register_people(driver: Driver) -> Any:
     """参保登记: everybody but the one who is forgotten; who is who comes back row by row."""
     plan, journal = driver.plan, driver.journal
     omitted = plan.omitted.ordinal if plan.omitted is not None else 0
-    batches = plan.batches
-    counts = {"rows": 0, "accepted": 0, "refused": 0}
+    done = 0
 
-    async def one(number: int, batch: tuple[VillageSize, ...]) -> None:
-        known = journal.note(f"people-{number}")
+    async def one(number: int, batch: tuple[VillageSize, ...]) -> dict[str, int]:
+        nonlocal done
+        known: dict[str, int] | None = journal.note(f"people-{number}")
         if known is None:
             ordinals: list[int] = []
             rows: list[dict[str, Any]] = []
@@ -260,14 +261,12 @@ async def register_people(driver: Driver) -> Any:
             journal.add_persons(found)
             known = handed.counts
             journal.write(f"people-{number}", known)
-        for name in counts:
-            counts[name] += known[name]
-        driver.watcher.progress(counts["rows"], plan.population.persons)
+        done += known["rows"]
+        driver.watcher.progress(done, plan.population.persons)
+        return known
 
-    for start in range(0, len(batches), FILES_AT_ONCE):
-        some = enumerate(batches[start : start + FILES_AT_ONCE], start)
-        await driver.together([partial(one, number, batch) for number, batch in some])
-    return counts
+    works = [partial(one, number, batch) for number, batch in enumerate(plan.batches)]
+    return _sums(await driver.together(works, FILES_AT_ONCE))
 
 
 async def report_employees(driver: Driver) -> Any:
@@ -611,21 +610,21 @@ async def amend_roster(driver: Driver) -> Any:
 async def learn_bills(driver: Driver) -> Any:
     """Channels and agents learn what each village owes, and what its households will pay and when."""
     plan = driver.plan
-    orders = 0
+    orders = done = 0
 
-    async def one(size: VillageSize) -> int:
+    async def one(size: VillageSize) -> None:
+        nonlocal orders, done
         body = {
             "campaign": plan.campaign,
             "village": size.division,
             "orders": list(_orders(driver, size)),
         }
-        return int((await driver.outside.post("/orders:plan", body))["orders"])
+        planned = await driver.outside.post("/orders:plan", body)
+        orders += int(planned["orders"])
+        done += 1
+        driver.watcher.progress(done, len(plan.villages))
 
-    villages = plan.villages
-    for start in range(0, len(villages), 2):
-        works = [partial(one, size) for size in villages[start : start + 2]]
-        orders += sum(await driver.together(works))
-        driver.watcher.progress(min(start + 2, len(villages)), len(villages))
+    await driver.together([partial(one, size) for size in plan.villages], 2)
     return {"orders": orders}
 
 
