@@ -38,6 +38,9 @@ from shared.observability.logging import logger
 
 LOGGER = logger(__name__)
 
+NOTE_SECONDS = 5.0
+"""How often a reaction stores, while nothing happens, that it passed over events that are not its own."""
+
 LOOK_AGAIN = 40
 """Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
 
@@ -98,6 +101,7 @@ class ReactionRunner:
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
         self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
+        self._noted_at = float("-inf")
         self._waiting = True  # whether anything may be parked; asked again now and then
         self._clear = False  # whether, as of the checkpoint, no key is blocked
         self._retried: tuple[int, dt.date] | None = None
@@ -148,8 +152,8 @@ class ReactionRunner:
         self._scanned = page.scanned
         if not page.events:
             behind = page.scanned - self._here.position
-            if behind and (page.scanned == start or behind >= self._page):
-                # Nothing new, or a long way: store that events of other types were passed over.
+            if behind >= self._page or (behind and page.scanned == start and self._may_note_passing()):
+                # A long way, or nothing new: store that events of other types were passed over.
                 await self._commit(Checkpoint(page.scanned), [])
             self._done = page.scanned
             return int(page.scanned > start)
@@ -159,6 +163,14 @@ class ReactionRunner:
         await self._commit_slice(groups[-1], page.scanned)
         self._done = page.scanned
         return len(page.events)
+
+    def _may_note_passing(self) -> bool:
+        """Whether it is time again: every wake of every reaction would be a commit that saves a short read."""
+        now = self._runtime.monotonic()
+        if now - self._noted_at < NOTE_SECONDS:
+            return False
+        self._noted_at = now
+        return True
 
     async def _react_all(self, events: Sequence[Recorded[Any]]) -> list[Reacted]:
         keys = {recorded.position: self._key(recorded) for recorded in events}
