@@ -55,20 +55,26 @@ class Task:
     """A command in the writer's hands.
 
     attempts: lost races. met_guard: a guard was taken once, and its key's outcome was asked for again.
+    future: of a single command; group: of commands that are answered together.
     """
 
-    __slots__ = ("answer", "attempts", "command", "future", "met_guard")
+    __slots__ = ("answer", "attempts", "command", "future", "group", "met_guard")
 
-    def __init__(self, command: Command, future: asyncio.Future[Outcome] | None) -> None:
+    def __init__(
+        self, command: Command, future: asyncio.Future[Outcome] | None, group: TaskGroup | None = None
+    ) -> None:
         self.command = command
         self.future = future
+        self.group = group
         self.attempts = 0
         self.met_guard = False
         self.answer: Outcome | BaseException | None = None
 
     def settle(self, answer: Outcome | BaseException) -> None:
         """Answer the caller once; one that has gone away is no matter."""
-        self.answer = answer
+        first, self.answer = self.answer is None, answer
+        if self.group is not None and first:
+            self.group.settled()
         future = self.future
         if future is None or future.done():
             return
@@ -76,6 +82,22 @@ class Task:
             future.set_exception(answer)
         else:
             future.set_result(answer)
+
+
+class TaskGroup:
+    """Commands handed in together: one future for all, done when the last has been answered."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, count: int, done: asyncio.Future[None]) -> None:
+        self.left = count
+        self.done = done
+
+    def settled(self) -> None:
+        """One more has its answer."""
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(None)
 
 
 @dataclass(slots=True)

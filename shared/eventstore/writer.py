@@ -20,6 +20,7 @@ from shared.eventstore.decision import (
     Facts,
     Plan,
     Task,
+    TaskGroup,
     decide_batch,
 )
 from shared.eventstore.log import Failure, Log, Verdict
@@ -120,14 +121,19 @@ class Writer:
     async def execute_bulk(self, commands: Sequence[Command]) -> list[Outcome]:
         """See Store.execute_bulk. The first exception of a command is raised when all have been answered."""
         self._check_open()
-        futures = [self._enqueue(self._bulk, command) for command in commands]
+        if not commands:
+            return []
+        group = TaskGroup(len(commands), asyncio.get_running_loop().create_future())
+        tasks = [Task(command, None, group) for command in commands]
+        self._bulk.extend(tasks)
         self._wake.set()
-        answers = await asyncio.gather(*futures, return_exceptions=True)
+        await group.done
         outcomes: list[Outcome] = []
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            outcomes.append(answer)
+        for task in tasks:
+            if isinstance(task.answer, BaseException):
+                raise task.answer
+            assert task.answer is not None
+            outcomes.append(task.answer)
         return outcomes
 
     async def execute_page(self, page: Page) -> list[Outcome]:

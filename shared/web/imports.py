@@ -295,7 +295,8 @@ class Imports:
                 .limit(under_way)
             )
         if not chunks:
-            await self._finish(job.import_id)
+            async with self._database.begin() as connection:
+                await self._finish(connection, job.import_id)
             return 0
         judging: list[tuple[int, asyncio.Task[dict[int, Outcome]]]] = []
         try:
@@ -409,16 +410,16 @@ class Imports:
                     ),
                 )
             )
-        await self._finish(job.import_id)
+            await self._finish(connection, job.import_id)
 
-    async def _finish(self, import_id: str) -> None:
+    async def _finish(self, connection: Connection, import_id: str) -> None:
+        """Done, when no slice is left."""
         remaining = sa.exists().where(IMPORT_CHUNKS.c.import_id == import_id)
-        async with self._database.begin() as connection:
-            await connection.execute(
-                sa.update(IMPORTS)
-                .where(IMPORTS.c.import_id == import_id, IMPORTS.c.state == "RUNNING", ~remaining)
-                .values(state="DONE", finished_at=self._clock.now())
-            )
+        await connection.execute(
+            sa.update(IMPORTS)
+            .where(IMPORTS.c.import_id == import_id, IMPORTS.c.state == "RUNNING", ~remaining)
+            .values(state="DONE", finished_at=self._clock.now())
+        )
 
 
 def _command_of(kind: ImportKind[Any], row: Any, context: ImportContext) -> Command | Refusal:
