@@ -110,6 +110,8 @@ class RosterProjection:
             event = recorded.event
             if isinstance(event, (e.PaymentInfoListLines, e.RosterLines)):
                 await _insert_lines(connection, event)
+                if isinstance(event, e.RosterLines) and event.part == event.parts and not event.supplement:
+                    await _clear_lines(connection, event.roster_id, before=event.version)
             elif isinstance(event, (e.ObjectionNoted, e.RosterObjectionResolved, e.PaymentObjectionResolved)):
                 await _apply_objection(connection, event)
             elif isinstance(event, e.SupplementaryRosterFormed):
@@ -125,12 +127,11 @@ async def _apply_header(connection: Connection, event: Any) -> None:
             await _clear_lines(connection, event.roster_id)
             await connection.upsert(ROSTER, [_generated_row(event)])
             return
-        case e.CollectionRosterFormed():
-            await _clear_lines(connection, event.roster_id)
-            change = _header(event) | {"state": "FORMED"}
-        case e.RosterAmended():
-            await _clear_lines(connection, event.roster_id)
-            change = _header(event) | {"state": "AMENDED"}
+        case e.CollectionRosterFormed() | e.RosterAmended():
+            if not event.count:  # no lines follow
+                await _clear_lines(connection, event.roster_id)
+            formed = isinstance(event, e.CollectionRosterFormed)
+            change = _header(event) | {"state": "FORMED" if formed else "AMENDED"}
         case e.RosterPreliminarilyReviewed():
             change = {"state": "REVIEWED"}
         case e.RosterDispatched() | e.RosterNoticeClosedNoted() if event.supplement:
@@ -184,8 +185,10 @@ def _header(event: e.CollectionRosterFormed | e.RosterAmended) -> dict[str, Any]
     }
 
 
-async def _clear_lines(connection: Connection, roster_id: str) -> None:
-    await connection.execute(sa.delete(LINE).where(LINE.c.roster_id == roster_id, LINE.c.supplement == 0))
+async def _clear_lines(connection: Connection, roster_id: str, before: int | None = None) -> None:
+    """Lines of a roster, or those no version from ``before`` on holds: the others were written over in place."""
+    gone = sa.delete(LINE).where(LINE.c.roster_id == roster_id, LINE.c.supplement == 0)
+    await connection.execute(gone if before is None else gone.where(LINE.c.version < before))
 
 
 async def _insert_lines(connection: Connection, event: e.PaymentInfoListLines | e.RosterLines) -> None:
