@@ -83,9 +83,12 @@ class CoverReviews(Protocol):
         ...
 
     def after_booking(
-        self, loaded: Loaded, year: int, person_id: str, booked: Booked | None
+        self, loaded: Loaded, year: int, resident: Resident, enrolment: Insured | None, booked: Booked | None
     ) -> Sequence[Event]:
-        """Events for ``cover:{year}:{person}`` once ``booked`` stands; needs the policies fact of the year."""
+        """Events for ``cover:{year}:{person}`` once ``booked`` stands; needs the policies fact of the year.
+
+        enrolment: of the medical insurance.
+        """
         ...
 
 

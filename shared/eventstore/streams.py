@@ -8,6 +8,9 @@ from typing import Any, Generic, TypeVar
 
 S = TypeVar("S")
 
+RECENT = 4096
+"""Streams a service remembers having named: a decision asks for the same few several times over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Category(Generic[S]):

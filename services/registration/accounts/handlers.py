@@ -69,13 +69,16 @@ class Bookkeeping:
         return Command("book_returned_part", streams, judge, metadata, facts=facts)
 
     def _streams(self, line: domain.Line) -> list[Stream[Any]]:
-        medical = line.insurance is Insurance.MEDICAL
+        """A medical line's are those of the cover it may complete; both rest on person and enrolment."""
+        special = self._assessments.stream(line.insurance, line.person_id)
+        if line.insurance is Insurance.MEDICAL:
+            return [*self._covers.streams(line.year, line.person_id), special]
         return [
             ledger(line.year, line.person_id),
-            *(self._covers.streams(line.year, line.person_id) if medical else [account(line.person_id)]),
+            account(line.person_id),
             *self._residents.streams(line.person_id),
             self._enrolments.stream(line.insurance, line.person_id),
-            self._assessments.stream(line.insurance, line.person_id),
+            special,
         ]
 
     def reverse_command(
@@ -127,7 +130,7 @@ class _PartBooking:
         self._loaded = loaded
         self._covers = covers
         self._accounts: dict[str, domain.Account] = {}
-        self._covered: dict[tuple[int, str], None] = {}
+        self._covered: dict[tuple[int, str], domain.Knowledge] = {}
         self._events: dict[str, tuple[Stream[Any], list[Event]]] = {}
         self.ledgers: dict[str, domain.Ledger] = {}
 
@@ -145,15 +148,17 @@ class _PartBooking:
         if not events or not isinstance(events[0], e.BookkeepingPosted):
             return
         if line.insurance is Insurance.MEDICAL:
-            self._covered[line.year, line.person_id] = None
+            self._covered[line.year, line.person_id] = known
         elif not isinstance(known.policy, Refusal):
             self._credit(line, before, domain.crediting_pack(line, known.policy))
 
     def review(self) -> None:
         """Bring the cover of everybody whose medical leg was booked in line with it."""
-        for year, person_id in self._covered:
+        for (year, person_id), known in self._covered.items():
+            if known.resident is None:
+                continue  # nobody books for the unknown
             booked = self.ledgers[person_id].legs_of(Insurance.MEDICAL)
-            events = self._covers.after_booking(self._loaded, year, person_id, booked)
+            events = self._covers.after_booking(self._loaded, year, known.resident, known.enrolment, booked)
             self._add(ledger(year, person_id), events)
 
     def appends(self) -> list[Append]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from services.registration.accounts.domain import (
     Account,
     Ledger,
@@ -10,18 +12,20 @@ from services.registration.accounts.domain import (
     evolve_account,
     evolve_return,
 )
-from shared.eventstore.streams import Category, Stream
+from shared.eventstore.streams import RECENT, Category, Stream
 
 LEDGER = Category("cover", Ledger(), evolve)
 ACCOUNT = Category("account", Account(), evolve_account)
 RETURN = Category("process", Return(), evolve_return)
 
 
+@lru_cache(maxsize=RECENT)
 def ledger(year: int, person_id: str) -> Stream[Ledger]:
     """``cover:{year}:{person}``, in the era of its year."""
     return LEDGER.stream(year, person_id, era=year)
 
 
+@lru_cache(maxsize=RECENT)
 def account(person_id: str) -> Stream[Account]:
     """``account:{person}``, lifelong."""
     return ACCOUNT.stream(person_id)

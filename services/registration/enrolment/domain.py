@@ -108,11 +108,21 @@ def evolve(state: Enrolment, event: Event) -> Enrolment:
         case e.EnrolmentTerminatedForRefund():
             return _restated(state, event.year, Status.TERMINATED, event.refund_no)
         case e.RegistrationInfoTransmitted():
-            record = state.records[event.year]
-            status = Status.TRANSMITTED if record.live else record.status
+            known = state.records[event.year]
             return _with(
                 state,
-                replace(record, version=event.record_version, status=status, division=event.division),
+                Record(
+                    known.record_no,
+                    known.year,
+                    known.campaign,
+                    event.division,
+                    known.route,
+                    known.period_from,
+                    known.period_to,
+                    Status.TRANSMITTED if known.live else known.status,
+                    event.record_version,
+                    known.refund_no,
+                ),
             )
         case e.RegistrationInfoRejected():
             return _returned(state, event.year, event.record_version)
@@ -376,7 +386,7 @@ def _newborn(year: int, resident: Resident) -> bool:
 
 
 def _with(state: Enrolment, record: Record) -> Enrolment:
-    return replace(state, records={**state.records, record.year: record})
+    return Enrolment({**state.records, record.year: record})
 
 
 def _restated(state: Enrolment, year: int, status: Status, refund_no: str = "") -> Enrolment:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.registration.enrolment.domain import Enrolment, evolve
 from services.registration.enrolment.events import CollectingUnitInfoTransmitted
-from shared.eventstore.streams import Category, Stream
+from shared.eventstore.streams import RECENT, Category, Stream
 from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
 
 ENROLMENT = Category("enrolment", Enrolment(), evolve)
 
 
+@lru_cache(maxsize=RECENT)
 def enrolment(insurance: Insurance, person_id: str) -> Stream[Enrolment]:
     """``enrolment:{insurance}:{person}``, perennial: it holds every year."""
     return ENROLMENT.stream(insurance.value, person_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from services.registration.entitlements import events as e
 from services.registration.facts import Booked, Insured, Resident
@@ -14,7 +15,7 @@ from services.registration.policies.domain import Policy
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Event
 from shared.kernel.insurance import GOVERNMENT
-from shared.policy import AssessmentRequest, assess
+from shared.policy import AssessmentRequest, Pack, assess
 from shared.policy import Insurance as PackInsurance
 
 ON_LIST = "ON_LIST"
@@ -152,19 +153,28 @@ def _complete(state: CoverState, booked: Booked | None, policy: Policy) -> bool:
 
 def _cover(resident: Resident, booked: Booked | None, policy: Policy) -> Wanted | Refusal:
     """Days of cover by the pack, from the payer's own day (D-51); by government alone as if on time."""
-    pack = policy.pack
-    window = pack.window("medical")
+    window = policy.pack.window("medical")
     paid_on = booked.paid_on if booked is not None else None
     day = max(paid_on or window.start, window.start, resident.birth)
-    answer = assess(
-        pack,
-        AssessmentRequest(
-            insurance=PackInsurance.MEDICAL,
-            birth=resident.birth,
-            paid_at=min(day, pack.year_end),
-            extended_to=policy.extended_to,
-        ),
+    if resident.birth < window.start and day <= window.end:
+        return _cover_on_time(policy.pack, day, policy.extended_to)
+    return _cover_from(policy.pack, resident.birth, day, policy.extended_to)
+
+
+@lru_cache(maxsize=1024)
+def _cover_on_time(pack: Pack, day: dt.date, extended_to: dt.date | None) -> Wanted | Refusal:
+    """Cover bought inside the window is everybody's alike who was born by then, whatever the amount."""
+    return _cover_from(pack, pack.year_start.replace(year=pack.insured_year - 30), day, extended_to)
+
+
+def _cover_from(pack: Pack, birth: dt.date, day: dt.date, extended_to: dt.date | None) -> Wanted | Refusal:
+    request = AssessmentRequest(
+        insurance=PackInsurance.MEDICAL,
+        birth=birth,
+        paid_at=min(day, pack.year_end),
+        extended_to=extended_to,
     )
+    answer = assess(pack, request)
     if answer.refusal is not None:
         return answer.refusal
     if answer.entitled_from is None or answer.entitled_to is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.registration.entitlements import domain
 from services.registration.entitlements.stream import cover
-from services.registration.facts import Booked
+from services.registration.facts import Booked, Insured, Resident
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
 from services.registration.sources import Bookings, Enrolments, Residents
@@ -38,10 +38,13 @@ class Entitlements:
         ]
 
     def after_booking(
-        self, loaded: Loaded, year: int, person_id: str, booked: Booked | None
+        self, loaded: Loaded, year: int, resident: Resident, enrolment: Insured | None, booked: Booked | None
     ) -> Sequence[Event]:
         """See ``sources.CoverReviews``."""
-        return self._review(loaded, loaded.state(cover(year, person_id)), year, person_id, booked)
+        years: YearPolicies = loaded.fact(self._policies, year)
+        policy = years.of(booked.village if booked is not None else resident.division)
+        state = loaded.state(cover(year, resident.person_id))
+        return domain.review_cover(state, year, resident, enrolment, booked, policy)
 
     def review_command(self, year: int, person_id: str, metadata: Metadata, key: IdempotencyKey) -> Command:
         """Bring the year's cover in line with what is known."""

@@ -120,7 +120,21 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 def evolve(state: Person, event: Event) -> Person:
     """Fold one event; others of the person's stream (deaths) leave it unchanged."""
     match event:
-        case e.PersonRegistered() | e.PersonIdentityChanged():
+        case e.PersonRegistered():
+            return Person(
+                event.birth,
+                event.sex,
+                event.division,
+                event.hukou_division,
+                event.residence_permit,
+                event.student,
+                event.household,
+                event.identified,
+                state.merged_into,
+                state.employee,
+                state.elsewhere,
+            )
+        case e.PersonIdentityChanged():
             return replace(
                 state,
                 birth=event.birth,

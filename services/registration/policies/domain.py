@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.kernel.division import campaign_id, within
 from shared.kernel.errors import Refusal
@@ -50,11 +50,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class YearPolicies:
-    """Everything known of one insured year: campaigns opened, packs held."""
+    """Everything known of one insured year: campaigns opened, packs held. Answers are kept, as one batch of
+    commands asks for few divisions many times."""
 
     year: int
     campaigns: Sequence[OpenCampaign]
     packs: Sequence[Pack]
+    _answers: dict[tuple[str, str], Policy | Refusal] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, division: str) -> Policy | Refusal:
         """The policy for a division: the narrowest opened campaign's, else the narrowest pack's own.
@@ -62,6 +64,19 @@ class YearPolicies:
         Refuses PACK_MISMATCH when the campaign was opened with a pack this service does not hold, and
         POLICY_UNSPECIFIED when no pack speaks for the division and year.
         """
+        return self.of_campaign("", division)
+
+    def of_campaign(self, campaign: str, division: str) -> Policy | Refusal:
+        """The policy of a named campaign; by division while its opening has not arrived."""
+        known = self._answers.get((campaign, division))
+        if known is None:
+            known = self._answers[campaign, division] = self._find(campaign, division)
+        return known
+
+    def _find(self, campaign: str, division: str) -> Policy | Refusal:
+        named = next((item for item in self.campaigns if item.campaign == campaign), None)
+        if named is not None:
+            return self._bound(named)
         opened = [item for item in self.campaigns if within(division, item.division)]
         if opened:
             return self._bound(max(opened, key=lambda item: len(item.division)))
@@ -74,13 +89,6 @@ class YearPolicies:
             return Refusal("POLICY_UNSPECIFIED", rule="NO_PACK_FOR_DIVISION_AND_YEAR", field="year")
         pack = max(held, key=lambda item: (len(item.region.division), item.id, item.version))
         return Policy(campaign_id(pack.region.division, self.year), pack, None)
-
-    def of_campaign(self, campaign: str, division: str) -> Policy | Refusal:
-        """The policy of a named campaign; by division while its opening has not arrived."""
-        for item in self.campaigns:
-            if item.campaign == campaign:
-                return self._bound(item)
-        return self.of(division)
 
     def _bound(self, campaign: OpenCampaign) -> Policy | Refusal:
         named = [pack for pack in self.packs if pack.id == campaign.pack_id]

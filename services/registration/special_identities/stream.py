@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.registration.special_identities.domain import Marks, evolve
 from services.registration.special_identities.events import SubsidyImportFailed
-from shared.eventstore.streams import Category, Stream
+from shared.eventstore.streams import RECENT, Category, Stream
 from shared.kernel.events import Event
 from shared.kernel.insurance import Insurance
 
 MARKS = Category("enrolment", Marks(), evolve)
 
 
+@lru_cache(maxsize=RECENT)
 def marks(insurance: Insurance, person_id: str) -> Stream[Marks]:
     """``enrolment:{insurance}:{person}``."""
     return MARKS.stream(insurance.value, person_id)
