@@ -65,6 +65,7 @@ RECEIVES = (
     s.SubsidyLineSubmittedV1,
     s.SubsidyEntitlementResolvedV1,
     s.SubsidyEntitlementRevokedV1,
+    s.FamilyPlanningSpouseRecordedV1,
 )
 
 TYPES = EventTypes(

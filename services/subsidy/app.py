@@ -18,6 +18,11 @@ from services.subsidy.eligibility.consumer import (
 )
 from services.subsidy.eligibility.handlers import Entitlements
 from services.subsidy.eligibility.publication import EntitlementPublication
+from services.subsidy.fiscal import api as fiscal_api
+from services.subsidy.fiscal import events as fiscal_events
+from services.subsidy.fiscal import projection as fiscal_projection
+from services.subsidy.fiscal.consumer import ClaimFiscalSubsidies
+from services.subsidy.fiscal.publication import FiscalPublication
 from services.subsidy.funding import api as funding_api
 from services.subsidy.funding import events as funding_events
 from services.subsidy.funding import projection as funding_projection
@@ -51,6 +56,7 @@ EVENTS: tuple[type[Event], ...] = (
     *lists_events.EVENTS,
     *eligibility_events.EVENTS,
     *funding_events.EVENTS,
+    *fiscal_events.EVENTS,
 )
 
 RECEIVES: tuple[type[Message], ...] = (
@@ -59,6 +65,7 @@ RECEIVES: tuple[type[Message], ...] = (
     r.SubsidyImportFailedV1,
     r.DeathReportedV1,
     r.DeathReportCorrectedV1,
+    r.FiscalHeadsCountedV1,
     CampaignOpenedV1,
     GovernmentLegRefusedV1,
     PaidTermsKeptV1,
@@ -81,6 +88,7 @@ def describe(ports: Ports) -> ServiceDescription:
         routers=(
             lists_api.router(ports.store, ports.database, ports.clock, pack_of, find),
             eligibility_api.router(ports.database),
+            fiscal_api.router(ports.store, ports.database, pack_of, find),
             funding_api.router(
                 ports.store,
                 ports.database,
@@ -94,16 +102,18 @@ def describe(ports: Ports) -> ServiceDescription:
             lists_projection.ListProjection(),
             eligibility_projection.EntitlementProjection(),
             funding_projection.FundProjection(),
+            fiscal_projection.FiscalProjection(),
         ),
         reactions=(
             ResolveClaims(entitlements, pack_of, lists_queries.headers),
             FollowDeaths(entitlements, pack_of),
             ReviewEntitlements(entitlements, pack_of),
             KeepPaidTerms(entitlements),
+            ClaimFiscalSubsidies(),
             TakeRefundRequests(),
             TakeBackLegs(),
         ),
-        publications=(ListPublication(), EntitlementPublication(), FundingPublication()),
+        publications=(ListPublication(), EntitlementPublication(), FundingPublication(), FiscalPublication()),
         facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
     )
 
@@ -119,6 +129,7 @@ SERVICE = ServiceDefinition(
         lists_projection.metadata,
         eligibility_projection.metadata,
         funding_projection.metadata,
+        fiscal_projection.metadata,
     ),
     migrations="services.subsidy.migrations",
     finds_by_number=True,

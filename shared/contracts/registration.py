@@ -310,6 +310,34 @@ class GovernmentMatchingCreditedV1(Message, frozen=True, kw_only=True):
     rule: str = ""
 
 
+class FamilyPlanningSubsidyCreditedV1(Message, frozen=True, kw_only=True):
+    """计生补贴记账 (YC-2023, D-15): once per spouse and year, for one who paid that year."""
+
+    topic: ClassVar = topics.ACCOUNTS
+
+    person_id: str
+    year: int
+    village: str
+    fen: int
+    rule: str = ""
+
+
+class FiscalHeadsCountedV1(Message, frozen=True, kw_only=True):
+    """财政补助人数核报: booked heads, restated as a whole; what a claim rests on (D-45).
+
+    kind: MEDICAL_FISCAL, PENSION_MATCHING or FAMILY_PLANNING; fen: what they are entitled to.
+    """
+
+    topic: ClassVar = topics.FISCAL_HEADS
+
+    campaign: str
+    year: int
+    kind: str
+    heads: int
+    fen: int
+    as_of: dt.date
+
+
 class RefundVerifiedV1(Message, frozen=True, kw_only=True):
     """退费核验通过: decided by 人社/医保 only (I-31). round: the one that was asked."""
 

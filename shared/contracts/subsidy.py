@@ -124,6 +124,32 @@ class GovernmentPaymentSubmittedV1(Message, frozen=True, kw_only=True):
     total_fen: int
 
 
+class FamilyPlanningSpouseRecordedV1(Message, frozen=True, kw_only=True):
+    """计生家庭 (D-15, D-57): one message per spouse; the wife's age decides, registration judges it."""
+
+    topic: ClassVar = topics.ELIGIBILITY
+
+    person_id: str
+    wife_id: str
+    kind: str
+    campaign: str
+    year: int
+
+
+class FiscalSubsidyMovedV1(Message, frozen=True, kw_only=True):
+    """财政补助 (D-45): state CLAIMED (restated), APPROPRIATED or ARRIVED (fen of the step)."""
+
+    topic: ClassVar = topics.FUNDING
+
+    department: str = "FINANCE"
+    campaign: str
+    year: int
+    kind: str
+    state: str
+    heads: int
+    fen: int
+
+
 class SubsidyFundMovedV1(Message, frozen=True, kw_only=True):
     """申请 / 拨付 / 转付补助资金: state APPLIED, APPROPRIATED, TRANSFERRED; fen is the step's amount."""
 

@@ -30,6 +30,7 @@ SPECIAL_ASSESSMENT = Topic("registration", "special-assessment", "person_id")
 ACCOUNTS = Topic("registration", "accounts", "person_id")
 ENTITLEMENTS = Topic("registration", "entitlements", "person_id")
 VITAL = Topic("registration", "vital", "person_id")
+FISCAL_HEADS = Topic("registration", "fiscal-heads", "campaign")
 BOOKKEEPING = Topic("registration", "bookkeeping", "voucher_no")
 
 CAMPAIGNS = Topic("collection", "campaigns", "campaign")

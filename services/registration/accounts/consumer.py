@@ -15,6 +15,7 @@ from shared.contracts.collection import (
     PaymentDocumentsConfirmedV1,
     RefundPaidV1,
 )
+from shared.contracts.subsidy import FamilyPlanningSpouseRecordedV1
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded, Wait, derived_key
@@ -51,6 +52,34 @@ class BookReturns:
     def key(self, recorded: Recorded[Any]) -> str:
         """Parts of one voucher stay in order."""
         return str(recorded.event.voucher_no)
+
+
+class NoteSpouses:
+    """计生家庭 → 计生补贴 (D-15, D-57). Subsidy knows people from us, so both spouses are known here."""
+
+    name = "note-spouses"
+    handles: tuple[type[msgspec.Struct], ...] = (FamilyPlanningSpouseRecordedV1,)
+
+    def __init__(self, bookkeeping: Bookkeeping) -> None:
+        self._bookkeeping = bookkeeping
+
+    async def react(self, recorded: Recorded[Any], connection: Connection) -> Sequence[Command] | Wait:
+        """One command per spouse."""
+        message: FamilyPlanningSpouseRecordedV1 = recorded.event
+        return [
+            self._bookkeeping.note_spouse_command(
+                message.person_id,
+                message.wife_id,
+                message.kind,
+                message.campaign,
+                message.year,
+                following(recorded, self.name, message.campaign),
+            )
+        ]
+
+    def key(self, recorded: Recorded[Any]) -> str:
+        """Per person."""
+        return str(recorded.event.person_id)
 
 
 class ReverseRefunds:

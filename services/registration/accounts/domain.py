@@ -11,8 +11,11 @@ from services.registration.facts import Assessed, Booked, Insured, Resident
 from services.registration.policies.domain import Policy
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Event
+from shared.kernel.identity import full_years
 from shared.kernel.insurance import GOVERNMENT, Insurance, Payer
+from shared.kernel.money import yuan
 from shared.policy import Pack
+from shared.policy.terms import LateAmount
 
 Leg = tuple[Insurance, str]
 LineKey = tuple[str, int]
@@ -82,9 +85,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """State of ``account:{person}``: the matching subsidy credited per year, in fen."""
+    """State of ``account:{person}``: subsidies credited per year, in fen; spouses noted per year (计生家庭)."""
 
     matching: Mapping[int, int] = field(default_factory=dict)
+    spouses: Mapping[int, e.FamilyPlanningSpouseNoted] = field(default_factory=dict)
+    family_planning: Mapping[int, int] = field(default_factory=dict)
     reversed_refunds: frozenset[str] = frozenset()
 
 
@@ -120,9 +125,15 @@ def evolve_account(state: Account, event: Event) -> Account:
     match event:
         case e.GovernmentMatchingCredited():
             return replace(state, matching={**state.matching, event.year: event.fen})
+        case e.FamilyPlanningSpouseNoted():
+            return replace(state, spouses={**state.spouses, event.year: event})
+        case e.FamilyPlanningSubsidyCredited():
+            return replace(state, family_planning={**state.family_planning, event.year: event.fen})
         case e.PensionCreditReversed():
             kept = {year: fen for year, fen in state.matching.items() if year != event.year}
-            return Account(kept, state.reversed_refunds | {event.refund_no})
+            family = {year: fen for year, fen in state.family_planning.items() if year != event.year}
+            refunds = state.reversed_refunds | {event.refund_no}
+            return replace(state, matching=kept, family_planning=family, reversed_refunds=refunds)
         case _:
             return state
 
@@ -198,7 +209,10 @@ def credit_account(
         )
     ]
     complete = before.sum_of(Insurance.PENSION) + line.fen == line.standard_fen
-    if not complete or line.year in account.matching or line.tier_yuan is None:
+    if not complete or line.tier_yuan is None:
+        return events
+    events += _family_planning(account, line.person_id, line.year, line.village, credited_on)
+    if line.year in account.matching:
         return events
     government = line.payer in GOVERNMENT or any(
         insurance is Insurance.PENSION and payer in GOVERNMENT for insurance, payer in before.booked
@@ -221,6 +235,110 @@ def credit_account(
         )
     )
     return events
+
+
+def _family_planning(
+    account: Account, person_id: str, year: int, village: str, credited_on: dt.date
+) -> list[Event]:
+    """计生补贴 with the payment, whatever the tier; once a year and spouse, never for 补缴 (D-15, I-26)."""
+    noted = account.spouses.get(year)
+    if noted is None or year in account.family_planning:
+        return []
+    return [
+        e.FamilyPlanningSubsidyCredited(
+            person_id=person_id,
+            year=year,
+            village=village,
+            fen=noted.fen,
+            credited_on=credited_on,
+            rule=noted.rule,
+            clause=noted.clause,
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Spouse:
+    """计生家庭的一方: who, the wife's birth (None while she is unknown here), and the plan."""
+
+    person_id: str
+    year: int
+    campaign: str
+    kind: str
+    wife_birth: dt.date | None
+
+
+def note_spouse(
+    account: Account, books: Ledger, spouse: Spouse, policy: Policy, today: dt.date
+) -> list[Event]:
+    """Note a spouse whom the plan's rule covers, and credit at once what is paid already (D-15, D-57)."""
+    rule = policy.pack.document.pension.family_planning
+    if rule is None or spouse.kind not in rule.kinds or spouse.wife_birth is None:
+        return []
+    if spouse.year in account.spouses or full_years(spouse.wife_birth, rule.wife_age_on) < rule.wife_age_min:
+        return []
+    noted = e.FamilyPlanningSpouseNoted(
+        person_id=spouse.person_id,
+        year=spouse.year,
+        campaign=spouse.campaign,
+        kind=spouse.kind,
+        fen=yuan(rule.yuan),
+        rule="FAMILY_PLANNING",
+        clause=rule.clause,
+    )
+    booked = books.legs_of(Insurance.PENSION)
+    if booked is None or booked.special_assessment_no or sum(booked.legs.values()) != booked.standard_fen:
+        return [noted]
+    after = evolve_account(account, noted)
+    return [noted, *_family_planning(after, spouse.person_id, spouse.year, booked.village, today)]
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What is booked of a campaign: heads of each kind and fen of the credited subsidies."""
+
+    medical: int
+    medical_special: int
+    matching: tuple[int, int]
+    family_planning: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """State of ``process:fiscal-heads:{campaign}``: the last count per kind."""
+
+    kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def evolve_counted(state: Counted, event: Event) -> Counted:
+    """Fold one event."""
+    if isinstance(event, e.FiscalHeadsCounted):
+        return Counted({**state.kinds, event.kind: (event.heads, event.fen)})
+    return state
+
+
+def count_heads(state: Counted, heads: Heads, policy: Policy, today: dt.date) -> list[Event]:
+    """Restate what changed since the last count; a kind whose amount the plan does not know is left out (D-21).
+
+    Who pays late at full cost brings the fiscal part himself: no subsidy is claimed for him.
+    """
+    pack, year = policy.pack, policy.pack.insured_year
+    found: dict[str, tuple[int, int]] = {
+        "PENSION_MATCHING": heads.matching,
+        "FAMILY_PLANNING": heads.family_planning,
+    }
+    fiscal = pack.fiscal_subsidy_fen
+    if fiscal is not None:
+        full_cost = pack.document.medical.late.amount is LateAmount.FULL_COST
+        medical = heads.medical + (0 if full_cost else heads.medical_special)
+        found["MEDICAL_FISCAL"] = (medical, medical * int(fiscal))
+    return [
+        e.FiscalHeadsCounted(
+            campaign=policy.campaign, year=year, kind=kind, heads=count, fen=fen, as_of=today
+        )
+        for kind, (count, fen) in sorted(found.items())
+        if state.kinds.get(kind, (0, 0)) != (count, fen)
+    ]
 
 
 def crediting_pack(line: Line, policy: Policy) -> Pack:
@@ -298,9 +416,9 @@ def reverse_booking(state: Ledger, payment_line_id: str, refund_no: str, today: 
 
 
 def reverse_credit(
-    account: Account, person_id: str, year: int, fen: int, refund_no: str, today: dt.date
+    account: Account, person_id: str, year: int, fen: int, refund_no: str, today: dt.date, village: str = ""
 ) -> list[Event]:
-    """Take a reversed pension leg and the year's matching subsidy out of the account, once per refund."""
+    """Take a reversed pension leg and the year's subsidies out of the account, once per refund."""
     if refund_no in account.reversed_refunds:
         return []
     return [
@@ -311,6 +429,8 @@ def reverse_credit(
             matching_fen=account.matching.get(year, 0),
             refund_no=refund_no,
             reversed_on=today,
+            family_planning_fen=account.family_planning.get(year, 0),
+            village=village,
         )
     ]
 

@@ -89,8 +89,32 @@ class GovernmentMatchingCredited(Event, frozen=True, kw_only=True):
     clause: str
 
 
+class FamilyPlanningSpouseNoted(Event, frozen=True, kw_only=True):
+    """计生家庭收悉 (D-15, D-57): a spouse whose wife's age gives the subsidy this year; credited with the payment."""
+
+    person_id: str
+    year: int
+    campaign: str
+    kind: str
+    fen: int
+    rule: str
+    clause: str
+
+
+class FamilyPlanningSubsidyCredited(Event, frozen=True, kw_only=True):
+    """计生补贴记账 (YC-2023, 004:L102-103): once per spouse and year, if that spouse pays that year (I-26)."""
+
+    person_id: str
+    year: int
+    village: str
+    fen: int
+    credited_on: dt.date
+    rule: str
+    clause: str
+
+
 class PensionCreditReversed(Event, frozen=True, kw_only=True):
-    """个人账户冲账: the person's credit and the year's matching subsidy are taken back."""
+    """个人账户冲账: the person's credit and the year's subsidies are taken back."""
 
     person_id: str
     year: int
@@ -98,6 +122,19 @@ class PensionCreditReversed(Event, frozen=True, kw_only=True):
     matching_fen: int
     refund_no: str
     reversed_on: dt.date
+    family_planning_fen: int = 0
+    village: str = ""
+
+
+class FiscalHeadsCounted(Event, frozen=True, kw_only=True):
+    """财政补助人数核报 (D-45): booked heads of a campaign, restated; stream ``process:fiscal-heads:{campaign}``."""
+
+    campaign: str
+    year: int
+    kind: str
+    heads: int
+    fen: int
+    as_of: dt.date
 
 
 class RefusedLine(msgspec.Struct, frozen=True):
@@ -163,7 +200,10 @@ EVENTS: tuple[type[Event], ...] = (
     BookkeepingReversed,
     PensionAccountCredited,
     GovernmentMatchingCredited,
+    FamilyPlanningSpouseNoted,
+    FamilyPlanningSubsidyCredited,
     PensionCreditReversed,
+    FiscalHeadsCounted,
     ReturnPartBooked,
     CollectionInfoAcknowledged,
     ReturnTotalsDiffered,

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.registration.accounts import domain
 from services.registration.accounts import events as e
-from services.registration.accounts.stream import account, ledger, return_process
+from services.registration.accounts.stream import account, counted, ledger, return_process
 from services.registration.policies.domain import YearPolicies
 from services.registration.policies.queries import PolicyFacts
 from services.registration.sources import CoverReviews, Enrolments, Residents, SpecialAssessments
@@ -105,13 +105,61 @@ class Bookkeeping:
                 if isinstance(event, e.BookkeepingReversed) and event.insurance is Insurance.PENSION
             )
             if pension:
+                village = next(event.village for event in events if isinstance(event, e.BookkeepingReversed))
                 taken_back = domain.reverse_credit(
-                    loaded.state(fund), person_id, year, pension, refund_no, paid_on
+                    loaded.state(fund), person_id, year, pension, refund_no, paid_on, village
                 )
                 appends.append(Append(fund, taken_back))
             return Accepted([append for append in appends if append.events])
 
         return Command("reverse_booking", [books, fund], judge, metadata, key)
+
+    def note_spouse_command(
+        self, person_id: str, wife_id: str, kind: str, campaign: str, year: int, metadata: Metadata
+    ) -> Command:
+        """计生家庭的一方: judged by the wife's age, credited with the payment (D-15, D-57)."""
+        books, fund = ledger(year, person_id), account(person_id)
+        today = self._clock.today()
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            wife = self._residents.of(loaded, wife_id)
+            resident = self._residents.of(loaded, person_id)
+            years: YearPolicies = loaded.fact(self._policies, year)
+            policy = years.of_campaign(campaign, resident.division if resident is not None else "")
+            if isinstance(policy, Refusal):
+                return policy
+            spouse = domain.Spouse(person_id, year, campaign, kind, wife.birth if wife is not None else None)
+            events = domain.note_spouse(loaded.state(fund), loaded.state(books), spouse, policy, today)
+            return Accepted([Append(fund, events)] if events else [])
+
+        streams: list[Stream[Any]] = [books, fund, *self._residents.streams(person_id)]
+        if wife_id != person_id:
+            streams += self._residents.streams(wife_id)
+        return Command("note_spouse", streams, judge, metadata, facts=[(self._policies, [year])])
+
+    def count_heads_command(
+        self, campaign: str, year: int, heads: domain.Heads, metadata: Metadata, key: IdempotencyKey
+    ) -> Command:
+        """财政补助人数核报: restate what a claim may rest on."""
+        process, today = counted(campaign), self._clock.today()
+
+        def judge(loaded: Loaded) -> Accepted | Refusal:
+            years: YearPolicies = loaded.fact(self._policies, year)
+            policy = years.of_campaign(campaign, campaign.partition("-")[0])
+            if isinstance(policy, Refusal):
+                return policy
+            events = domain.count_heads(loaded.state(process), heads, policy, today)
+            state = loaded.state(process)
+            for event in events:
+                state = domain.evolve_counted(state, event)
+            told = {kind: {"heads": heads, "fen": fen} for kind, (heads, fen) in sorted(state.kinds.items())}
+            return Accepted(
+                [Append(process, events)] if events else [],
+                response={"campaign": campaign, "kinds": told},
+                status=201 if events else 200,
+            )
+
+        return Command("count_fiscal_heads", [process], judge, metadata, key, [(self._policies, [year])])
 
     def _knowledge(self, loaded: Loaded, line: domain.Line) -> domain.Knowledge:
         years: YearPolicies = loaded.fact(self._policies, line.year)

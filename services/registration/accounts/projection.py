@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from services.registration.accounts import events as e
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
+from shared.kernel.insurance import Insurance, Payer
 
 metadata = sa.MetaData()
 
@@ -40,6 +41,72 @@ ACCOUNT_ENTRY = sa.Table(
 )
 
 
+FISCAL_TOTAL = sa.Table(
+    "fiscal_total",
+    metadata,
+    sa.Column("year", sa.Integer, primary_key=True),
+    sa.Column("village", sa.Text, primary_key=True),
+    sa.Column(
+        "kind", sa.Text, primary_key=True, comment="MEDICAL, MEDICAL_SPECIAL, MATCHING, FAMILY_PLANNING"
+    ),
+    sa.Column("heads", sa.BigInteger, nullable=False),
+    sa.Column("fen", sa.BigInteger, nullable=False),
+)
+
+
+class FiscalTotals:
+    """Booked heads and credited subsidies per village and year: what fiscal money is claimed for (D-45).
+
+    A medical head is booked with the person's own leg, or with the leg that pays all of it.
+    """
+
+    name = "fiscal-totals"
+    tables: Sequence[sa.Table] = (FISCAL_TOTAL,)
+    handles: tuple[type[msgspec.Struct], ...] = (
+        e.BookkeepingPosted,
+        e.BookkeepingReversed,
+        e.GovernmentMatchingCredited,
+        e.FamilyPlanningSubsidyCredited,
+        e.PensionCreditReversed,
+    )
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        """A page is summed up before it is written."""
+        sums: dict[tuple[int, str, str], list[int]] = {}
+        for recorded in events:
+            event = recorded.event
+            for kind, heads, fen in _fiscal(event):
+                found = sums.setdefault((event.year, event.village, kind), [0, 0])
+                found[0] += heads
+                found[1] += fen
+        rows = [
+            {"year": year, "village": village, "kind": kind, "heads": heads, "fen": fen}
+            for (year, village, kind), (heads, fen) in sorted(sums.items())
+        ]
+        if rows:
+            await connection.upsert(FISCAL_TOTAL, rows, add=("heads", "fen"))
+
+
+def _fiscal(event: Any) -> list[tuple[str, int, int]]:
+    """(kind, heads, fen) that an event adds."""
+    match event:
+        case e.BookkeepingPosted() if event.insurance is Insurance.MEDICAL:
+            kind = "MEDICAL_SPECIAL" if event.special_assessment_no else "MEDICAL"
+            own = event.payer == Payer.PERSON.value or event.fen == event.standard_fen
+            return [(kind, 1, event.fen)] if own else []
+        case e.BookkeepingReversed() if event.insurance is Insurance.MEDICAL:
+            return [("MEDICAL", -1, -event.fen)] if event.payer == Payer.PERSON.value else []
+        case e.GovernmentMatchingCredited():
+            return [("MATCHING", 1, event.fen)]
+        case e.FamilyPlanningSubsidyCredited():
+            return [("FAMILY_PLANNING", 1, event.fen)]
+        case e.PensionCreditReversed():
+            taken = (("MATCHING", event.matching_fen), ("FAMILY_PLANNING", event.family_planning_fen))
+            return [(kind, -1, -fen) for kind, fen in taken if fen]
+        case _:
+            return []
+
+
 class BookingTotals:
     """记账合计 per campaign, village, insurance and day; reversals count against their own day."""
 
@@ -66,6 +133,7 @@ class AccountEntries:
     handles: tuple[type[msgspec.Struct], ...] = (
         e.PensionAccountCredited,
         e.GovernmentMatchingCredited,
+        e.FamilyPlanningSubsidyCredited,
         e.PensionCreditReversed,
     )
 
@@ -113,10 +181,17 @@ def _entry(recorded: Recorded[Any]) -> dict[str, Any]:
                 "credited_on": event.credited_on,
                 "interest_from": None,
             }
+        case e.FamilyPlanningSubsidyCredited():
+            return row | {
+                "kind": "FAMILY_PLANNING",
+                "fen": event.fen,
+                "credited_on": event.credited_on,
+                "interest_from": None,
+            }
         case _:
             return row | {
                 "kind": "REVERSED",
-                "fen": -event.fen - event.matching_fen,
+                "fen": -event.fen - event.matching_fen - event.family_planning_fen,
                 "credited_on": event.reversed_on,
                 "interest_from": None,
             }

@@ -21,6 +21,8 @@ class AccountsPublication:
         e.BookkeepingReversed,
         e.PensionAccountCredited,
         e.GovernmentMatchingCredited,
+        e.FamilyPlanningSubsidyCredited,
+        e.FiscalHeadsCounted,
         e.ReturnPartBooked,
         e.CollectionInfoAcknowledged,
     )
@@ -54,6 +56,27 @@ class AccountsPublication:
                 ]
             case e.CollectionInfoAcknowledged():
                 return [_acknowledged(event)]
+            case e.FamilyPlanningSubsidyCredited():
+                return [
+                    r.FamilyPlanningSubsidyCreditedV1(
+                        person_id=event.person_id,
+                        year=event.year,
+                        village=event.village,
+                        fen=event.fen,
+                        rule=event.rule,
+                    )
+                ]
+            case e.FiscalHeadsCounted():
+                return [
+                    r.FiscalHeadsCountedV1(
+                        campaign=event.campaign,
+                        year=event.year,
+                        kind=event.kind,
+                        heads=event.heads,
+                        fen=event.fen,
+                        as_of=event.as_of,
+                    )
+                ]
             case _:
                 return [_credited(event)]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.registration.accounts.projection import ACCOUNT_ENTRY, BOOKING_TOTAL
+from services.registration.accounts.domain import Heads
+from services.registration.accounts.projection import ACCOUNT_ENTRY, BOOKING_TOTAL, FISCAL_TOTAL
 from shared.eventstore.database import Database
 
 
@@ -42,3 +43,22 @@ class AccountQueries:
         )
         async with self._database.read() as connection:
             return [dict(row._mapping) for row in await connection.execute(statement)]
+
+    async def heads(self, division: str, year: int) -> Heads:
+        """Booked heads and credited subsidies of a division and year (D-45)."""
+        table = FISCAL_TOTAL.c
+        statement = (
+            sa.select(table.kind, sa.func.sum(table.heads), sa.func.sum(table.fen))
+            .where(table.year == year, table.village.startswith(division, autoescape=True))
+            .group_by(table.kind)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        found = {row[0]: (int(row[1]), int(row[2])) for row in rows}
+        nothing = (0, 0)
+        return Heads(
+            found.get("MEDICAL", nothing)[0],
+            found.get("MEDICAL_SPECIAL", nothing)[0],
+            found.get("MATCHING", nothing),
+            found.get("FAMILY_PLANNING", nothing),
+        )

@@ -6,16 +6,19 @@ from functools import lru_cache
 
 from services.registration.accounts.domain import (
     Account,
+    Counted,
     Ledger,
     Return,
     evolve,
     evolve_account,
+    evolve_counted,
     evolve_return,
 )
 from shared.eventstore.streams import RECENT, Category, Stream
 
 LEDGER = Category("cover", Ledger(), evolve)
 ACCOUNT = Category("account", Account(), evolve_account)
+COUNTED = Category("process", Counted(), evolve_counted)
 RETURN = Category("process", Return(), evolve_return)
 
 
@@ -34,3 +37,8 @@ def account(person_id: str) -> Stream[Account]:
 def return_process(return_no: str) -> Stream[Return]:
     """``process:return:{return_no}``."""
     return RETURN.stream("return", return_no)
+
+
+def counted(campaign: str) -> Stream[Counted]:
+    """``process:fiscal-heads:{campaign}``."""
+    return COUNTED.stream("fiscal-heads", campaign)

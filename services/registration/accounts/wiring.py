@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.registration.accounts.api import Division, router
-from services.registration.accounts.consumer import BookReturns, ReverseRefunds
+from services.registration.accounts.consumer import BookReturns, NoteSpouses, ReverseRefunds
 from services.registration.accounts.handlers import Bookkeeping
-from services.registration.accounts.projection import AccountEntries, BookingTotals
+from services.registration.accounts.projection import AccountEntries, BookingTotals, FiscalTotals
 from services.registration.accounts.publication import AccountsPublication
 from services.registration.accounts.queries import AccountQueries
 from services.registration.policies.queries import PolicyFacts
@@ -26,8 +26,8 @@ def capability(
     """Everything ``app.py`` needs of accounts."""
     bookkeeping = Bookkeeping(ports.clock, residents, enrolments, assessments, policies, covers)
     return Capability(
-        projections=(BookingTotals(), AccountEntries()),
-        reactions=(BookReturns(bookkeeping), ReverseRefunds(bookkeeping)),
+        projections=(BookingTotals(), AccountEntries(), FiscalTotals()),
+        reactions=(BookReturns(bookkeeping), NoteSpouses(bookkeeping), ReverseRefunds(bookkeeping)),
         publications=(AccountsPublication(),),
-        routers=(router(AccountQueries(ports.database), division_of),),
+        routers=(router(AccountQueries(ports.database), bookkeeping, ports.store, division_of),),
     )

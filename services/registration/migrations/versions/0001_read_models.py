@@ -117,6 +117,17 @@ def upgrade() -> None:
     )
     op.create_index("entry_line_by_document", "entry_line", ["document_no"], unique=False)
     op.create_table(
+        "fiscal_total",
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column(
+            "kind", sa.Text(), nullable=False, comment="MEDICAL, MEDICAL_SPECIAL, MATCHING, FAMILY_PLANNING"
+        ),
+        sa.Column("heads", sa.BigInteger(), nullable=False),
+        sa.Column("fen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("year", "village", "kind"),
+    )
+    op.create_table(
         "open_campaign",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("division", sa.Text(), nullable=False),

@@ -14,6 +14,19 @@ depends_on = None
 def upgrade() -> None:
     """Forward only."""
     op.create_table(
+        "fiscal_subsidy",
+        sa.Column("campaign", sa.String(length=20), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("heads", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("claimed_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("appropriated_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("arrived_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("claimed_on", sa.Date(), nullable=True),
+        sa.Column("appropriated_on", sa.Date(), nullable=True),
+        sa.Column("arrived_on", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("campaign", "kind"),
+    )
+    op.create_table(
         "government_leg",
         sa.Column("year", sa.Integer(), nullable=False),
         sa.Column("insurance", sa.String(length=10), nullable=False),
