@@ -43,9 +43,11 @@ def village_rows(
     rows = []
     for place in places:
         found = by_village.pop(place.division, {})
-        rows.append(_village(place.division, place.name, place.area, found, wanted, scope))
+        row = _village(place.division, place.name, place.area, found, wanted, scope)
+        rows.append(row | {"town": place.town})
     for division, found in sorted(by_village.items()):
-        rows.append(_village(division, division or "未分村 no village", "", found, wanted, scope))
+        row = _village(division, division or "未分村 no village", "", found, wanted, scope)
+        rows.append(row | {"town": division[:9]})
     return rows
 
 
@@ -92,14 +94,23 @@ def summed(rows: Sequence[Row]) -> dict[str, int]:
     return {each: sum(int(row[each]) for row in rows) for each in (*COUNTS, "target_persons", *TOTALS)}
 
 
-def area_rows(rows: Sequence[Row], scope: str) -> list[dict[str, Any]]:
-    """A row per 管区 (or town), in the order of their first villages."""
+def area_rows(rows: Sequence[Row], targets: Iterable[Row], scope: str) -> list[dict[str, Any]]:
+    """A row per 管区 (or town), in the order of their first villages.
+
+    A town whose target is set as a whole has that one where the area is the whole town.
+    """
+    wanted = {str(row["division"]): int(row["persons"]) for row in targets if row["insurance"] == "medical"}
     by_area: dict[str, list[Row]] = defaultdict(list)
+    areas: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         by_area[str(row["area"])].append(row)
+        areas[str(row["town"])].add(str(row["area"]))
     found = []
     for area, members in by_area.items():
         sums = summed(members)
+        towns = {str(row["town"]) for row in members}
+        if not sums["target_persons"] and all(len(areas[town]) == 1 for town in towns):
+            sums["target_persons"] = sum(wanted.get(town, 0) for town in towns)
         found.append({"area": area or "其他 other", "villages": len(members), **sums, **rates(sums, scope)})
     return found
 

@@ -71,11 +71,8 @@ def html_of(report: Report, audit: Mapping[str, Any] | None = None) -> str:
     )
     environment.filters["yuan"] = yuan
     template = environment.get_template("report.html.j2")
-    sums = (
-        figures.summed(report.villages)
-        if report.villages
-        else dict.fromkeys((*COUNTS, "target_persons", *TOTALS), 0)
-    )
+    empty = dict.fromkeys((*COUNTS, "target_persons", *TOTALS), 0)
+    sums = figures.summed(report.areas) if report.areas else empty
     return template.render(
         report=report,
         whole={**sums, **figures.rates(sums, report.scope)},

@@ -125,7 +125,7 @@ def report_of(plan: Plan, summaries: Summaries) -> Report:
     villages = figures.village_rows(plan.population.villages, summaries.villages, summaries.targets, scope)
     sums = figures.summed(villages)
     report.villages = villages
-    report.areas = figures.area_rows(villages, scope)
+    report.areas = figures.area_rows(villages, summaries.targets, scope)
     report.insurances = figures.insurance_rows(villages)
     report.persons = sums["persons"]
     report.obligations = sum(each["persons"] for each in report.insurances.values())

@@ -142,6 +142,17 @@ def test_the_rate_leaves_out_the_exempt_where_the_task_table_does(report: Report
     }  # fmt: skip
 
 
+def test_a_town_has_its_target_where_villages_have_none() -> None:
+    """ST-2020's task table sets one per town; 管区 of a town that has several share none of it."""
+    plan = draw_plan(load_pack("ST-2020"), "店子镇", seed=1, scale=1.0)
+    town = plan.population.towns[0].division
+    target = {"division": town, "insurance": "medical", "persons": 30_000, "statistical_scope": "ALL"}
+    made = report_of(plan, summaries(plan, targets=[target]))
+    assert [row["target_persons"] for row in made.areas] == [30_000]
+    assert made.areas[0]["target_rate"] == round(len(made.villages) * 8 / 30_000, 6)
+    assert "30000" in html_of(made)
+
+
 def test_money_of_no_village_is_shown_and_summed(plan: Plan) -> None:
     """Unidentified money has no village: it stands in a row of its own, never left out."""
     lost = {"village": "", "insurance": "medical", "persons": 0, "unidentified_fen": 700}
