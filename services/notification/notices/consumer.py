@@ -57,7 +57,7 @@ class StartNotices:
         pack = self._packs.exactly(known.pack_id, known.pack_version, known.pack_digest)
         if pack is None:
             return Wait("PACK_MISMATCH")
-        kind, notice_id, version = _which(message, pack)
+        kind, notice_id, version = which_notice(message, pack)
         days = pack.notice_days(kind)
         if days is None:
             return []
@@ -72,11 +72,14 @@ class StartNotices:
         return str(recorded.event.village)
 
 
-def _which(
+def which_notice(
     message: RosterDispatchedV1 | VillageRosterSignedV1 | PaymentNoticeStampedV1 | VillagePaymentsConfirmedV1,
     pack: Pack,
 ) -> tuple[str, str, int]:
-    """A signed roster is shown before its declaration, or after the window where the plan has that (003:L99)."""
+    """Kind, id and roster version of the notice a message starts.
+
+    A signed roster is shown before its declaration, or after the window where the plan has that (003:L99).
+    """
     match message:
         case RosterDispatchedV1():
             version = message.version

@@ -8,8 +8,11 @@ import pytest
 
 from services.notification.notices import domain as d
 from services.notification.notices import events as e
+from services.notification.notices.consumer import which_notice
+from shared.contracts.collection import VillageRosterSignedV1
 from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
+from shared.policy import load_pack
 
 DISPATCHED = dt.date(2019, 10, 16)
 NOTICE_ID = d.roster_notice_id("370406-2020.370406101201", 1)
@@ -152,3 +155,15 @@ def test_payment_notices_keep_their_kind() -> None:
     assert isinstance(closed, list)
     assert isinstance(closed[0], e.PaymentNoticeClosed)
     assert closed[0].kind == "PRE_DECLARATION"
+
+
+@pytest.mark.parametrize(
+    ("pack", "kind"), [("ST-2020", "PRE_DECLARATION"), ("SC-2025", "YEAR_END"), ("YC-2023", "YEAR_END")]
+)
+def test_a_signed_roster_is_shown_before_its_declaration_or_after_the_window(pack: str, kind: str) -> None:
+    """D-10; 003:L99, 004:L209-213: where the plan shows payments once the window has ended, the signature starts it."""
+    signed = VillageRosterSignedV1(
+        roster_id="370406-2020.370406101201", campaign="370406-2020", village="370406101201", count=1, fen=1
+    )
+    found, notice_id, _ = which_notice(signed, load_pack(pack))
+    assert (found, notice_id) == (kind, f"N-{kind}-370406-2020.370406101201")
