@@ -36,6 +36,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         "reconciliation",
         "suspense",
         "receipt",
+        "receipt-book",
         "fund-account",
         "fund-deposit",
         "payment-document",

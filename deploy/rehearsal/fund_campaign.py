@@ -82,6 +82,7 @@ class FundCampaign(Campaign):
         driver, entry = self._driver, self._entry
         yield self._collect.start + 2 * DAY, "relief-online", partial(fund_closing.relief_online, driver)
         yield entry, "sign-villages", lambda: fund_closing.sign_villages(driver)
+        yield entry, "return-receipts", lambda: fund_closing.return_receipts(driver)
         yield entry + DAY, "enter-unpaid", partial(fund_closing.enter_refused, driver, OUT_OF_WINDOW)
         for number, (enter, finish) in enumerate(ROUNDS):
             first, then = entry + enter * DAY, entry + finish * DAY

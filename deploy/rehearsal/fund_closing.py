@@ -50,6 +50,22 @@ async def sign_villages(driver: Driver) -> Any:
     return {"documents": len(drawn)}
 
 
+async def return_receipts(driver: Driver) -> Any:
+    """剩余票据移交: every agent hands back what he did not use (000:L206-210)."""
+    plan = driver.plan
+    agents = [agent for size in plan.villages for agent in plan.agents(size)]
+
+    async def one(agent: str) -> None:
+        left = await driver.outside.get(f"/unused-forms?campaign={plan.campaign}&agent={agent}")
+        for book in left["books"]:
+            path = f"/receipt-books/{book['book_no']}:return"
+            key = driver.key("return", book["book_no"])
+            await driver.services.post(STATION, "collection", path, {"ranges": book["ranges"]}, key)
+
+    await driver.together([partial(one, agent) for agent in agents])
+    return {"books": 2 * len(agents)}
+
+
 async def draw_channels(driver: Driver, day: dt.date) -> Any:
     """自助与零星缴费: the office draws what website and counter have settled."""
     drawn: list[str] = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from deploy.rehearsal import preparation
 from deploy.rehearsal.driver import Driver
+from deploy.rehearsal.fund_world import HANDED_OUT, books_of
 from deploy.rehearsal.outside import PER_INSURANCE
 from deploy.rehearsal.plan import PlannedHousehold
 from deploy.rehearsal.population import VillageSize
@@ -81,7 +82,7 @@ async def open_accounts(driver: Driver) -> Any:
 
 
 async def authorise_agents(driver: Driver) -> Any:
-    """村居协办员: each in his own village; the outside knows that he deposits per insurance."""
+    """村居协办员: each in his own village, with his receipts; he deposits per insurance."""
     plan = driver.plan
 
     async def one(size: VillageSize, agent: str) -> None:
@@ -94,6 +95,17 @@ async def authorise_agents(driver: Driver) -> Any:
             "channels": sorted(plan.script.at_hand),
         }
         await driver.services.post("town-agency", "collection", "/agents", body, driver.key("agent", agent))
+        for book in books_of(agent):
+            forms = {
+                "book_no": book,
+                "campaign": plan.campaign,
+                "village": size.division,
+                "agent": agent,
+                "first": f"{1:06d}",
+                "last": f"{HANDED_OUT:06d}",
+            }
+            key = driver.key("book", book)
+            await driver.services.post("town-agency", "collection", "/receipt-books", forms, key)
 
     pairs = [(size, agent) for size in plan.villages for agent in plan.agents(size)]
     await driver.together([partial(one, size, agent) for size, agent in pairs])

@@ -16,6 +16,14 @@ from deploy.rehearsal.books import GOVERNMENT, TAKEN, Books
 from deploy.rehearsal.clients import Services
 from deploy.rehearsal.outside import BANK, reference
 
+HANDED_OUT = 3000
+"""Forms of each book an agent is given: more than a village needs."""
+
+
+def books_of(agent: str) -> tuple[str, str]:
+    """An agent's two books: the village's, and the one he carries for single calls."""
+    return f"B-{agent}", f"B-{agent}-S"
+
 
 class FundBody(BaseModel):
     """哪次征缴 / which campaign."""
@@ -122,6 +130,29 @@ class FundDesk:
         boxes = self._books.boxes(campaign, day.isoformat())
         return sorted(agent for agent, box in boxes.items() if agent in agents and len(box) == 2)
 
+    def unused_forms(self, campaign: str, agent: str) -> list[dict[str, Any]]:
+        """剩余票据: per book of the agent the forms nobody wrote on, of the ``HANDED_OUT`` he was given."""
+        found = []
+        for book in books_of(agent):
+            used = {
+                int(row["serial_no"])
+                for row in self._books.rows(
+                    "SELECT serial_no FROM orders WHERE campaign = ? AND book_no = ? AND state = ?",
+                    (campaign, book, TAKEN),
+                )
+            }
+            ranges: list[list[int]] = []
+            for serial in range(1, HANDED_OUT + 1):
+                if serial in used:
+                    continue
+                if ranges and ranges[-1][1] == serial - 1:
+                    ranges[-1][1] = serial
+                else:
+                    ranges.append([serial, serial])
+            told = [{"first": f"{first:06d}", "last": f"{last:06d}"} for first, last in ranges]
+            found.append({"book_no": book, "ranges": told})
+        return found
+
     def rebook(self, body: RebookBody, on: dt.date) -> dict[str, Any]:
         """The bank moves money that lay in the other insurance's account; its slip is in the day's file."""
         wrong = self._books.rows(
@@ -166,6 +197,10 @@ def fund_routes(app: FastAPI, desk: FundDesk) -> None:
     @app.get("/fund-papers", summary="对账材料 / What a village brings to the station")
     async def fund_papers(campaign: str, village: str) -> dict[str, Any]:
         return desk.papers(campaign, village)
+
+    @app.get("/unused-forms", summary="剩余票据 / Forms an agent hands back")
+    async def unused_forms(campaign: str, agent: str) -> dict[str, Any]:
+        return {"books": desk.unused_forms(campaign, agent)}
 
     @app.get("/fund-boxes", summary="现金箱 / Agents who hold money of both insurances")
     async def fund_boxes(campaign: str, day: dt.date, village: str) -> dict[str, list[str]]:

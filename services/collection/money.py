@@ -35,11 +35,15 @@ from services.collection.payments.queries import (
     TakingFacts,
     cash_days,
     channel_lines,
+    forms_of_book,
     line_by_id,
     line_details,
     received_totals,
     village_cash,
 )
+from services.collection.receipt_books import events as book_events
+from services.collection.receipt_books import projection as book_rows
+from services.collection.receipt_books import wiring as receipt_books
 from services.collection.reconciliation import events as reconciliation_events
 from services.collection.reconciliation import projection as reconciliation_rows
 from services.collection.reconciliation import wiring as reconciliation
@@ -112,6 +116,7 @@ def money_events() -> list[type[Event]]:
     """Own events of the five capabilities."""
     return events_in(
         payment_events,
+        book_events,
         settlement_events,
         treasury_events,
         fund_events,
@@ -124,6 +129,7 @@ def money_metadata() -> list[sa.MetaData]:
     """Read models of the five capabilities."""
     return [
         payment_rows.metadata,
+        book_rows.metadata,
         settlement_rows.metadata,
         treasury_rows.metadata,
         fund_rows.metadata,
@@ -184,7 +190,15 @@ def wire_money(ports: Ports, facts: MoneyFacts) -> MoneyWired:
     refunded = refunds.capability(ports, find_line, MoneyTrail(FundStages(LineStages()), _mover))
     reconciled = reconciliation.wire(ports)
     return MoneyWired(
-        [paid.capability, settled, declared, funded, refunded, reconciled.capability],
+        [
+            paid.capability,
+            receipt_books.capability(ports, forms_of_book),
+            settled,
+            declared,
+            funded,
+            refunded,
+            reconciled.capability,
+        ],
         [paid.thin],
         [reconciled.gauges],
     )

@@ -10,7 +10,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from services.collection.payments.orders import CASH
-from services.collection.payments.projection import payment_campaign, payment_line
+from services.collection.payments.projection import payment_campaign, payment_line, payment_receipt
 from shared.eventstore.database import Connection, Database, Row
 from shared.kernel.insurance import Insurance
 
@@ -174,3 +174,10 @@ async def received_totals(connection: Connection, campaign: str) -> Sequence[tup
         .group_by(c.village, c.insurance)
     )
     return [(row[0], row[1], int(row[2]), int(row[3])) for row in rows]
+
+
+async def forms_of_book(connection: Connection, book_no: str) -> Sequence[tuple[str, str]]:
+    """(serial, status) of the forms of a book that were issued or voided."""
+    c = payment_receipt.c
+    rows = await connection.execute(sa.select(c.serial_no, c.status).where(c.book_no == book_no))
+    return [(row[0], row[1]) for row in rows]

@@ -339,6 +339,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("campaign", "pack_version", "insurance", "person_id"),
     )
     op.create_table(
+        "receipt_book",
+        sa.Column("book_no", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("village", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("first", sa.Text(), nullable=False),
+        sa.Column("last", sa.Text(), nullable=False),
+        sa.Column("returned", sa.Boolean(), nullable=False),
+        sa.Column("issued", sa.BigInteger(), nullable=False),
+        sa.Column("voided", sa.BigInteger(), nullable=False),
+        sa.Column("unused", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("book_no"),
+    )
+    op.create_index("receipt_book_by_village", "receipt_book", ["campaign", "village"], unique=False)
+    op.create_table(
         "reconciliation_day",
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("date", sa.Date(), nullable=False),
