@@ -159,7 +159,7 @@ class EmbeddedBroker:
         while there is none; what was published before it listened rings nobody."""
         self._bells[bell] = frozenset(topics)
         async with self._opening:
-            if self._listening is None or self._listening.is_closed():
+            if not self.listens():
                 self._listening = None
                 try:
                     listening = await asyncpg.connect(
@@ -171,6 +171,10 @@ class EmbeddedBroker:
                     return None
                 self._listening = listening
         return self._listening
+
+    def listens(self) -> bool:
+        """Whether a session listens for what is published."""
+        return self._listening is not None and not self._listening.is_closed()
 
     def deaf(self, bell: asyncio.Event) -> None:
         """Forget a bell."""

@@ -16,7 +16,7 @@ from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.postgres_log import PostgresLog
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import SystemRuntime, WallClock
-from shared.messaging import leadership
+from shared.messaging import embedded, leadership
 from shared.messaging.broker import BrokerError, BrokerUnavailableError, Outgoing, Partition
 from shared.messaging.embedded import EmbeddedBroker, prepare
 from shared.messaging.epoch import EpochNotRaisedError, open_identity, raise_epoch
@@ -212,6 +212,65 @@ async def test_a_session_the_driver_lost_track_of_is_a_broker_away(database_fact
         await cut()
     async with broker.connection() as connection:
         assert await connection.fetchval("SELECT pg_backend_pid()") not in sessions
+    await broker.stop()
+
+
+async def test_a_publisher_wakes_the_readers_of_its_topics(
+    database_factory: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other processes too, by one notification a batch; whoever reads other topics sleeps on. Heartbeats are
+    so rare here that nothing else could wake them."""
+    monkeypatch.setattr(embedded, "HEARTBEAT_SECONDS", 60.0)
+    url = database_factory(prepare)
+    publisher, reading = EmbeddedBroker(url, SystemRuntime()), EmbeddedBroker(url, SystemRuntime())
+    other = Topic("test", "other", "k", partitions=1)
+    await reading.create_topics([TOPIC, other])
+    subscription = await reading.subscribe("g", [TOPIC.name], "w1", Nobody())
+    elsewhere = await reading.subscribe("h", [other.name], "w1", Nobody())
+    assert await subscription.poll(10) == await elsewhere.poll(10) == []
+    listening = asyncio.ensure_future(elsewhere.poll(10, 1.0))
+    for number in range(3):
+        waiting = asyncio.ensure_future(subscription.poll(10, 60.0))
+        assert await until(reading.listens, seconds=20)
+        await publisher.publish([Outgoing(TOPIC.name, "k", 0, (), str(number).encode())] * 2)
+        async with asyncio.timeout(20):
+            (batch,) = await waiting
+        assert [record.value for record in batch.records] == [str(number).encode()] * 2
+    assert await listening == []
+    await subscription.close()
+    await elsewhere.close()
+    await publisher.stop()
+    await reading.stop()
+
+
+async def test_without_notifications_readers_look_for_themselves(
+    database_factory: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that listens is cut again and again: what is published is read all the same."""
+    url = database_factory(prepare)
+    broker = EmbeddedBroker(url, SystemRuntime())
+    await broker.create_topics([TOPIC])
+    subscription = await broker.subscribe("g", [TOPIC.name], "w1", Nobody())
+
+    async def deaf(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(broker, "listen", deaf)
+    waiting = asyncio.ensure_future(subscription.poll(10, 60.0))
+    await broker.publish([Outgoing(TOPIC.name, "k", 0, (), b"1")])
+    async with asyncio.timeout(20):
+        assert len(await waiting) == 1
+    monkeypatch.undo()
+    waiting = asyncio.ensure_future(subscription.poll(10, 60.0))
+    assert await until(broker.listens, seconds=20)
+    await execute(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'broker-listener'",
+    )
+    await broker.publish([Outgoing(TOPIC.name, "k", 0, (), b"2")])
+    async with asyncio.timeout(20):
+        assert len(await waiting) == 1
+    await subscription.close()
     await broker.stop()
 
 
