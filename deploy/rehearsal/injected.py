@@ -123,15 +123,17 @@ async def _failed_lines(driver: Driver) -> list[Injected]:
     day = driver.plan.script.days.lists
     again = driver.journal.answer(f"{day + DAY}/resubmit-list")
     errors: set[str] = set()
+    corrected: set[str] = set()
     for name, department, _ in driver.journal.answer(f"{day}/submit-lists")["lists"]:
         client = driver.plan.script.departments[department]
         async for row in driver.services.pages(client, "subsidy", f"/lists/{name}/failures"):
             errors.add(str(row["error"]))
+            if row["corrected_in"] == again["list_id"]:
+                corrected.add(str(row["error"]))
     client = driver.plan.script.departments[again["department"]]
     failed = [
         row async for row in driver.services.pages(client, "subsidy", f"/lists/{again['list_id']}/failures")
     ]
-    mistyped = errors - {"NOT_ENROLLED"}
     return [
         Injected(
             "LIST_LINE_UNKNOWN",
@@ -142,8 +144,8 @@ async def _failed_lines(driver: Driver) -> list[Injected]:
         Injected(
             "LIST_LINE_CORRECTED",
             "名单行号码有误，更正后重报",
-            "ID_INVALID, then 0 failed",
-            f"{', '.join(sorted(mistyped))}, then {len(failed)} failed",
+            "ID_INVALID corrected, then 0 failed",
+            f"{', '.join(sorted(corrected))} corrected, then {len(failed)} failed",
         ),
     ]
 

@@ -14,7 +14,7 @@ from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.plan import OBJECTOR, lists_of_town
 from deploy.rehearsal.population import VillageSize
-from deploy.rehearsal.residents import Resident
+from deploy.rehearsal.residents import Listing, Resident
 
 Task = tuple[dt.date, str, Act]
 
@@ -426,11 +426,16 @@ async def _verify(driver: Driver, name: str, department: str, count: int) -> Non
 
 
 async def resubmit_list(driver: Driver) -> Any:
-    """名单更正: the mistyped line comes back with its right number."""
+    """名单更正: the mistyped line comes back under its line number, with the person's right number."""
     plan = driver.plan
     person = next(each for each in plan.village(plan.cast).each() if each.ordinal == plan.mistyped)
-    listing = next(each for each in person.listings if each.insurance == "medical")
-    first = list_id(driver, plan.cast.town, listing.department, listing.category, "medical", 1)
+    wrong = _mistyped(person.number)
+    first, listing, line_no = next(
+        (found, Listing(department, category, insurance), line["line_no"])
+        for (found, department, category, insurance), lines in _lists(driver, plan.cast.town)
+        for line in lines
+        if line["number"] == wrong
+    )
     name = f"{first}-R"
     client = plan.script.departments[listing.department]
     failures = driver.services.pages(client, "subsidy", f"/lists/{first}/failures")
