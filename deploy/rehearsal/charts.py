@@ -14,6 +14,7 @@ from html import escape
 from markupsafe import Markup
 
 WIDTH = 680
+DATE_WIDE = 78
 INK, SOFT, BAR, LINE = "#1c2430", "#5b6675", "#2f6690", "#c9ced6"
 FEN_PER_WAN = 1_000_000
 FEN_PER_HUNDREDTH = FEN_PER_WAN // 100
@@ -64,6 +65,7 @@ def daily(days: Sequence[tuple[dt.date, int]], title: str) -> Markup:
     scale, ticks = _axis(most)
     wide = (WIDTH - left - 6) / count
     parts = [_grid(left, top, height, scale, ticks)]
+    dates = _dates(first, count)
     for offset in range(count):
         day = first + dt.timedelta(days=offset)
         fen = amounts.get(day, 0)
@@ -74,9 +76,16 @@ def daily(days: Sequence[tuple[dt.date, int]], title: str) -> Markup:
                 f'<rect x="{x + wide * 0.1:.1f}" y="{top + height - tall:.1f}" width="{max(wide * 0.8, 0.8):.1f}"'
                 f' height="{tall:.1f}" fill="{BAR}"><title>{day} {wan_yuan(fen)} 万元</title></rect>'
             )
-        if day.day == 1 or offset == 0:
-            parts.append(_date(x, top + height, day))
+        if offset in dates:
+            parts.append(_date(x, top + height, day, anchor="start" if x < WIDTH - DATE_WIDE else "end"))
     return _svg("".join(parts), top + height + 24, title)
+
+
+def _dates(first: dt.date, count: int) -> list[int]:
+    """Offsets that get a date: the first of each month, and the first day where there is room for it."""
+    months = [offset for offset in range(count) if (first + dt.timedelta(days=offset)).day == 1]
+    room = (months[0] if months else count) * (WIDTH - 68) / count
+    return months if months and room < DATE_WIDE else [0, *months]
 
 
 def cumulative(days: Sequence[tuple[dt.date, int]], goal: int, title: str) -> Markup:

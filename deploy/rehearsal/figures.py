@@ -141,9 +141,14 @@ def daily_rows(days: Iterable[Row]) -> list[dict[str, Any]]:
     ]
 
 
+def channel_terms(pack: Pack) -> dict[str, str]:
+    """Chinese terms of the pack's channels by code; cash is the agents'."""
+    return {channel.code: channel.term for channel in pack.document.channels}
+
+
 def channel_rows(days: Iterable[Row], pack: Pack) -> list[dict[str, Any]]:
     """Money of payers per channel, the largest first; share of the amount."""
-    terms = {channel.code: channel.term for channel in pack.document.channels}
+    terms = channel_terms(pack)
     rows = by_key(days, lambda row: str(row["channel"]))
     total = sum(row["fen"] for row in rows)
     found = [
@@ -161,54 +166,94 @@ def channel_rows(days: Iterable[Row], pack: Pack) -> list[dict[str, Any]]:
 
 # -- what is open, and whose matter it is ---------------------------------------------------------------------
 
-CASES: Mapping[str, tuple[str, str]] = {
-    "FUND_RETENTION": ("滞留资金 money held", "代办员所在村居、税务分局 the agent's village, the tax branch"),
-    "ADVANCE_FUNDING": (
-        "垫资 advance funding",
-        "代办员所在村居、税务分局 the agent's village, the tax branch",
-    ),
-    "SHORTFALL": ("短款 shortfall", "代办员所在村居、税务分局 the agent's village, the tax branch"),
+CASES: Mapping[str, str] = {
+    "FUND_RETENTION": "滞留资金 money held",
+    "ADVANCE_FUNDING": "垫资 advance funding",
+    "SHORTFALL": "短款 shortfall",
 }
+AGENTS = "代办员所在村居、税务分局 the agent's village, the tax branch"
 REFUND_OWNERS: Mapping[str, str] = {
     "REQUESTED": "税务 tax",
     "ACCEPTED": "人社、医保 registration",
     "VERIFICATION_REQUESTED": "人社、医保 registration",
     "VERIFIED": "财政 finance",
     "APPROVED": "税务、国库 tax, treasury",
+    "RECOVERY_DUE": "税务 tax: to be recovered",
 }
-CLOSED_REFUNDS = frozenset({"SETTLED", "PAID", "REFUSED", "REJECTED", "CANCELLED"})
-CASH = "CASH_AGENT"
+PARTIES: Mapping[str, str] = {
+    "registration": "人社、医保 registration",
+    "tax": "税务 tax",
+    "treasury": "国库 treasury",
+    "finance": "财政 finance",
+    "channel": "缴费渠道 the channel",
+}
+CLOSED_REFUNDS = frozenset({"SETTLED", "PAID", "REFUSED", "REJECTED", "CANCELLED", "RECOVERED"})
 
 
 def open_matters(
-    money: Row, settlements: Iterable[Row], refunds: Iterable[Row], cases: Iterable[Row]
+    money: Row,
+    differences: Iterable[Row],
+    settlements: Iterable[Row],
+    refunds: Iterable[Row],
+    cases: Iterable[Row],
+    terms: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """What is not settled: what it is, where, how much, and whose turn it is. Empty when all is done."""
+    """What is not settled: what it is, where, how much, and whose turn it is. Empty when all is done.
+
+    terms: Chinese terms of the pack's channels by code.
+    """
     found = [
-        _matter("账实差异 difference of books", _where(row), int(row["difference_fen"]) or int(row["unaccounted_fen"]),
-                _book_owner(row))
+        _matter(
+            "账实差异 difference of books",
+            _where(row),
+            int(row["difference_fen"]) or int(row["unaccounted_fen"]),
+            taker(str(row.get("book") or row.get("channel") or ""), terms),
+        )
         for row in money["rows"]
-    ]  # fmt: skip
+    ]
     found += [
-        _matter("日结未平 open settlement", _where(row), int(row.get("diff_fen", row.get("difference_fen", 0)) or 0),
-                str(row.get("agent_id") or row.get("channel") or ""))
+        _matter(
+            f"对账差异 {row['kind']}",
+            _where(row),
+            int(row["fen"]),
+            PARTIES.get(str(row["owner"]), str(row["owner"])),
+        )
+        for row in differences
+    ]
+    found += [
+        _matter(
+            "日结未平 open settlement",
+            _where(row),
+            int(row.get("open_diff_fen", row.get("diff_fen", 0)) or 0),
+            taker(str(row.get("source") or row.get("agent_id") or ""), terms),
+        )
         for row in settlements
-    ]  # fmt: skip
+    ]
     found += [
         _matter(
             "待退费 refund due",
             str(row["refund_no"]),
             int(row["fen"]),
-            REFUND_OWNERS.get(row["state"], row["state"]),
+            REFUND_OWNERS.get(row["state"], str(row["state"])),
         )
         for row in refunds
         if row["state"] not in CLOSED_REFUNDS
     ]
-    for row in cases:
-        if row["state"] == "OPEN":
-            what, owner = CASES.get(row["rule"], (row["rule"], "税务 tax"))
-            found.append(_matter(what, str(row["case_id"]), int(row.get("fen", 0) or 0), owner))
-    return found
+    return found + [
+        _matter(
+            CASES.get(row["rule"], str(row["rule"])),
+            str(row["case_id"]),
+            int(row.get("fen", 0) or 0),
+            taker(str(row.get("subject", "")), terms),
+        )
+        for row in cases
+        if row["state"] == "OPEN"
+    ]
+
+
+def taker(source: str, terms: Mapping[str, str]) -> str:
+    """Who took the money: a channel of the pack answers for itself, an agent with his village."""
+    return f"缴费渠道 the channel: {terms[source]}" if source in terms else AGENTS
 
 
 def _matter(what: str, where: str, fen: int, owner: str) -> dict[str, Any]:
@@ -220,27 +265,22 @@ def _where(row: Row) -> str:
     return " ".join(dict.fromkeys(str(row[name]) for name in names if row.get(name)))
 
 
-def _book_owner(row: Row) -> str:
-    if row.get("channel") == CASH:
-        return f"代办员与开户银行 the agent and his bank: {row.get('book', '')}"
-    return f"缴费渠道 the channel: {row.get('channel', '')}"
-
-
-def case_counts(cases: Iterable[Row]) -> list[dict[str, Any]]:
-    """Cases per rule, opened and closed."""
-    opened, closed = Counter[str](), Counter[str]()
+def case_counts(cases: Iterable[Row], terms: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Cases per rule and owner, opened and closed."""
+    opened, closed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for row in cases:
-        opened[row["rule"]] += 1
-        closed[row["rule"]] += row["state"] == "CLOSED"
+        key = (str(row["rule"]), taker(str(row.get("subject", "")), terms))
+        opened[key] += 1
+        closed[key] += row["state"] == "CLOSED"
     return [
         {
             "rule": rule,
-            "term": CASES.get(rule, (rule, ""))[0],
-            "owner": CASES.get(rule, ("", "税务 tax"))[1],
-            "opened": opened[rule],
-            "closed": closed[rule],
+            "term": CASES.get(rule, rule),
+            "owner": owner,
+            "opened": count,
+            "closed": closed[rule, owner],
         }
-        for rule in sorted(opened)
+        for (rule, owner), count in sorted(opened.items())
     ]
 
 

@@ -133,10 +133,16 @@ def report_of(plan: Plan, summaries: Summaries) -> Report:
     report.daily = figures.daily_rows(summaries.days)
     report.channels = figures.channel_rows(summaries.days, pack)
     report.coverage = [dict(row) for row in summaries.coverage]
+    terms = figures.channel_terms(pack)
     report.open_matters = figures.open_matters(
-        summaries.money, summaries.settlements, summaries.refunds, summaries.cases
+        summaries.money,
+        summaries.differences,
+        summaries.settlements,
+        summaries.refunds,
+        summaries.cases,
+        terms,
     )
-    report.cases = figures.case_counts(summaries.cases)
+    report.cases = figures.case_counts(summaries.cases, terms)
     report.steps = step_rows(plan)
     report.count_steps(summaries.types)
     report.unaccounted_fen = int(summaries.money["unaccounted_fen"])

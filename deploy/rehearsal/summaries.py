@@ -52,6 +52,7 @@ class Summaries:
     settlements: Sequence[Row]
     refunds: Sequence[Row]
     money: Row
+    differences: Sequence[Row]
     types: Mapping[str, int]
     events: int
     messages: int
@@ -67,7 +68,11 @@ async def read_summaries(driver: Driver) -> Summaries:
         types.update(one["types"])
     progress = await services.get(AUDITOR, "notification", f"/progress/{campaign}")
     coverage = await services.get(
-        REGISTRAR, "registration", "/coverage", year=driver.plan.year, division=driver.plan.population.division
+        REGISTRAR,
+        "registration",
+        "/coverage",
+        year=driver.plan.year,
+        division=driver.plan.population.division,
     )
     return Summaries(
         villages=(await services.get(TAX, "collection", f"/campaigns/{campaign}/villages"))["items"],
@@ -83,6 +88,9 @@ async def read_summaries(driver: Driver) -> Summaries:
         ],
         refunds=[row async for row in services.pages(TAX, "collection", "/refunds", campaign=campaign)],
         money=await services.get(TAX, "collection", "/money/unaccounted", campaign=campaign),
+        differences=(
+            await services.get(TAX, "collection", "/reconciliations/differences", campaign=campaign)
+        )["items"],
         types=types,
         events=sum(int(one["log_position"]) for one in census),
         messages=sum(int(one["messages"] or 0) for one in census),

@@ -90,6 +90,7 @@ def summaries(plan: Plan, **changes: Any) -> Summaries:
         "settlements": [],
         "refunds": [],
         "money": {"unaccounted_fen": 0, "difference_fen": 0, "checked": 7, "rows": []},
+        "differences": [],
         "types": {"PaymentReceived": 5, "TaxVoucherIssued": 2},
         "events": 99,
         "messages": 44,
@@ -203,19 +204,24 @@ def test_open_matters_name_who_has_to_act(plan: Plan) -> None:
                      "difference_fen": 0, "unaccounted_fen": 5},
                 ],
             },
-            settlements=[{"agent_id": "A-1", "village": "370406001201", "insurance": "medical",
-                          "date": "2024-10-04", "diff_fen": -300}],
+            differences=[{"date": "2024-10-05", "difference_id": "x", "kind": "MISSING_RETURN",
+                          "insurance": "medical", "fen": 7, "owner": "registration"}],
+            settlements=[{"source": "A-1", "village": "370406001201", "insurance": "medical",
+                          "date": "2024-10-04", "open_diff_fen": -300}],
             refunds=[{"refund_no": "F-1", "fen": 40_000, "state": "APPROVED"},
                      {"refund_no": "F-2", "fen": 1, "state": "SETTLED"}],
-            cases=[{"case_id": "C-1", "rule": "SHORTFALL", "state": "OPEN", "fen": 300},
-                   {"case_id": "C-2", "rule": "SHORTFALL", "state": "CLOSED", "fen": 1}],
+            cases=[{"case_id": "C-1", "rule": "SHORTFALL", "state": "OPEN", "fen": 300, "subject": "WECHAT"},
+                   {"case_id": "C-2", "rule": "SHORTFALL", "state": "CLOSED", "fen": 1, "subject": "A-1"}],
         ),
     )  # fmt: skip
     assert [(row["fen"], row["owner"].split(" ")[0]) for row in made.open_matters] == [
-        (3, "缴费渠道"), (5, "代办员与开户银行"), (-300, "A-1"), (40_000, "税务、国库"),
-        (300, "代办员所在村居、税务分局"),
+        (3, "缴费渠道"), (5, "代办员所在村居、税务分局"), (7, "人社、医保"),
+        (-300, "代办员所在村居、税务分局"), (40_000, "税务、国库"), (300, "缴费渠道"),
     ]  # fmt: skip
-    assert [(row["rule"], row["opened"], row["closed"]) for row in made.cases] == [("SHORTFALL", 2, 1)]
+    assert [(row["rule"], row["opened"], row["closed"]) for row in made.cases] == [
+        ("SHORTFALL", 1, 1),
+        ("SHORTFALL", 1, 0),
+    ]
     assert not made.clean
 
 
