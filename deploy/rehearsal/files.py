@@ -20,6 +20,9 @@ Pause = Callable[[int], Awaitable[None]]
 FIRST_PAUSE_SECONDS = 0.015
 LAST_PAUSE_SECONDS = 0.5
 PAGE = 5000
+PATIENCE = 1
+"""Seconds a look waits for the job to be done."""
+
 LOOKS = 100_000
 
 _encode = msgspec.json.Encoder().encode
@@ -83,7 +86,7 @@ class Files:
     async def wait(self, organisation: str, service: str, import_id: str) -> HandedIn:
         """Wait for a job."""
         for looks in range(LOOKS):
-            status = await self._services.get(organisation, service, f"/imports/{import_id}")
+            status = await self._services.get(organisation, service, f"/imports/{import_id}", wait=PATIENCE)
             if status["state"] == "DONE":
                 return HandedIn(
                     organisation, service, import_id, status["rows"], status["accepted"], status["refused"]

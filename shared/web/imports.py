@@ -53,6 +53,9 @@ STAGED = 20
 IDLE_SECONDS = 1.0
 """How often a worker looks for what another process accepted; its own uploads wake it."""
 
+LOOK_SECONDS, LOOKS = 0.01, 50
+"""How often a caller that waits for a job is looked after, and after how many looks the database is asked."""
+
 __all__ = ["ImportContext", "ImportKind", "ImportStatus", "Imports", "Upload"]
 
 log = logger(__name__)
@@ -100,6 +103,7 @@ class Imports:
         self._failure = failure
         self._kinds: dict[str, ImportKind[Any]] = {}
         self._accepted = asyncio.Event()
+        self._recorded = asyncio.Event()
         self.busy = False
 
     def register(self, kind: ImportKind[Any]) -> None:
@@ -200,6 +204,19 @@ class Imports:
             number += 1
 
     # -- asking ---------------------------------------------------------------------------------------
+
+    async def finished(self, import_id: str, organisation: str, seconds: float) -> ImportStatus | None:
+        """``status`` as soon as the job is done, at the latest when the seconds are over."""
+        until = self._runtime.monotonic() + seconds
+        while True:
+            recorded = self._recorded
+            status = await self.status(import_id, organisation)
+            if status is None or status.state == "DONE" or self._runtime.monotonic() >= until:
+                return status
+            looks = 0  # another process may do the work: ask the database now and then
+            while not recorded.is_set() and looks < LOOKS and self._runtime.monotonic() < until:
+                looks += 1
+                await self._runtime.sleep(LOOK_SECONDS)
 
     async def status(self, import_id: str, organisation: str) -> ImportStatus | None:
         """How far a job is; None when it is not the organisation's."""
@@ -310,6 +327,8 @@ class Imports:
                 outcomes = await task
                 await self._record(job, number, outcomes)
                 done += len(outcomes)
+            recorded, self._recorded = self._recorded, asyncio.Event()
+            recorded.set()
             return done
         finally:
             for _, task in judging:

@@ -138,8 +138,13 @@ def imports_router(ports: Ports) -> APIRouter:
     reader = authorised(f"{ports.service}:imports:read", "imports:read")
 
     @router.get("/imports/{import_id}", summary="导入进度 / Progress of an import")
-    async def status(import_id: str, caller: Principal = Depends(reader)) -> Response:
-        found = await ports.imports.status(import_id, caller.organisation)
+    async def status(
+        import_id: str,
+        wait: Annotated[float, Query(ge=0, le=REST_LIMIT_SECONDS, description="秒 / seconds")] = 0.0,
+        caller: Principal = Depends(reader),
+    ) -> Response:
+        """``wait``: answer as soon as the job is done, at the latest then."""
+        found = await ports.imports.finished(import_id, caller.organisation, wait)
         if found is None:
             raise ProblemError(Refusal("NOT_FOUND"))
         return json_response(found)

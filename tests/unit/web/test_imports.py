@@ -324,3 +324,18 @@ async def test_more_rows_than_an_import_takes_are_refused_whole(
     async with service.parts.database.read() as connection:
         assert not await connection.execute(sa.select(IMPORTS))
         assert not await connection.execute(sa.select(IMPORT_CHUNKS))
+
+
+async def test_a_caller_may_wait_for_the_job(service: MemoryService) -> None:
+    """``?wait=``: answered when the job is done, at the latest when the time is over."""
+    accepted = await posted(service, lines('{"text": "a"}'), NDJSON)
+    location, runtime = accepted.headers["Location"], service.ports.runtime
+    async with service.client(SCOPES) as client:
+        before = runtime.monotonic()
+        late = (await client.get(location, params={"wait": 2})).json()
+        assert (late["state"], runtime.monotonic() - before >= 2) == ("RUNNING", True)
+        asked = asyncio.ensure_future(client.get(location, params={"wait": 60}))
+        while not asked.done():
+            await service.ports.imports.run_once()
+        assert (await asked).json()["state"] == "DONE"
+        assert runtime.monotonic() - before < 60
