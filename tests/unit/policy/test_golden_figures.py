@@ -409,3 +409,10 @@ def test_the_flow_of_2018_has_no_tax_bureau():
     steps = {step.step for step in load_pack("DZ-2018").flow}
     assert not steps & {"DECLARE", "TREASURY", "VIRTUAL_HOUSEHOLD", "RETURN"}
     assert steps >= {"FUND_ACCOUNT_DEPOSIT", "OFFICE_RECONCILIATION", "ENTER", "FISCAL_ACCOUNT", "CONFIRM"}
+
+
+def test_the_flow_says_where_money_ends_and_whether_a_roster_binds():
+    """ADR 0016: read from the pack, never from its id; only DZ-2018 has no treasury and no roster."""
+    packs = load_packs().values()
+    assert [pack.id for pack in packs if pack.pays_into_fund_accounts] == ["DZ-2018"]
+    assert [pack.id for pack in packs if not pack.has_roster] == ["DZ-2018"]

@@ -163,6 +163,17 @@ def test_an_agent_whose_channels_settle_themselves_needs_no_household() -> None:
     assert (event.virtual_household_id, event.channels) == ("", ("YUNONGTONG", "POS"))
 
 
+def test_a_plan_without_households_lets_its_villages_take_cash() -> None:
+    """000:L117-119: DZ-2018 has no virtual households (I-07); its agents take cash in their own village."""
+    told = campaign(pack=load_pack("DZ-2018"), division="370406101")
+    command = agent(virtual_household_id="", channels=("CASH_AGENT",))
+    event = _events(d.authorize_agent(d.Agent(), command, d.VirtualHousehold(), told))[0]
+    assert isinstance(event, e.AgentAuthorized)
+    assert (event.virtual_household_id, event.village) == ("", VILLAGE)
+    foreign = agent(virtual_household_id="", village="110101001001")
+    assert refusal(d.authorize_agent(d.Agent(), foreign, d.VirtualHousehold(), told)).field == "village"
+
+
 def test_a_revoked_agent_may_be_authorised_again() -> None:
     """EVENTS 2: 取消 and anew; revoking twice is nothing new, revoking nobody is refused."""
     state = d.evolve_agent(
