@@ -175,6 +175,8 @@ class Scene:
             "channels": ["CASH_AGENT"],
         }
         await self.post(*tax, "/agents", agent)
+        known = {"agent": AGENT, "village": VILLAGE, "account_ref": ACCOUNT, "receipts": "CASH_AGENT"}
+        await self.outside("/agents", agents=[known])
 
     async def _enrol(self, payer: Payer, number: int) -> None:
         first = f"370406{payer.born:%Y%m%d}{number:03d}"
@@ -244,7 +246,7 @@ class Scene:
     async def cash(self, name: str, at: str, order_no: str, *insurances: str) -> dict[str, Any]:
         """The agent at the door. at: local moment, ``2019-10-28T10:00``."""
         body = await self._order(name, at, order_no, insurances)
-        answer: dict[str, Any] = await self.outside(f"/agents/{AGENT}/collect", **body)
+        answer: dict[str, Any] = await self.outside("/channels/CASH_AGENT/pay", **body, agent=AGENT)
         return answer
 
     async def online(
@@ -262,18 +264,13 @@ class Scene:
     async def close_day(
         self, day: dt.date, deposited_on: dt.date | None = None, adjustments: Mapping[str, int] | None = None
     ) -> None:
-        """The agent's evening: summary and slips; the bank sends the file of the day of deposit."""
+        """The agent's evening: summary and slips; the bank sends the file of the day of deposit.
+
+        adjustments: fen by which his medical slip differs from his box. deposited_on: the next day at the latest.
+        """
         on = deposited_on or day
-        await self.outside(
-            f"/agents/{AGENT}/close-day",
-            village=VILLAGE,
-            date=day.isoformat(),
-            deposited_on=on.isoformat(),
-            account_ref=ACCOUNT,
-            adjustments=dict(adjustments or {}),
-        )
-        if on == day:
-            await self.outside(f"/bank/deposit-files/{day}")
+        misfits = {AGENT: adjustments["medical"]} if adjustments else {}
+        await self.outside(f"/days/{day}/close", late_agents=[] if on == day else [AGENT], misfits=misfits)
 
     async def day_file(self, day: dt.date) -> None:
         """WeChat's day file."""
@@ -306,12 +303,12 @@ class Scene:
 
     async def bank(self, day: dt.date) -> None:
         """What is issued is debited and remitted."""
-        await self.outside(f"/bank/vouchers/{day}")
+        await self.outside(f"/days/{day}/debit")
 
     async def treasury(self, day: dt.date, reject: Sequence[str] = ()) -> None:
         """A day of the treasury: what was remitted before it is entered, or sent back."""
         await self.day(day)
-        await self.outside(f"/treasury/entries/{day}", reject=list(reject))
+        await self.outside(f"/days/{day}/enter", reject=list(reject))
 
     async def into_treasury(self, day: dt.date) -> None:
         """Debited and remitted on a day, entered on the next."""
@@ -321,7 +318,7 @@ class Scene:
     async def refunds(self, day: dt.date) -> None:
         """Finance approves, the treasury pays."""
         await self.outside("/finance/approvals")
-        await self.outside(f"/treasury/refunds/{day}")
+        await self.outside(f"/days/{day}/refunds")
 
     async def vouchers(self, **query: str) -> list[dict[str, Any]]:
         """Vouchers of the campaign."""

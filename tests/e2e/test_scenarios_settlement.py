@@ -69,7 +69,7 @@ async def test_cash_deposited_the_next_day_is_overdue() -> None:
         assert (overdue["source"], overdue["days"], overdue["fen"]) == (AGENT, 1, 2 * MEDICAL_FEN)
         assert await _cases(village) == [("FUND_RETENTION", 2 * MEDICAL_FEN, "OPEN")]
         assert len(await village.published("notification", "audit_case_opened")) == 1
-        await village.outside(f"/bank/deposit-files/{NEXT}")
+        await village.outside(f"/days/{NEXT}/close")
         await village.day(NEXT + dt.timedelta(days=1))
         assert len(await village.published("collection", "settlement_overdue")) == 1
         assert await village.items("collection", "/settlements", campaign=CAMPAIGN, state="OPEN") == []

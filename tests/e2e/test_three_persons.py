@@ -86,6 +86,8 @@ async def prepare(village: Village) -> None:
         "channels": ["CASH_AGENT"],
     }
     await post("tax-branch", "collection", "/agents", agent)
+    known = {"agent": AGENT, "village": VILLAGE, "account_ref": "ACC-1", "receipts": "CASH_AGENT"}
+    await village.outside("/agents", agents=[known])
     for number in PEOPLE:
         person = {"name": "示例", "number": number, "division": VILLAGE, "hukou_division": "370406"}
         registered = await post("hr", "registration", "/people", person)
@@ -136,20 +138,14 @@ async def collect(village: Village) -> None:
             "fen": FEN,
         }
         answer = await village.outside(
-            f"/agents/{AGENT}/collect",
+            "/channels/CASH_AGENT/pay",
+            agent=AGENT,
             order_no=f"O-{number}",
             paid_at=f"{day}T10:00:00+08:00",
             lines=[line],
         )
         assert answer["state"] == "TAKEN"
-    await village.outside(
-        f"/agents/{AGENT}/close-day",
-        village=VILLAGE,
-        date=day.isoformat(),
-        deposited_on=day.isoformat(),
-        account_ref="ACC-1",
-    )
-    await village.outside(f"/bank/deposit-files/{day}")
+    await village.outside(f"/days/{day}/close")
 
 
 async def declare(village: Village) -> None:
@@ -182,9 +178,9 @@ async def declare(village: Village) -> None:
 
 async def enter(village: Village) -> None:
     """Debited and remitted today, in the treasury tomorrow; stamped and shown three days."""
-    await village.outside("/bank/vouchers/2019-11-26")
+    await village.outside("/days/2019-11-26/debit")
     await village.day(dt.date(2019, 11, 27))
-    await village.outside("/treasury/entries/2019-11-27")
+    await village.outside("/days/2019-11-27/enter")
     stamp = {"actor": "branch-1"}
     await village.post("tax-branch", "collection", f"/rosters/{ROSTER}:stamp", stamp)
     assert (await village.notice("POST_TREASURY"))["days"] == 3
@@ -205,7 +201,7 @@ async def test_three_persons_from_registration_to_booked() -> None:
         ]
         await publish_roster(village)
         await collect(village)
-        receipts = await village.get("collection", f"/receipts/B-{AGENT}")
+        receipts = await village.get("collection", f"/receipts/B-{AGENT}-S")
         assert [row["serial_no"] for row in receipts["items"]] == ["000001", "000002"]
         await declare(village)
         declared = (await village.get("collection", "/declarations", campaign=CAMPAIGN))["items"]
