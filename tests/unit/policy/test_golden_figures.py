@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from shared.kernel.money import yuan
-from shared.policy import AssessmentRequest, Insurance, Payer, assess, load_pack
+from shared.policy import AssessmentRequest, Insurance, Payer, assess, load_pack, load_packs
 from shared.policy.terms import LateAmount, NoticeKind, PhaseKind
 
 PACKS = ("DZ-2018", "ST-2020", "DZ-2022", "YC-2023", "SC-2025")
