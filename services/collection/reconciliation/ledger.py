@@ -46,6 +46,7 @@ class Ledger:
         self._books: dict[tuple[str, str, str, dt.date], list[int]] = {}
         self._villages: dict[tuple[str, str, str], list[int]] = {}
         self._vouchers: dict[str, tuple[str, str, list[int]]] = {}
+        self._steps: dict[str, str] = {}
 
     async def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """New lines; of a line that is known only standing, place and person change."""
@@ -82,11 +83,9 @@ class Ledger:
         for start in range(0, len(ids), 500):
             await self.move(money_line.c.line_id.in_(ids[start : start + 500]), **values)
 
-    async def step(self, voucher_no: str, stage: str) -> None:
+    def step(self, voucher_no: str, stage: str) -> None:
         """A step of a voucher carries all its lines along."""
-        await self._flush_vouchers()
-        change = sa.update(money_voucher).where(money_voucher.c.voucher_no == voucher_no)
-        await self._connection.execute(change.values(stage=stage))
+        self._steps[voucher_no] = stage
 
     def _put(self, cell: Cell, count: int, fen: int) -> None:
         campaign, insurance = cell["campaign"], cell["insurance"]
@@ -139,3 +138,10 @@ class Ledger:
             kept = ("campaign", "insurance", "stage")
             await self._connection.upsert(money_voucher, rows, add=("count", "fen"), keep=kept)
         self._vouchers.clear()
+        stages: dict[str, list[str]] = {}
+        for voucher_no, stage in self._steps.items():
+            stages.setdefault(stage, []).append(voucher_no)
+        for stage, numbers in stages.items():
+            change = sa.update(money_voucher).where(money_voucher.c.voucher_no.in_(numbers))
+            await self._connection.execute(change.values(stage=stage))
+        self._steps.clear()

@@ -13,6 +13,7 @@ from services.collection.fund_accounts import events as f
 from services.collection.obligations import events as e
 from services.collection.payments import events as p
 from services.collection.reconciliation import events as r
+from services.collection.reconciliation.books import OUTSIDE, Books
 from services.collection.reconciliation.ledger import Ledger
 from services.collection.reconciliation.tables import (
     CASH,
@@ -89,11 +90,7 @@ class MoneyPositions:
         e.PaymentRefunded,
         e.GovernmentLegVouchered,
         s.SettlementLinesConfirmed,
-        s.DailySettlementDeposited,
-        s.SettlementCorrected,
-        s.ChannelDayFileReceived,
-        s.DailySettlementDiscrepancyDetected,
-        s.DailySettlementDiscrepancyResolved,
+        *OUTSIDE,
         t.DeclarationLines,
         t.DeclarationReturned,
         t.VoucherLines,
@@ -114,11 +111,12 @@ class MoneyPositions:
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """In order; runs of alike events in bulk."""
+        """In order; what depends on no line is gathered, the rest taken in runs of alike events."""
         page = _Page(connection)
-        for bulk, run in groupby(events, key=lambda recorded: _bulk(recorded.event)):
-            await page.take(bulk, [recorded.event for recorded in run])
-        await page.ledger.flush()
+        rest = (recorded.event for recorded in events if not page.gathered(recorded.event))
+        for bulk, run in groupby(rest, key=lambda event: _BULK.get(type(event), "")):
+            await page.take(bulk, list(run))
+        await page.flush()
 
 
 class _Page:
@@ -126,20 +124,53 @@ class _Page:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.ledger = Ledger(connection)
+        self._ledger = Ledger(connection)
+        self._books = Books(connection)
+
+    def gathered(self, event: Any) -> bool:
+        """Take what can wait for the page's end; False for all else."""
+        stage = _STAGES.get(type(event))
+        if stage is not None:
+            self._ledger.step(event.voucher_no, stage)
+        match event:
+            case t.TreasuryEntryConfirmed():
+                self._books.entered(
+                    event.voucher_no,
+                    event.campaign,
+                    event.insurance.value,
+                    event.treasury_date,
+                    event.count,
+                    event.fen,
+                )
+            case t.CollectionInfoReturned():
+                fen = sum(line.fen for line in event.lines)
+                where = (event.voucher_no, event.campaign, event.insurance.value)
+                self._books.add("returned", *where, len(event.lines), fen)
+            case t.CollectionInfoAcknowledged():
+                self._books.acknowledge(event.voucher_no)
+            case _ if isinstance(event, OUTSIDE):
+                self._books.outside(event)
+            case _:
+                return stage is not None
+        return True
+
+    async def flush(self) -> None:
+        """The page is at its end."""
+        await self._ledger.flush()
+        await self._books.flush()
 
     async def take(self, bulk: str, events: Sequence[Any]) -> None:
         """A run of events of one kind."""
         if bulk == "lines":
-            await self.ledger.write([_line_row(event) for event in events])
+            await self._ledger.write([_line_row(event) for event in events])
         elif bulk == "government":
-            await self.ledger.write([_government_row(event) for event in events])
+            await self._ledger.write([_government_row(event) for event in events])
         elif bulk == "settled":
             days: dict[Any, list[str]] = {}
             for event in events:
                 days.setdefault(event.date, []).extend(event.lines)
             for date, lines in days.items():
-                await self.ledger.move_lines(lines, stage="SETTLED", date=date)
+                await self._ledger.move_lines(lines, stage="SETTLED", date=date)
         elif bulk == "entries":
             await self._entered(events)
         else:
@@ -149,17 +180,9 @@ class _Page:
     async def _one(self, event: Any) -> None:
         match event:
             case e.PostDeathFindingWithdrawn() | e.PaymentRefunded():
-                await self.ledger.move_lines([event.line_id], standing=_standing(event))
+                await self._ledger.move_lines([event.line_id], standing=_standing(event))
             case BookkeepingEntriesPostedV1():
                 await self._booked(event)
-            case (
-                s.DailySettlementDeposited()
-                | s.SettlementCorrected()
-                | s.ChannelDayFileReceived()
-                | s.DailySettlementDiscrepancyDetected()
-                | s.DailySettlementDiscrepancyResolved()
-            ):
-                await self._outside(self._connection, event)
             case (
                 r.TotalsReconciled()
                 | r.ReconciliationDifferenceFound()
@@ -171,7 +194,6 @@ class _Page:
                 await self._fund(event)
             case _:
                 await self._chain(event)
-                await self._voucher(event)
 
     async def _booked(self, event: BookkeepingEntriesPostedV1) -> None:
         c = money_line.c
@@ -180,17 +202,9 @@ class _Page:
             payers.setdefault(line.payer, []).append(line.person_id)
         for payer, persons in payers.items():
             mine = sa.and_(c.voucher_no == event.voucher_no, c.payer == payer, c.person_id.in_(persons))
-            await self.ledger.move(mine, stage="BOOKED")
-        row = {
-            "voucher_no": event.voucher_no,
-            "campaign": event.campaign,
-            "insurance": event.insurance.value,
-            "booked_count": len(event.lines),
-            "booked_fen": sum(line.fen for line in event.lines),
-        }
-        await self._connection.upsert(
-            voucher_book, [row], add=("booked_count", "booked_fen"), keep=("campaign", "insurance")
-        )
+            await self._ledger.move(mine, stage="BOOKED")
+        where = (event.voucher_no, event.campaign, event.insurance.value)
+        self._books.add("booked", *where, len(event.lines), sum(line.fen for line in event.lines))
 
     async def _entered(self, events: Sequence[EnrolmentEnteredV1]) -> None:
         """录入 of payer legs, by the document they stand in."""
@@ -200,47 +214,20 @@ class _Page:
         c = money_line.c
         for (document_no, payer), persons in groups.items():
             mine = sa.and_(c.voucher_no == document_no, c.payer == payer, c.person_id.in_(persons))
-            await self.ledger.move(mine, stage="ENTERED")
+            await self._ledger.move(mine, stage="ENTERED")
 
     async def _chain(self, event: Any) -> None:
         """Stage of lines as documents carry them on."""
         match event:
             case t.DeclarationLines():
                 ids = [line.line_id for line in event.lines]
-                await self.ledger.move_lines(ids, stage="DECLARED", declaration_no=event.declaration_no)
+                await self._ledger.move_lines(ids, stage="DECLARED", declaration_no=event.declaration_no)
             case t.DeclarationReturned():
                 mine = money_line.c.declaration_no == event.declaration_no
-                await self.ledger.move(mine, stage="SETTLED", declaration_no="")
+                await self._ledger.move(mine, stage="SETTLED", declaration_no="")
             case t.VoucherLines():
                 ids = [line.line_id for line in event.lines if line.line_id]
-                await self.ledger.move_lines(ids, stage=VOUCHERED, voucher_no=event.voucher_no)
-            case _:
-                stage = _STAGES.get(type(event))
-                if stage is not None:
-                    await self.ledger.step(event.voucher_no, stage)
-
-    async def _voucher(self, event: Any) -> None:
-        change = sa.update(voucher_book).where(voucher_book.c.voucher_no == getattr(event, "voucher_no", ""))
-        match event:
-            case t.TreasuryEntryConfirmed():
-                row = {
-                    "voucher_no": event.voucher_no,
-                    "campaign": event.campaign,
-                    "insurance": event.insurance.value,
-                    "treasury_date": event.treasury_date,
-                    "entered_count": event.count,
-                    "entered_fen": event.fen,
-                }
-                await self._connection.upsert(voucher_book, [row])
-            case t.CollectionInfoReturned():
-                await self._connection.execute(
-                    change.values(
-                        returned_count=voucher_book.c.returned_count + len(event.lines),
-                        returned_fen=voucher_book.c.returned_fen + sum(line.fen for line in event.lines),
-                    )
-                )
-            case t.CollectionInfoAcknowledged():
-                await self._connection.execute(change.values(acknowledged=True))
+                await self._ledger.move_lines(ids, stage=VOUCHERED, voucher_no=event.voucher_no)
 
     async def _fund(self, event: Any) -> None:
         """Stages of the flow into fund accounts. voucher_no is the payment document's number."""
@@ -250,65 +237,29 @@ class _Page:
                 ids = [line.line_id for line in event.lines if line.line_id]
                 own = sa.and_(c.line_id.in_(ids), c.stage.in_(("RECEIVED", "SETTLED")))
                 government = sa.and_(c.voucher_no == event.document_no, c.stage == "RECONCILED")
-                await self.ledger.move(government if event.document_no else own, stage="FUND_ACCOUNT")
+                await self._ledger.move(government if event.document_no else own, stage="FUND_ACCOUNT")
             case f.PaymentDocumentLines():
                 insurance = event.insurance.value
                 ids = [
                     line.line_id or government_line_id(event.year, insurance, line.person_id, line.payer)
                     for line in event.lines
                 ]
-                await self.ledger.move_lines(ids, stage="RECONCILED", voucher_no=event.document_no)
+                await self._ledger.move_lines(ids, stage="RECONCILED", voucher_no=event.document_no)
             case f.FiscalAccountTransferred():
                 entered = sa.and_(c.voucher_no == event.document_no, c.stage == "ENTERED")
-                await self.ledger.move(entered, stage="FISCAL_ACCOUNT")
+                await self._ledger.move(entered, stage="FISCAL_ACCOUNT")
             case f.PaymentDocumentLinesConfirmed():
                 persons = [line.person_id for line in event.lines]
                 arrived = sa.and_(
                     c.voucher_no == event.document_no, c.person_id.in_(persons), c.stage == "FISCAL_ACCOUNT"
                 )
-                await self.ledger.move(arrived, stage="CONFIRMED")
+                await self._ledger.move(arrived, stage="CONFIRMED")
             case f.PaymentDocumentsConfirmed():
-                row = {
-                    "voucher_no": event.document_no,
-                    "campaign": event.campaign,
-                    "insurance": event.insurance.value,
-                    "treasury_date": event.confirmed_on,
-                    "entered_count": event.count,
-                    "entered_fen": event.fen,
-                    "returned_count": event.count,
-                    "returned_fen": event.fen,
-                }
-                await self._connection.upsert(voucher_book, [row])
+                where = (event.document_no, event.campaign, event.insurance.value)
+                self._books.entered(*where, event.confirmed_on, event.count, event.fen)
+                self._books.add("returned", *where, event.count, event.fen)
             case f.BookingAcknowledged():
-                book = sa.update(voucher_book).where(voucher_book.c.voucher_no == event.document_no)
-                await self._connection.execute(book.values(acknowledged=True))
-
-    async def _outside(self, connection: Connection, event: Any) -> None:
-        rows: list[dict[str, Any]] = []
-        add = ["fen", "told"]
-        match event:
-            case s.ChannelDayFileReceived():
-                rows = [
-                    _book_row(event, event.channel, each.insurance, event.channel) | {"fen": each.fen}
-                    for each in event.sums
-                ]
-            case s.DailySettlementDeposited():
-                if event.designated:
-                    rows = [_book_row(event, event.source, event.insurance, CASH) | {"fen": event.fen}]
-            case s.SettlementCorrected():
-                sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
-                row = _book_row(event, event.source, event.insurance, CASH)
-                rows = [row | {"fen": sign * event.fen}]
-            case _:
-                agent = event.kind == "AGENT"
-                row = _book_row(event, event.source, event.insurance, CASH if agent else event.source)
-                row["open_diff_fen"] = getattr(event, "diff_fen", 0)
-                rows, add = [row | {"told": 0}], ["fen", "told"]
-                await connection.upsert(outside_book, rows, add=add)
-                return
-        if rows:
-            # ``open_diff_fen`` is the discrepancy's alone: only set when the row is new.
-            await connection.upsert(outside_book, rows, add=add, keep=["open_diff_fen"])
+                self._books.acknowledge(event.document_no)
 
     async def _found(self, connection: Connection, event: Any) -> None:
         match event:
@@ -370,10 +321,6 @@ _BULK: dict[type[Any], str] = {
 }
 
 
-def _bulk(event: Any) -> str:
-    return _BULK.get(type(event), "")
-
-
 def _line_row(event: Any) -> dict[str, Any]:
     return {
         "line_id": event.line_id,
@@ -409,17 +356,4 @@ def _government_row(event: e.GovernmentLegVouchered) -> dict[str, Any]:
         "standing": "EFFECTIVE",
         "voucher_no": event.voucher_no,
         "declaration_no": "",
-    }
-
-
-def _book_row(event: Any, book: str, insurance: Any, channel: str) -> dict[str, Any]:
-    return {
-        "campaign": event.campaign,
-        "book": book,
-        "insurance": insurance.value,
-        "date": event.date,
-        "channel": channel,
-        "fen": 0,
-        "open_diff_fen": 0,
-        "told": 1,
     }

@@ -115,67 +115,115 @@ class TreasuryLines:
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """Legs of assessments in bulk, the rest one by one."""
-        legs: list[dict[str, Any]] = []
+        """Lines in the order of the log; legs, documents and their states once at the end."""
+        page = _Page(connection)
         for recorded in events:
-            event = recorded.event
-            if isinstance(event, e.ContributionAssessed):
-                legs += _legs(event)
-                continue
-            if isinstance(event, SettlementLinesConfirmed):
-                await connection.upsert(treasury_line, [_line(event, each) for each in event.lines])
-            elif isinstance(event, t.DeclarationLines | t.VoucherLines | t.DeclarationReturned):
-                await self._lines(connection, event)
-            elif isinstance(event, t.VirtualHouseholdDeclarationSubmitted):
-                await connection.upsert(declaration, [_declaration(recorded)])
-            elif isinstance(event, t.DeclarationVerified):
-                await self._declared(connection, event.declaration_no, "VERIFIED")
-            else:
-                await self._voucher(connection, event)
-        if legs:
-            await connection.upsert(government_leg, legs)
+            await page.take(recorded)
+        await page.flush()
 
-    async def _lines(self, connection: Connection, event: Any) -> None:
-        c = treasury_line.c
-        if isinstance(event, t.DeclarationReturned):
-            await self._declared(connection, event.declaration_no, "RETURNED")
-            await connection.execute(
-                sa.update(treasury_line)
-                .where(c.declaration_no == event.declaration_no)
-                .values(declaration_no="")
-            )
-            return
-        ids = [line.line_id for line in event.lines if line.line_id]
-        where = sa.update(treasury_line).where(c.line_id.in_(ids))
-        if isinstance(event, t.DeclarationLines):
-            await connection.execute(where.values(declaration_no=event.declaration_no))
-        elif ids:
-            await connection.execute(where.values(voucher_no=event.voucher_no))
 
-    async def _declared(self, connection: Connection, declaration_no: str, state: str) -> None:
-        await connection.execute(
-            sa.update(declaration).where(declaration.c.declaration_no == declaration_no).values(state=state)
-        )
+class _Page:
+    """A page of events on its way to the tables."""
 
-    async def _voucher(self, connection: Connection, event: Any) -> None:
-        change = sa.update(voucher).where(voucher.c.voucher_no == event.voucher_no)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._legs: list[dict[str, Any]] = []
+        self._lines: dict[str, dict[str, Any]] = {}
+        self._declarations: dict[str, dict[str, Any]] = {}
+        self._vouchers: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
+
+    async def take(self, recorded: Recorded[Any]) -> None:
+        """One event."""
+        event = recorded.event
         match event:
-            case t.TaxVoucherIssued():
-                await connection.upsert(voucher, [_voucher(event)])
-            case t.FundsDebited():
-                await connection.execute(change.values(state="DEBITED"))
-            case t.FundsRemitted():
-                await connection.execute(change.values(state="REMITTED"))
-            case t.TreasuryEntryConfirmed():
-                await connection.execute(
-                    change.values(state="IN_TREASURY", treasury_date=event.treasury_date)
+            case e.ContributionAssessed():
+                self._legs += _legs(event)
+            case SettlementLinesConfirmed():
+                self._lines |= {each: _line(event, each) for each in event.lines}
+            case t.DeclarationLines():
+                await self._put([line.line_id for line in event.lines], declaration_no=event.declaration_no)
+            case t.VoucherLines():
+                ids = [line.line_id for line in event.lines if line.line_id]
+                await self._put(ids, voucher_no=event.voucher_no)
+            case t.VirtualHouseholdDeclarationSubmitted():
+                self._declarations[event.declaration_no] = _declaration(recorded)
+            case t.DeclarationVerified():
+                await self._declared(event.declaration_no, "VERIFIED")
+            case t.DeclarationReturned():
+                await self._declared(event.declaration_no, "RETURNED")
+                await self._flush_lines()
+                released = sa.update(treasury_line).where(
+                    treasury_line.c.declaration_no == event.declaration_no
                 )
-            case t.TreasuryEntryRejected():
-                await connection.execute(change.values(state="REJECTED"))
-            case t.TaxVoucherReissued():
-                await connection.execute(change.values(state="ISSUED", cycle=event.cycle))
-            case t.CollectionInfoAcknowledged():
-                await connection.execute(change.values(acknowledged=True))
+                await self._connection.execute(released.values(declaration_no=""))
+            case t.TaxVoucherIssued():
+                self._vouchers[event.voucher_no] = _voucher(event)
+            case _:
+                change = _voucher_change(event)
+                known = self._vouchers.get(event.voucher_no)
+                if known is None:
+                    known = self._states.setdefault(event.voucher_no, {})
+                known |= change
+
+    async def _put(self, line_ids: Sequence[str], **document: str) -> None:
+        """Lines onto a document, be they written yet or of this very page."""
+        left = []
+        for line_id in line_ids:
+            row = self._lines.get(line_id)
+            if row is None:
+                left.append(line_id)
+            else:
+                row |= document
+        if left:
+            where = sa.update(treasury_line).where(treasury_line.c.line_id.in_(left))
+            await self._connection.execute(where.values(**document))
+
+    async def _declared(self, declaration_no: str, state: str) -> None:
+        known = self._declarations.get(declaration_no)
+        if known is not None:
+            known["state"] = state
+            return
+        where = sa.update(declaration).where(declaration.c.declaration_no == declaration_no)
+        await self._connection.execute(where.values(state=state))
+
+    async def _flush_lines(self) -> None:
+        if self._lines:
+            await self._connection.upsert(treasury_line, self._lines.values())
+            self._lines = {}
+
+    async def flush(self) -> None:
+        """The page is at its end."""
+        await self._flush_lines()
+        for table, rows in (
+            (government_leg, self._legs),
+            (declaration, list(self._declarations.values())),
+            (voucher, list(self._vouchers.values())),
+        ):
+            if rows:
+                await self._connection.upsert(table, rows)
+        alike: dict[tuple[tuple[str, Any], ...], list[str]] = {}
+        for voucher_no, change in self._states.items():
+            alike.setdefault(tuple(sorted(change.items())), []).append(voucher_no)
+        for values, numbers in alike.items():
+            where = sa.update(voucher).where(voucher.c.voucher_no.in_(numbers))
+            await self._connection.execute(where.values(**dict(values)))
+
+
+def _voucher_change(event: Any) -> dict[str, Any]:
+    match event:
+        case t.FundsDebited():
+            return {"state": "DEBITED"}
+        case t.FundsRemitted():
+            return {"state": "REMITTED"}
+        case t.TreasuryEntryConfirmed():
+            return {"state": "IN_TREASURY", "treasury_date": event.treasury_date}
+        case t.TreasuryEntryRejected():
+            return {"state": "REJECTED"}
+        case t.TaxVoucherReissued():
+            return {"state": "ISSUED", "cycle": event.cycle}
+        case _:
+            return {"acknowledged": True}
 
 
 def _legs(event: e.ContributionAssessed) -> list[dict[str, Any]]:
