@@ -15,7 +15,7 @@ from rich.console import Console
 T = TypeVar("T")
 
 out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 / print one JSON object on stdout")]
 

@@ -287,17 +287,24 @@ def case_counts(cases: Iterable[Row], terms: Mapping[str, str]) -> list[dict[str
 # -- what a person costs --------------------------------------------------------------------------------------
 
 
-def costs(
-    cpu_seconds: Mapping[str, float], disk_mib: float, persons: int, baseline: Mapping[str, Any] | None = None
-) -> dict[str, float]:
-    """CPU milliseconds and disk KiB per person; an empty campaign's cost (its report.json) taken off."""
+RECYCLED = "wal"
+"""Disk that does not grow with the people: the write-ahead log is kept at a size of its own."""
+
+
+def costs(told: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """CPU milliseconds and disk KiB per person, from report.json's fields; baseline: an empty campaign's
+    report.json, whose cost is taken off. The write-ahead log is nobody's."""
     empty = baseline or {}
-    cpu = sum(cpu_seconds.values()) - sum(empty.get("cpu_seconds", {}).values())
-    disk = disk_mib - float(empty.get("disk_mib", 0))
-    people = persons - int(empty.get("persons", 0))
+    people = int(told["persons"]) - int(empty.get("persons", 0))
     if people <= 0:
         return {}
+    cpu = sum(told["cpu_seconds"].values()) - sum(empty.get("cpu_seconds", {}).values())
+    disk = _grown(told) - _grown(empty)
     return {
         "cpu_ms_per_person": round(cpu * 1000 / people, 3),
         "disk_kib_per_person": round(disk * 1024 / people, 3),
     }
+
+
+def _grown(told: Mapping[str, Any]) -> float:
+    return float(told.get("disk_mib", 0)) - float(told.get("disk_mib_parts", {}).get(RECYCLED, 0))

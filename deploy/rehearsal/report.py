@@ -83,7 +83,7 @@ class Report:
 
     def add_costs(self, baseline: Mapping[str, Any] | None = None) -> None:
         """CPU and disk per person; baseline: ``report.json`` of an empty campaign, taken off."""
-        self.costs = figures.costs(self.cpu_seconds, self.disk_mib, self.persons, baseline)
+        self.costs = figures.costs(self.document(), baseline)
 
     @property
     def clean(self) -> bool:

@@ -226,8 +226,9 @@ def test_open_matters_name_who_has_to_act(plan: Plan) -> None:
 
 
 def test_costs_are_per_person_without_an_empty_campaign(report: Report) -> None:
-    """The cost of a campaign without people is the system's, not the people's."""
-    report.cpu_seconds, report.disk_mib = {"collection": 3.0, "postgres": 2.0}, 100.0
+    """The cost of a campaign without people is the system's, not the people's; nor is the write-ahead log."""
+    report.cpu_seconds, report.disk_mib = {"collection": 3.0, "postgres": 2.0}, 612.0
+    report.disk_mib_parts = {"collection": 100.0, "wal": 512.0}
     report.add_costs()
     assert report.costs == {"cpu_ms_per_person": 10.87, "disk_kib_per_person": 222.609}
     report.add_costs({"cpu_seconds": {"postgres": 0.4}, "disk_mib": 8, "persons": 0})
