@@ -49,6 +49,11 @@ class Layout:
         """Addresses with passwords (0600): service -> {service, migrate, auditor}."""
         return self.data / "databases.json"
 
+    @property
+    def packs(self) -> Path:
+        """Further policy packs of this installation; files may come while it runs."""
+        return self.data / "packs"
+
     def pid(self, name: str) -> Path:
         return self.data / "run" / f"{name}.pid"
 

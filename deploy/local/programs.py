@@ -46,6 +46,7 @@ def programs(options: Options, layout: Layout, addresses: Addresses, kafka: str 
         "LIANGXIAN_HOST": HOST,
         "LIANGXIAN_LOG_LEVEL": options.log_level,
         "LIANGXIAN_ORGANISATIONS": str(organisations_file()),
+        "LIANGXIAN_PACKS": os.environ.get("LIANGXIAN_PACKS", str(layout.packs)),
         "LIANGXIAN_PORT_BASE": str(options.port_base),
         "LIANGXIAN_REHEARSAL": "1" if options.rehearsal else "0",
         "PYTHONUNBUFFERED": "1",
