@@ -237,7 +237,13 @@ def start_work(process: Process, background: Background) -> None:
     bells = ReactionBells(process.log, projections, ports.runtime, process.tail)
     projections.moved = bells.wake
     process.writer.subscribe(bells.wake)
-    machinery.busy = lambda: process.writer.busy or ports.imports.busy
+    runners: list[ReactionRunner] = []
+    machinery.busy = lambda: (
+        process.writer.busy
+        or ports.imports.busy
+        or bells.seen < process.writer.position
+        or any(runner.busy for runner in runners)
+    )
     for projection in process.description.projections:
         machinery.positions[checkpoint_name(projection)] = partial(projections.position_of, projection)
     background.start("projections", projections.run)
@@ -257,7 +263,8 @@ def start_work(process: Process, background: Background) -> None:
         )
         bell.waits = runner.waits
         machinery.letters.register(REACTION, runner.name, runner)
-        machinery.positions[f"reaction:{runner.name}"] = runner.position
+        machinery.positions[f"reaction:{runner.name}"] = partial(bells.position_of, bell, runner)
+        runners.append(runner)
         background.start(f"reaction:{runner.name}", runner.run)
     background.start("bells", bells.run)
     background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)

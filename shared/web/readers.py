@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from shared.eventstore.dead_letters import REACTION
 from shared.eventstore.log import Log
 from shared.eventstore.projections import ProjectionRunner, Wake
+from shared.eventstore.reactions import ReactionRunner
 from shared.eventstore.tables import parked
 from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import Reaction
@@ -72,6 +73,17 @@ class ReactionBells:
         self._bells.append(bell)
         return bell
 
+    @property
+    def seen(self) -> int:
+        """Up to where the log was looked at."""
+        return self._seen
+
+    def position_of(self, bell: Bell, runner: ReactionRunner) -> int:
+        """Up to where nothing is left for a reaction: as far as the look went, once it has done what it was
+        rung for."""
+        done = runner.position()
+        return max(done, self._seen) if done >= bell.rung_at else done
+
     def wake(self, position: int = 0) -> None:
         """The log or a read model has moved."""
         self._wake.ring(position)
@@ -86,6 +98,8 @@ class ReactionBells:
         """Ring who has something to do; answers how far the look moved."""
         if self._seen < 0:
             self._seen = min(await self._log.head(), self._projections.position())
+            for bell in self._bells:
+                bell.rung_at = self._seen
             self._ring(self._bells)
             return 0
         frontier = self._projections.position()
@@ -97,8 +111,11 @@ class ReactionBells:
             return 0
         moved, self._seen = page.scanned - self._seen, max(page.scanned, self._seen)
         names = self._log.types.names({type(recorded.event) for recorded in page.events})
+        found = [bell for bell in self._bells if bell.types & names]
+        for bell in found:  # before anybody else runs: see position_of
+            bell.rung_at = self._seen
         waiting = await self._waiting()
-        self._ring([bell for bell in self._bells if bell.types & names or bell.name in waiting])
+        self._ring([*found, *(bell for bell in self._bells if bell.name in waiting and bell not in found)])
         return moved
 
     async def _waiting(self) -> set[str]:
@@ -126,6 +143,8 @@ class Bell:
     def __init__(self, name: str, types: frozenset[str]) -> None:
         self.name = name
         self.types = types
+        self.rung_at = 0
+        """Position of the last look that found events of its types."""
         self.waits: Callable[[], bool] = bool
         """Whether the runner knows of something parked."""
         self._listeners: list[Listener] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -109,3 +110,23 @@ async def test_moving_read_models_wake_the_look(service: MemoryService, rung: Ru
         stop.set()
         rung.bells.wake()
         await task
+
+
+async def test_a_reaction_is_as_far_as_the_look_once_it_did_what_it_was_rung_for(
+    service: MemoryService, rung: Rung
+) -> None:
+    """``/ops/lag`` then knows without reading the log again: events of other types are nobody's work."""
+    quiet = Quiet("notes", NoteTaken)
+    bell, runner = rung.bells.bell(quiet), service.parts.reaction(quiet)
+    await note(service, "a")
+    await rung.projections.run_once()
+    await rung.bells.look()
+    assert (rung.bells.seen, rung.bells.position_of(bell, runner)) == (1, 0)
+    while await runner.run_once():
+        pass
+    assert rung.bells.position_of(bell, runner) == 1
+    await service.begin_day(dt.date(2016, 1, 2))
+    for _ in range(2):  # the service's own runner was there first: ask where the read models are
+        await rung.projections.run_once()
+    await rung.bells.look()
+    assert (runner.position(), rung.bells.seen, rung.bells.position_of(bell, runner)) == (1, 2, 2)
