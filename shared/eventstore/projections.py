@@ -181,6 +181,11 @@ class Wake:
         self._poll_seconds = poll_seconds
         self._rung = asyncio.Event()
 
+    @property
+    def pending(self) -> bool:
+        """Whether it was rung since the last wait ended."""
+        return self._rung.is_set()
+
     def ring(self, _position: int) -> None:
         """The log has grown."""
         self._rung.set()

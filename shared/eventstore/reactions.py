@@ -101,12 +101,18 @@ class ReactionRunner:
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
         self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
+        self._working = False
         self._noted_at = float("-inf")
         self._waiting = True  # whether anything may be parked; asked again now and then
         self._clear = False  # whether, as of the checkpoint, no key is blocked
         self._retried: tuple[int, dt.date] | None = None
         if announcer is not None:
             announcer.subscribe(self._wake.ring)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is under way, or was asked for."""
+        return self._working or self._wake.pending
 
     def waits(self) -> bool:
         """Whether something may be parked that any new event may set going."""
@@ -119,12 +125,14 @@ class ReactionRunner:
     async def run(self, stop: asyncio.Event) -> None:
         """Step until told to stop. An exception of the database is reported and outlived."""
         while not stop.is_set():
+            self._working = True
             try:
                 handled = await self.run_once()
             except Exception as error:  # noqa: BLE001 - reported and outlived
                 LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
                 handled = 0
             if not handled:
+                self._working = False
                 await self._wake.wait(stop)
 
     async def run_once(self) -> int:

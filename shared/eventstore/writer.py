@@ -79,6 +79,8 @@ class Writer:
         self._work: asyncio.Task[None] | None = None
         self._closing = False
         self._working = False
+        self.position = 0
+        """Last position committed by this process."""
         self._listeners: list[Callable[[int], None]] = []
 
     async def start(self) -> None:
@@ -319,6 +321,7 @@ class Writer:
         task.settle(answer)
 
     def _announce(self, position: int) -> None:
+        self.position = position
         for listener in self._listeners:
             listener(position)
 

@@ -31,7 +31,7 @@ async def test_pages_go_on_behind_the_last_key(service: MemoryService) -> None:
         assert second == {"items": ["f", "g"], "next": None}
 
 
-@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x"])
+@pytest.mark.parametrize("limit", ["0", "5001", "-1", "x"])
 async def test_limits_are_bounded(service: MemoryService, limit: str) -> None:
     async with service.client([READ]) as client:
         refused = await client.get("/notes", params={"limit": limit})
