@@ -73,6 +73,7 @@ async def read_summaries(driver: Driver) -> Summaries:
         "/coverage",
         year=driver.plan.year,
         division=driver.plan.population.division,
+        villages="false",
     )
     return Summaries(
         villages=(await services.get(TAX, "collection", f"/campaigns/{campaign}/villages"))["items"],

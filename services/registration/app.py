@@ -123,7 +123,9 @@ def describe(ports: Ports) -> ServiceDescription:
                 ports, residents, enrolments, facts, PaidFacts(), directory.enrolled_in_village
             ),
             refunds.capability(residents, directory.CoverDirectory()),
-            coverage.capability(ports, facts, census.groups, census.unpaid, census.circumstances_of),
+            coverage.capability(
+                ports, facts, census.groups, census.unpaid, census.circumstances_of, census.anybody_paid
+            ),
             tasks.capability(ports),
         )
     )

@@ -25,12 +25,15 @@ _p = PERSON.c
 ENDED = ("", "REJECTED", "CANCELLED", "TERMINATED")
 
 
-async def groups(connection: Connection, year: int, insurance: Insurance, division: str) -> list[Group]:
-    """Living people of a division by village and circumstances."""
+async def groups(
+    connection: Connection, year: int, insurance: Insurance, division: str, villages: bool
+) -> list[Group]:
+    """Living people of a division by circumstances, and by village where those are wanted."""
     census = _Census(year, insurance)
-    labels: list[sa.ColumnElement[Any]] = [sa.literal_column(each.name) for each in census.columns]
+    columns = census.columns if villages else [sa.literal("").label("village"), *census.columns[1:]]
+    labels: list[sa.ColumnElement[Any]] = [sa.literal_column(each.name) for each in columns]
     rows = await connection.execute(
-        sa.select(*census.columns, sa.func.count().label("persons"))
+        sa.select(*columns, sa.func.count().label("persons"))
         .select_from(census.joined)
         .where(*census.living(division))
         .group_by(*labels)
@@ -39,6 +42,15 @@ async def groups(connection: Connection, year: int, insurance: Insurance, divisi
         Group(row.village, circumstances_of(row), bool(row.enrolled), bool(row.paid), int(row.persons))
         for row in rows
     ]
+
+
+async def anybody_paid(connection: Connection, year: int, insurance: Insurance) -> bool:
+    """Whether the year's payments were ever told here (D-53: there is a year before to compare with)."""
+    line = PAID_LINE.c
+    carried = _carried(year, insurance).exists()
+    paid = sa.exists().where(line.insurance == insurance.value, line.year == year, ~line.refunded)
+    rows = await connection.execute(sa.select(sa.or_(paid, carried).label("known")))
+    return bool(rows[0].known)
 
 
 async def unpaid(

@@ -118,6 +118,8 @@ def paid(person_id: str, number: int) -> PaymentReceivedV1:
 async def medical(desk: Desk, division: str = "370406") -> dict[str, tuple[int, int, int, float]]:
     """(eligible, enrolled, paid, rate) per village; "" is the division."""
     answer = await desk.get("/coverage", year=2020, division=division)
+    short = await desk.get("/coverage", year=2020, division=division, villages="false")
+    assert short["items"] == [item for item in answer["items"] if not item["village"]]
     return {
         item["village"]: (item["eligible"], item["enrolled"], item["paid"], item["rate"])
         for item in answer["items"]
