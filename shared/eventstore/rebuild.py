@@ -112,6 +112,7 @@ async def rebuild_all(
             if replay.first - replay.position <= page:
                 break
         async with database.begin() as connection:
+            await _take_time(database, connection)
             await replay.look(connection, held=True)
             while replay.position < replay.last:
                 await replay.step(connection, replay.last)
@@ -212,6 +213,14 @@ async def _recreate(database: ShadowedDatabase, tables: Sequence[sa.Table]) -> N
             await shadow.execute(sa.schema.CreateTable(_unlogged(database, table)))
             for index in sorted(table.indexes, key=lambda item: str(item.name)):
                 await shadow.execute(sa.schema.CreateIndex(index))
+
+
+async def _take_time(database: ShadowedDatabase, connection: Connection) -> None:
+    """Comparing tables of a district takes longer and more memory than a service's statement may."""
+    if getattr(database, "dialect", "") == "postgresql":
+        await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))
 
 
 def _unlogged(database: ShadowedDatabase, table: sa.Table) -> sa.Table:
