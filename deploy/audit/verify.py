@@ -44,7 +44,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         "statistics",
         "payment-history",
     ),
-    "subsidy": ("list", "subsidy-entitlement", "fund"),
+    "subsidy": ("list", "subsidy-entitlement", "fund", "family-planning", "fiscal-subsidy"),
     "notification": ("notice", "case"),
 }
 """Whose streams begin with what (architecture §3); ``process`` and ``received`` are everybody's own."""

@@ -291,7 +291,9 @@ def _terms(state: Obligation, known: _Known) -> _Terms | Refusal | None:
         if refusal.rule == "TIER_REQUIRED":
             return refusal if state.assessment is not None else None
         return refusal
-    return _merged(state, known, quote, category)
+    lowest = not category and tier == known.pack.document.pension.lowest_tier.tier_yuan
+    group = next(iter(_lowest_tier_groups(known)), "") if lowest else ""
+    return _merged(state, known, quote, category or group)
 
 
 def _merged(

@@ -125,6 +125,8 @@ async def test_a_hardship_group_may_choose_the_lowest_tier_and_pays_it(world: Wo
     await world.receive(marked("PREFERENTIAL"))
     await choose(world, 201)
     assert (await owed(world))["pension"] == (10_000, "")
+    page = await world.get("/obligations", campaign=CAMPAIGN, village=VILLAGE, insurance="pension")
+    assert [row["category"] for row in page["items"]] == ["PREFERENTIAL"], "why the tier is his (I-13)"
     removed = SpecialIdentityRemovedV1(
         person_id="p1",
         category="PREFERENTIAL",
