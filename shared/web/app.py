@@ -25,6 +25,7 @@ from shared.kernel.events import DayBegun
 from shared.security.issuer import Issuer
 from shared.security.tokens import TokenVerifier
 from shared.web.auth import Authentication
+from shared.web.bodies import StorableBodies
 from shared.web.calendar import Calendar
 from shared.web.census import census_router
 from shared.web.context import RequestContext, correlation_of
@@ -102,6 +103,7 @@ def build_app(
     app.state.machinery = machinery
     app.add_middleware(ThinRoutes, routes=description.thin)
     app.add_middleware(MinimumPosition, positions=machinery)
+    app.add_middleware(StorableBodies)
     app.add_middleware(Authentication, verifier=verifier)
     app.add_middleware(
         RequestContext,

@@ -10,10 +10,11 @@ import pytest
 import structlog
 
 from shared.kernel.clock import SeededRuntime
-from shared.kernel.errors import Refusal
+from shared.kernel.errors import ProblemError, Refusal
 from shared.observability.logging import configure
 from shared.testing.http import MARKED_NAME, MARKED_NUMBER, MARKED_PHONE, assert_no_personal_data
 from shared.testing.service import MemoryService
+from shared.web.bodies import refuse_unstorable
 from shared.web.problems import STATUS, TITLES, problem_of, problem_response, status_of
 from tests.unit.web.conftest import READ, WRITE
 
@@ -117,6 +118,40 @@ async def test_validation_names_the_field_and_never_the_value(
     assert (refused.status_code, refused.json()["code"]) == (status, "VALIDATION_FAILED")
     assert refused.json().get("field", "") == field
     assert_no_personal_data(refused.content, logs.getvalue(), str(refused.headers))
+
+
+@pytest.mark.parametrize("path", ["/notes", "/thin"])
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b'{"text": "a\\u0000b"}', "CONTROL_CHARACTER"),
+        (b'{"text": "a", "tags": {"x": 99999999999999999999}}', "NUMBER_TOO_LARGE"),
+        (b'{"text": "a", "tags": {"x": -12345678901234567}}', "NUMBER_TOO_LARGE"),
+    ],
+)
+async def test_what_no_read_model_could_store_is_refused_at_the_door(
+    service: MemoryService, path: str, content: bytes, rule: str
+) -> None:
+    """Nothing is written: an event that holds a NUL or a number of 70 bits would stop its readers for ever."""
+    headers = KEY | {"Content-Type": "application/json"}
+    async with service.client([WRITE]) as client:
+        refused = await client.post(path, content=content, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "VALIDATION_FAILED")
+    assert refused.json()["rule"] == rule
+    assert await service.parts.log.head() == 0
+
+
+@pytest.mark.parametrize("text", ["370406199001019997", 'a":12345678901234567', "\\\\u0001"])
+async def test_long_digits_in_a_text_are_a_text(service: MemoryService, text: str) -> None:
+    async with service.client([WRITE]) as client:
+        taken = await client.post("/thin", json={"text": text})
+    assert taken.status_code == 201
+
+
+def test_what_cannot_be_stored_is_found_over_two_blocks() -> None:
+    tail = refuse_unstorable(b"", b'{"text": "' + b"x" * 100 + b"\\u00")
+    with pytest.raises(ProblemError):
+        refuse_unstorable(tail, b'00"}')
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", f'{{"text": "{MARKED_NUMBER}'.encode()])
