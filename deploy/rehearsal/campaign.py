@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from deploy.rehearsal import closing, collecting, preparation
+from deploy.rehearsal import birthdays, closing, collecting, preparation
 from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.plan import DIED_EARLY, DIED_UNPAID, OVER, PAID_DEAD, SHORT
 
@@ -139,6 +139,7 @@ class Campaign:
         yield from self._government()
         yield from self._villages()
         yield from self._months()
+        yield from birthdays.tasks(driver)
         yield self._window_end + 5 * DAY, "close-cases", lambda: closing.close_cases(driver)
         if days.late is not None:
             late = days.late

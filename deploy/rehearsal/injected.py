@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.rehearsal import birthdays
 from deploy.rehearsal.collecting import MISFIT
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.fund_injected import fund_cases
 from deploy.rehearsal.plan import (
     ANSWERED_TWICE,
+    BIRTHDAY,
     DIED_UNPAID,
     LATE,
     LATE_FILE,
@@ -70,6 +72,8 @@ async def injected_events(driver: Driver, items: Items) -> list[Injected]:
         *await _day_files(driver, items),
         *await _vouchers(driver, items, books),
         *_late_payer(driver),
+        *_birthday(driver),
+        *await _family_planning(driver),
     ]
 
 
@@ -311,3 +315,25 @@ def _late_payer(driver: Driver) -> list[Injected]:
     expected = script.late_rule or "assessed, TAKEN"
     outcome = assessed["rule"] if script.late_rule else f"{assessed['rule'] or 'assessed'}, {paid['state']}"
     return [Injected("LATE_PAYER", "逾期缴费核定", expected, outcome)]
+
+
+def _birthday(driver: Driver) -> list[Injected]:
+    """生日规则: half price online only from the birthday on (004:L203-207)."""
+    if BIRTHDAY not in driver.plan.roles:
+        return []
+    before = driver.journal.answer(f"{driver.plan.day(6)}/pay-before-birthday")
+    after = driver.journal.answer(f"{birthdays.birthday(driver) + DAY}/pay-after-birthday")
+    outcome = f"{before['code']}, then {after['state']}"
+    return [Injected("BIRTHDAY_HOLD", "满周岁前网上缴费", "AMOUNT_NOT_ASSESSED, then TAKEN", outcome)]
+
+
+async def _family_planning(driver: Driver) -> list[Injected]:
+    """计生家庭与财政补助: what was claimed for booked heads has arrived (D-15, D-45)."""
+    if driver.plan.pack.fiscal_subsidy_fen is None:
+        return []
+    rows = await birthdays.fiscal(driver)
+    claimed = sum(row["claimed_fen"] > 0 for row in rows)
+    open_fen = sum(row["outstanding_fen"] + row["in_transit_fen"] for row in rows)
+    kinds = 2 + bool(birthdays.couples(driver))
+    told = f"{claimed} moneys claimed, {open_fen} fen open"
+    return [Injected("FISCAL_MONEY", "财政补助按记账人数核拨", f"{kinds} moneys claimed, 0 fen open", told)]

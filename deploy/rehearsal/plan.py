@@ -19,17 +19,24 @@ from deploy.rehearsal.residents import (
     Listing,
     Resident,
     Village,
+    number_of,
     synthesise_village,
 )
 from deploy.rehearsal.script import CASH, SCRIPTS, Script
 from shared.kernel.division import campaign_id
+from shared.kernel.identity import Sex
 from shared.policy import Pack
+from shared.policy.terms import AgeMode, ChannelKind
 
 DOUBLE, LOST_ANSWER, ANSWERED_TWICE = "double", "lost_answer", "answered_twice"
 SHORT, OVER, LATE = "short", "over", "late"
 DIED_UNPAID, PAID_DEAD, DIED_EARLY = "died_unpaid", "paid_dead", "died_early"
 OMITTED, OBJECTOR = "omitted", "objector"
 OUT_OF_WINDOW, LATE_PAYER, MISFILED, LATE_FILE = "out_of_window", "late_payer", "misfiled", "late_file"
+
+BIRTHDAY = "birthday"
+BORN_ON = (12, 1)
+"""Whose half price waits for his birthday online turns 60 on this day of the window (004:L203-207)."""
 
 ONLINE = "ONLINE"
 AGENT = "AGENT"
@@ -96,6 +103,7 @@ class Plan:
     roles: Mapping[str, PlannedHousehold] = field(default_factory=dict)
     two_lists: tuple[int, ...] = ()
     mistyped: int = 0
+    birthday: int = 0
     stranger: Resident | None = None
 
     @property
@@ -152,7 +160,11 @@ class Plan:
     def village(self, size: VillageSize) -> Village:
         """The people of a village; those of the first with the cases put on two lists."""
         made = synthesise_village(self.seed, size, self.script)
-        return _on_two_lists(made, self.two_lists) if size.number == 1 and self.two_lists else made
+        if size.number == 1 and self.two_lists:
+            made = _on_two_lists(made, self.two_lists)
+        if size.number == 1 and self.birthday:
+            made = _turning_sixty(made, self.birthday, self.year - 1)
+        return made
 
     def households(self, size: VillageSize) -> Iterator[PlannedHousehold]:
         """What the households of a village will do."""
@@ -270,6 +282,11 @@ def _cast(plan: Plan) -> Plan:
             roles[role] = PlannedHousehold(chosen, online, plan.day(offset), "", role)
         else:
             roles[role] = PlannedHousehold(chosen, NEVER, None, "", role)
+    birthday = 0
+    if plan.pack.age_reference(ChannelKind.ONLINE).mode is AgeMode.PAYMENT_DATE:
+        birthday, household = _elder(free)
+        free.remove(household)
+        roles[BIRTHDAY] = PlannedHousehold(household, NEVER, None, "", BIRTHDAY)
     listed = [member.ordinal for household in free for member in household.members if _hard(member)]
     listed += [
         member.ordinal
@@ -280,13 +297,45 @@ def _cast(plan: Plan) -> Plan:
     if len(listed) < 3:
         raise ValueError("too few listed people for the injected cases: raise the scale")
     return replace(
-        plan, roles=roles, two_lists=tuple(listed[:2]), mistyped=listed[2], stranger=_stranger(plan)
-    )
+        plan, roles=roles, two_lists=tuple(listed[:2]), mistyped=listed[2], birthday=birthday,
+        stranger=_stranger(plan),
+    )  # fmt: skip
+
+
+def _elder(free: Sequence[Household]) -> tuple[int, Household]:
+    """Somebody who pays half, and his household."""
+    for household in free:
+        for member in household.members:
+            if not member.exempt and any(each.category.startswith("ELDERLY") for each in member.listings):
+                return member.ordinal, household
+    raise ValueError("too few elderly people for the injected cases: raise the scale")
+
+
+def _turning_sixty(village: Village, ordinal: int, year: int) -> Village:
+    """The person born so that his sixtieth birthday lies in the window, with the number that says so."""
+    birth = dt.date(year - 60, *BORN_ON)
+    households = []
+    for household in village.households:
+        members = tuple(
+            _born(member, birth) if member.ordinal == ordinal else member for member in household.members
+        )
+        households.append(replace(household, members=members))
+    return Village(village.size, tuple(households))
+
+
+def _born(member: Resident, birth: dt.date) -> Resident:
+    number = number_of(member.number[:6], birth, 998 + (member.sex is Sex.MALE))
+    return Resident(
+        member.ordinal, member.name, number, member.sex, birth, member.household, member.student,
+        member.employee, member.exempt, member.pension_tier, member.listings,
+    )  # fmt: skip
 
 
 def _hard(member: Resident) -> bool:
     """Listed for hardship, and for medical only: nothing else of his hangs on the list."""
-    return member.exempt and len(member.listings) == 1 and not member.listings[0].category.startswith("ELDERLY")
+    return (
+        member.exempt and len(member.listings) == 1 and not member.listings[0].category.startswith("ELDERLY")
+    )
 
 
 def _stranger(plan: Plan) -> Resident:

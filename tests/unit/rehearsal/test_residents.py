@@ -6,13 +6,13 @@ import datetime as dt
 
 import pytest
 
-from deploy.rehearsal.plan import CASH_ROLES, NOTICE_ROLES, ROLES, Plan, draw_plan, lists_of_town
+from deploy.rehearsal.plan import BIRTHDAY, CASH_ROLES, NOTICE_ROLES, ROLES, Plan, draw_plan, lists_of_town
 from deploy.rehearsal.population import Population, VillageSize, apportion, draw_population
 from deploy.rehearsal.residents import NEVER, Village, synthesise_village
 from deploy.rehearsal.script import SCRIPTS
 from shared.kernel.identity import birth_of, full_years, identity_fault, sex_of
 from shared.policy import load_pack
-from shared.policy.terms import ChannelKind
+from shared.policy.terms import AgeMode, ChannelKind
 
 REGISTERED_ON = dt.date(2019, 10, 1)
 PACKS = tuple(SCRIPTS)
@@ -168,9 +168,17 @@ def test_every_injected_case_has_its_household(pack: str, scale: float) -> None:
         wanted -= CASH_ROLES
     if drawn.pack.notice("ROSTER") is None:
         wanted -= NOTICE_ROLES
+    if drawn.pack.age_reference(ChannelKind.ONLINE).mode is AgeMode.PAYMENT_DATE:
+        elder = next(each for each in drawn.village(drawn.cast).each() if each.ordinal == drawn.birthday)
+        assert drawn.roles[BIRTHDAY].household.number == elder.household
+        assert drawn.pack.collection.holds(elder.birth.replace(year=drawn.year - 1))
+        assert birth_of(elder.number) == elder.birth
+        wanted |= {BIRTHDAY}
     assert set(drawn.roles) == wanted
     assert len({each.household.number for each in drawn.roles.values()}) == len(wanted)
     for role, cast in drawn.roles.items():
+        if role == BIRTHDAY:
+            continue
         kind, offset, _, payers = ROLES[role]
         assert len(cast.payers) >= payers
         assert cast.on == (None if kind == "NOBODY" else drawn.day(offset))
