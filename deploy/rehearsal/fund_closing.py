@@ -81,7 +81,7 @@ async def draw_channels(driver: Driver, day: dt.date) -> Any:
 
 
 async def enter(driver: Driver, day: dt.date) -> Any:
-    """信息录入: leg by leg what stands in a document, whole files at a time (000:L270-276)."""
+    """信息录入: leg by leg what stands in a document (000:L270-276); a file called again is the same file."""
     counts = {"rows": 0, "accepted": 0, "refused": 0}
     waiting = [row async for row in documents(driver, state="DRAWN") if row["entered_count"] < row["count"]]
     for done, document in enumerate(waiting, 1):
@@ -96,7 +96,6 @@ async def enter(driver: Driver, day: dt.date) -> Any:
             async for line in driver.services.pages(
                 STATION, "collection", f"/payment-documents/{number}/lines"
             )
-            if not line["entered"]
         ]
         for start in range(0, len(rows), PER_FILE):
             key = driver.key("enter", number, start, day)

@@ -430,6 +430,41 @@ async def test_steps_keep_their_order_and_the_station_does_not_confirm_itself() 
         assert log.count("CollectionSummaryFiled") == 1
 
 
+async def test_a_refund_waits_until_the_document_of_its_money_is_confirmed() -> None:
+    """I-23, I-28: money under way in a document is not paid back; once confirmed, it is, once."""
+    async with town() as made:
+        await signed(made)
+        await entered(made)
+        document = await made.document("medical")
+        mine = {"campaign": CAMPAIGN, "person_id": made.persons["family"]}
+        page = await made.get("collection", "/payments", who="town-agency", **mine)
+        (line,) = [row for row in page["items"] if row["insurance"] == "medical"]
+        death = {
+            "person_id": made.persons["family"],
+            "date": "2017-12-05",
+            "source": "POLICE",
+            "batch_month": "2017-12",
+        }
+        await made.post("police", "registration", "/deaths", death)
+        asked = {
+            "payment_line_id": line["line_id"],
+            "reason": "DIED_BEFORE_PERIOD",
+            "applicant": "heir",
+        }
+        number = (await made.post("town-agency", "collection", "/refunds", asked))["refund_no"]
+        await made.post("finance", "subsidy", f"/refund-approvals/{number}:approve", {"actor": "finance-07"})
+        paid = {"amount_fen": MEDICAL, "paid_on": "2017-12-21", "bank_ref": "R-1"}
+        early = await made.refused("treasury", "collection", f"/refunds/{number}:paid", paid)
+        assert early == ("INVALID_STATE", "MONEY_IN_FLIGHT")
+        await through(made, document["document_no"], 2, MEDICAL + HALF)
+        settled = await made.post("treasury", "collection", f"/refunds/{number}:paid", paid)
+        assert settled["status"] == "SETTLED"
+        stages = await made.stages()
+        assert (stages["medical", "BOOKED"], stages["medical", "REFUNDED"]) == (HALF, MEDICAL)
+        money = await made.get("collection", "/money/unaccounted", campaign=CAMPAIGN)
+        assert (money["unaccounted_fen"], money["difference_fen"]) == (0, 0)
+
+
 async def test_government_legs_take_the_same_way() -> None:
     """政府代缴: a document per payment, entered by the list, pooled only when finance's money has come (I-27)."""
     async with town() as made:
