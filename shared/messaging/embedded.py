@@ -63,10 +63,11 @@ _AWAY = (
 
 _POLL = """
 WITH ready AS MATERIALIZED (
-    SELECT u.* FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u(topic, part, next)
+    SELECT u.*, p.next_offset AS ends FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u(topic, part, next)
     JOIN broker.partitions p ON p.topic = u.topic AND p.part = u.part AND p.next_offset > u.next
 )
-SELECT u.topic, u.part, r."offset", r.key, r.value, r.headers, extract(epoch FROM r.appended_at)::float8 AS at
+SELECT u.topic, u.part, r."offset", r.key, r.value, r.headers, extract(epoch FROM r.appended_at)::float8 AS at,
+       u.ends
 FROM ready u
 CROSS JOIN LATERAL (
     SELECT * FROM broker.records r
@@ -268,6 +269,8 @@ class EmbeddedSubscription:
         self._turn = 0
         self._published = asyncio.Event()
         self._listening: Any = None
+        self._more = True
+        self._fetched_at = 0.0
 
     async def beat(self) -> None:
         """Say that we are there; learn the group's generation."""
@@ -289,8 +292,7 @@ class EmbeddedSubscription:
         pause = IDLE_SECONDS[0]
         while True:
             await self._join()
-            self._published.clear()
-            batches = await self._fetch(max_records)
+            batches = await self._fetch(max_records) if self._due() else []
             left = until - self._runtime.monotonic()
             if batches or left <= 0:
                 return batches
@@ -299,6 +301,7 @@ class EmbeddedSubscription:
                 await self._broker.listen(self._published, self._topics),
             )
             if self._listening is not None and self._listening is not before:
+                self._more = True  # what came before the session listened rang nobody
                 continue
             if self._listening is not None:
                 beat = self._beat_at + HEARTBEAT_SECONDS - self._runtime.monotonic()
@@ -322,6 +325,7 @@ class EmbeddedSubscription:
         self._joined_generation = generation
         self._assigned = share
         self._positions = {partition: starts[partition] for partition in sorted(share)}
+        self._more = True
         await self._listener.on_assigned(sorted(share))
 
     async def _share(self) -> tuple[int, frozenset[Partition], dict[Partition, int]]:
@@ -344,10 +348,21 @@ class EmbeddedSubscription:
         starts = {Partition(row["topic"], row["part"]): row["first_offset"] for row in rows}
         return generation, shares.get(self._worker, frozenset()), starts
 
+    def _due(self) -> bool:
+        """Whether anything may have come since the last look: a publisher told us, the last look left something,
+        or nobody would tell us."""
+        if self._more or self._published.is_set() or self._listening is None or self._listening.is_closed():
+            return True
+        return self._runtime.monotonic() - self._fetched_at >= HEARTBEAT_SECONDS
+
     async def _fetch(self, max_records: int) -> list[Batch]:
         """Partitions share the page; those that would get nothing of it take turns in being first."""
+        self._published.clear()
+        self._fetched_at = self._runtime.monotonic()
+        self._more = False
         if not self._positions:
             return []
+        self._more = True  # unless the look succeeds and leaves nothing
         async with self._broker.connection() as connection:
             rows = await connection.fetch(
                 _POLL,
@@ -372,6 +387,10 @@ class EmbeddedSubscription:
             self._positions[partition] = records[-1].offset + 1
             batches.append(Batch(partition, tuple(records)))
             left -= len(records)
+        self._more = any(
+            self._positions[partition] < ends
+            for partition, ends in {Partition(row[0], row[1]): row[7] for row in rows}.items()
+        )
         return batches
 
     async def _trim(self) -> None:
@@ -387,6 +406,7 @@ class EmbeddedSubscription:
         """See Subscription.seek."""
         if partition in self._positions:
             self._positions[partition] = offset
+            self._more = True
 
     async def bounds(self) -> Mapping[Partition, tuple[int, int]]:
         """See Subscription.bounds."""
