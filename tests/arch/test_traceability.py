@@ -78,7 +78,7 @@ def changed(kind: str, name: str, **fields: object) -> Plant:
         (
             changed(
                 "event",
-                "FiscalReceiptIssued",
+                "VirtualHouseholdCredentialRotated",
                 where=(A_TEST,),
                 reason="",
             ),
