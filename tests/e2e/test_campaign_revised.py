@@ -27,6 +27,7 @@ def dearer() -> Pack:
             version=2,
             medical=msgspec.structs.replace(document.medical, personal=personal),
             pension=msgspec.structs.replace(document.pension, tiers=tiers),
+            task_table=None,  # its amounts were persons × 260
         )
     )
 

@@ -235,9 +235,20 @@ def review(
     pack: Pack,
     submitted: bool,
     today: dt.date,
+    *,
+    alive: bool = True,
 ) -> Decision:
-    """The plan was revised (政策调整): what is not on its way is resolved again by the new version."""
-    if state.resolved is None or submitted or state.resolved.pack_version >= pack.version:
+    """The plan was revised (政策调整): what is not on its way is resolved again by the new version.
+
+    So is a claim the plan had refused, be it for a parameter that is set now (D-14, D-21). alive: a dead person's
+    claims stay as they are.
+    """
+    if state.resolved is None:
+        if not (alive and state.claims) or state.revoked:
+            return []
+        again = _resolve(state, person_id, insurance, year, pack)
+        return [event for event in again if not isinstance(event, e.SubsidyEntitlementRefused)]
+    if submitted or state.resolved.pack_version >= pack.version:
         return []
     events = _resolve(state, person_id, insurance, year, pack)
     if not any(isinstance(event, e.SubsidyEntitlementRefused) for event in events):

@@ -89,12 +89,20 @@ class Entitlements:
         metadata: Metadata,
     ) -> Command:
         """按调整后的政策复核."""
-        return self._unless_submitted(
-            "review_entitlement",
-            (year, insurance, person_id),
-            lambda state, submitted: domain.review(state, person_id, insurance, year, pack, submitted, today),
-            metadata,
-        )
+        stream = entitlement(year, insurance, person_id)
+        leg = (year, insurance.value, person_id)
+
+        def decide(loaded: Loaded) -> Accepted | Refusal:
+            submitted = loaded.fact(self._submitted, leg) is True
+            alive = loaded.fact(self._deaths, person_id) is None
+            state = loaded.state(stream)
+            return _accepted(
+                stream,
+                domain.review(state, person_id, insurance, year, pack, submitted, today, alive=alive),
+            )
+
+        facts = ((self._submitted, (leg,)), (self._deaths, (person_id,)))
+        return Command("review_entitlement", (stream,), decide, metadata, facts=facts)
 
     def keep_paid_terms(
         self, person_id: str, insurance: Insurance, year: int, terms: domain.PaidTerms, metadata: Metadata

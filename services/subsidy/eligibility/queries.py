@@ -11,6 +11,7 @@ from services.subsidy.eligibility.projection import death_table, entitlement_tab
 from shared.eventstore.database import Connection, Row
 
 _e = entitlement_table.c
+_OPEN = ("CLAIMED", "RESOLVED")
 
 
 class DeathFacts:
@@ -42,10 +43,10 @@ async def of_persons(connection: Connection, person_ids: Sequence[str]) -> Mappi
 
 
 async def villages(connection: Connection, campaign: str) -> Sequence[str]:
-    """Villages with a live entitlement of a campaign."""
+    """Villages with a live entitlement or an unanswered claim of a campaign."""
     rows = await connection.execute(
         sa.select(_e.village)
-        .where(_e.campaign == campaign, _e.state == "RESOLVED")
+        .where(_e.campaign == campaign, _e.state.in_(_OPEN))
         .distinct()
         .order_by(_e.village)
     )
@@ -53,10 +54,10 @@ async def villages(connection: Connection, campaign: str) -> Sequence[str]:
 
 
 async def in_village(connection: Connection, campaign: str, village: str) -> Sequence[Row]:
-    """Live entitlements of a village: person, insurance, year."""
+    """Live entitlements and unanswered claims of a village: person, insurance, year."""
     return await connection.execute(
         sa.select(_e.person_id, _e.insurance, _e.year)
-        .where(_e.campaign == campaign, _e.village == village, _e.state == "RESOLVED")
+        .where(_e.campaign == campaign, _e.village == village, _e.state.in_(_OPEN))
         .order_by(_e.person_id, _e.insurance)
     )
 

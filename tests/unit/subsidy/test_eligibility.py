@@ -191,6 +191,29 @@ def test_a_revised_plan_resolves_what_is_not_on_its_way_again() -> None:
     assert review(given_on(state, [found])) == [], "once per version"
 
 
+def test_a_claim_refused_for_an_unset_parameter_is_resolved_once_it_is_set() -> None:
+    """D-14: YC-2023's fixed aid F; unset it refuses, set by a revision the claim is answered; not for the dead."""
+    yicheng = load_pack("YC-2023")
+    monitored = Claim("L-rural", 1, "RURAL_REVITALISATION", "RELAPSE_MONITORED")
+    command = d.ReceiveClaim("p1", Insurance.MEDICAL, 2023, "370404-2023", "370404001201", ADULT, monitored)
+    history = d.receive_claim(d.Entitlement(), command, yicheng, None)
+    assert isinstance(history, list)
+    assert isinstance(history[-1], e.SubsidyEntitlementRefused)
+    assert history[-1].rule == "FIXED_AID_UNKNOWN"
+    revised = revise(yicheng, {"fixed_aid_yuan": 150}, "EXT:test")
+    day = dt.date(2022, 11, 15)
+
+    def again(pack: Pack, *, alive: bool = True) -> list[object]:
+        state = given(*history)
+        found = d.review(state, "p1", Insurance.MEDICAL, 2023, pack, False, day, alive=alive)
+        assert isinstance(found, list)
+        return list(found)
+
+    assert again(yicheng) == [], "still unset"
+    assert again(revised, alive=False) == []
+    assert resolved(again(revised)).legs == (Leg(Payer.PERSON, 20_000), Leg(Payer.DEPARTMENT, 15_000))
+
+
 def test_a_relief_the_revised_plan_ends_is_revoked() -> None:
     """D-06: without a government leg there is no entitlement any more."""
     state = given(*claim(d.Entitlement(), SIXTIES, birth=BORN_1955))
