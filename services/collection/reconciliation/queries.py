@@ -104,21 +104,27 @@ def _placed_by_lines(campaign: str) -> sa.Subquery:
 
 
 async def book_rows(connection: Connection, campaign: str = "", *, kept_sums: bool = False) -> list[BookRow]:
-    """Every day the outside told us of, compared with our lines, or, kept_sums, with the sums kept of them."""
+    """Every day the outside told us of, or we placed beyond the taker, compared.
+
+    Ours are the lines, or, kept_sums, the sums kept of them.
+    """
     placed: sa.FromClause = money_book if kept_sums else _placed_by_lines(campaign)
     b, m = outside_book.c, placed.c
-    joined = outside_book.outerjoin(
-        placed,
-        sa.and_(m.campaign == b.campaign, m.book == b.book, m.insurance == b.insurance, m.date == b.date),
-    )
-    statement = (
+    same = sa.and_(m.campaign == b.campaign, m.book == b.book, m.insurance == b.insurance, m.date == b.date)
+    told = (
         sa.select(outside_book, m.placed_fen.label("placed"), m.hand_fen.label("hand"))
-        .select_from(joined)
+        .select_from(outside_book.outerjoin(placed, same))
         .order_by(b.campaign, b.book, b.insurance, b.date)
     )
+    untold = (
+        sa.select(m.campaign, m.book, m.insurance, m.date, m.placed_fen, m.hand_fen)
+        .select_from(placed.outerjoin(outside_book, same))
+        .where(b.book.is_(None), m.book != "", m.placed_fen > m.hand_fen)
+        .order_by(m.campaign, m.book, m.insurance, m.date)
+    )
     if campaign:
-        statement = statement.where(b.campaign == campaign)
-    return [
+        told, untold = told.where(b.campaign == campaign), untold.where(m.campaign == campaign)
+    found = [
         BookRow(
             row.campaign,
             row.book,
@@ -130,8 +136,12 @@ async def book_rows(connection: Connection, campaign: str = "", *, kept_sums: bo
             int(row.hand or 0),
             row.open_diff_fen,
         )
-        for row in await connection.execute(statement)
+        for row in await connection.execute(told)
         if row.told or row.open_diff_fen
+    ]
+    return found + [
+        BookRow(row[0], row[1], row[1], row[2], row[3], 0, int(row[4]), int(row[5]), 0)
+        for row in await connection.execute(untold)
     ]
 
 

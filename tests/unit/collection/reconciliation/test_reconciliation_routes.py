@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from services.collection.reconciliation import events as r
 from services.collection.reconciliation.queries import book_rows, stages
-from services.collection.reconciliation.tables import money_line
+from services.collection.reconciliation.tables import money_line, outside_book
 from shared.contracts.registration import (
     BookkeepingEntriesPostedV1,
     CollectionInfoAcknowledgedV1,
@@ -265,3 +265,16 @@ async def test_money_is_shown_and_reconciled_in_the_callers_divisions_only() -> 
     for path, body in (("/statements", statement), ("/reconciliations", day)):
         for division, status in (("370402", 403), (VILLAGE, 403), ("370406", 201)):
             assert (await money.post(path, body, divisions=[division])).status_code == status
+
+
+async def test_money_settled_with_nobody_outside_is_unaccounted() -> None:
+    """A day our lines place beyond the taker, of which no bank or channel told anything."""
+    money = await opened("p1")
+    await money.post("/channels/WECHAT/day-files", day_file("D1", ("O1", "p1", 26000)))
+    async with money.service.parts.database.begin() as connection:
+        await connection.execute(sa.delete(outside_book))
+    told = await money.get("/money/unaccounted", campaign=CAMPAIGN)
+    assert (told["unaccounted_fen"], told["checked"]) == (26000, 1)
+    async with money.service.parts.database.read() as connection:
+        [kept] = await book_rows(connection, kept_sums=True)
+    assert kept.unaccounted_fen == 26000
