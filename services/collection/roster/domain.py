@@ -290,7 +290,10 @@ def _without(
 
 
 def finalise(state: Roster, place: Place, candidates: Candidates) -> Decision:
-    """Make the roster final: its notice over, its objections resolved, nobody on it dead or cancelled."""
+    """Make the roster final: its notice over, its objections resolved, nobody on it dead or cancelled.
+
+    Its amounts are those assessed now: what is final is what agents collect by (I-08, I-14).
+    """
     if not state.formed or 0 not in state.dispatched:
         return _state("NOT_DISPATCHED", "清册未移交 / the roster was not published")
     if state.final:
@@ -304,6 +307,10 @@ def finalise(state: Roster, place: Place, candidates: Candidates) -> Decision:
         return _state(
             "ROSTER_STALE", "清册含死亡或注销人员，请先修改 / dead or cancelled people: amend first", "I-08"
         )
+    if any(_reassessed(line, candidates.owed.get(key)) for key, line in state.lines.items()):
+        return _state(
+            "ROSTER_STALE", "有金额已重新核定，请先修改 / amounts were reassessed: amend first", "I-08"
+        )
     sums = totals(list(state.lines.values()))
     return [
         e.RosterFinalized(
@@ -316,6 +323,11 @@ def finalise(state: Roster, place: Place, candidates: Candidates) -> Decision:
             personal_fen=sums.personal_fen,
         )
     ]
+
+
+def _reassessed(line: RosterEntry, now: RosterEntry | None) -> bool:
+    """True when whoever is listed owes another amount now."""
+    return now is not None and (line.standard_fen, line.personal_fen) != (now.standard_fen, now.personal_fen)
 
 
 def supplement(state: Roster, place: Place, candidates: Candidates) -> Decision:

@@ -12,9 +12,11 @@ from deploy.audit.money import audit_money
 from deploy.audit.verify import AuditReport, ReplayedProjection, audit
 from shared.policy.pack import Pack
 from tests.unit.audit.village import (
+    CAMPAIGN,
     LINES,
     PACK,
     PAID,
+    ROSTER,
     VILLAGE,
     Village,
     payment,
@@ -61,6 +63,14 @@ def receive(village: Village, person: str, died_on: str) -> None:
 def know_death_before_roster(village: Village) -> None:
     name = "liangxian.registration.death_reported.v1"
     village.add("collection", "received:person:p2", name, "2019-10-15", 0, person_id="p2", date="2019-10-14")
+
+
+def final_with_an_old_amount(village: Village) -> None:
+    """p1 was reassessed between the roster's forming and its end."""
+    legs = [{"payer": "person", "fen": 13_000}, {"payer": "finance", "fen": 13_000}]
+    village.again("ContributionAssessed", 0, version=2, legs=legs)
+    stream = f"roster:{CAMPAIGN}:{VILLAGE}"
+    village.add("collection", stream, "RosterFinalized", roster_id=ROSTER, version=1)
 
 
 def twice_on_the_roster(village: Village) -> None:
@@ -121,6 +131,7 @@ VIOLATIONS: list[tuple[str, str, Plant]] = [
     ),
     ("I-08", "a person twice", twice_on_the_roster),
     ("I-08", "a person known dead", know_death_before_roster),
+    ("I-08", "final with an old amount", final_with_an_old_amount),
     ("I-09", "closed on its last day", lambda v: v.change("RosterNoticeClosed", closed_on="2019-10-23")),
     ("I-09", "two days only", lambda v: v.change("RosterNoticeStarted", to_date="2019-10-22", days=2)),
     ("I-09", "closed with an open objection", lambda v: v.drop("ObjectionResolutionReceived")),

@@ -263,6 +263,16 @@ def test_what_keeps_a_roster_from_being_final() -> None:
     assert rule(d.finalise(noticed(), PLACE, owing(entry("p1")))) == "ROSTER_STALE"
 
 
+def test_old_amounts_do_not_become_final() -> None:
+    """I-08, I-14: whoever was reassessed after the roster was formed is brought up to date first."""
+    now = owing(entry("p1"), entry("p2", 13000), entry("p3", 0))
+    assert rule(d.finalise(noticed(), PLACE, now)) == "ROSTER_STALE"
+    amended = fold(noticed(), events_of(d.amend(noticed(), PLACE, (), (), now)))
+    event = events_of(d.finalise(amended, PLACE, now))[0]
+    assert isinstance(event, e.RosterFinalized)
+    assert event.personal_fen == 39000
+
+
 def objected(state: Roster, kind: str = o.ROSTER) -> Roster:
     raised = o.Raised(
         objection_id="O-1", notice_id="N-1", kind=kind, person_id="p1", insurance=None, claim="WRONG_PERSON"
