@@ -121,16 +121,16 @@ async def report_death_batches(driver: Driver, month: dt.date) -> Any:
 
 async def ask_refund(driver: Driver) -> Any:
     """退费申请 of the heirs of a payer who died before the insured year began (scenario 4a)."""
-    person = driver.person(driver.plan.roles[DIED_EARLY].payers[0])
+    person, town = driver.person(driver.plan.roles[DIED_EARLY].payers[0]), driver.plan.script.offices.town
     lines = [
         row
         async for row in driver.services.pages(
-            "tax-branch", "collection", "/payments", campaign=driver.plan.campaign, person_id=person
+            town, "collection", "/payments", campaign=driver.plan.campaign, person_id=person
         )
         if row["insurance"] == "medical"
     ]
     body = {"payment_line_id": lines[0]["line_id"], "reason": "DIED_BEFORE_PERIOD", "applicant": "heir"}
-    await driver.services.post("tax-branch", "collection", "/refunds", body, driver.key("refund"))
+    await driver.services.post(town, "collection", "/refunds", body, driver.key("refund"))
     return {}
 
 
@@ -140,19 +140,20 @@ async def approve_refunds(driver: Driver) -> Any:
 
 
 async def pay_refunds(driver: Driver, day: dt.date) -> Any:
-    """The treasury's payments."""
-    return await driver.outside.post(f"/days/{day}/refunds", {"campaign": driver.plan.campaign})
+    """The payments of whoever pays refunds."""
+    body = {"campaign": driver.plan.campaign, "payer": driver.plan.script.offices.refunds}
+    return await driver.outside.post(f"/days/{day}/refunds", body)
 
 
 async def close_cases(driver: Driver) -> Any:
     """结案: supervision closes what was found, each with its finding."""
-    closed = 0
+    closed, office = 0, driver.plan.script.offices.supervision
     async for case in driver.services.pages(
-        "tax", "notification", "/cases", campaign=driver.plan.campaign, state="OPEN"
+        office, "notification", "/cases", campaign=driver.plan.campaign, state="OPEN"
     ):
         body = {"finding": "已核实，款项已缴存 / verified, the money is deposited"}
         key = driver.key("case", case["case_id"])
-        await driver.services.post("tax", "notification", f"/cases/{case['case_id']}:close", body, key)
+        await driver.services.post(office, "notification", f"/cases/{case['case_id']}:close", body, key)
         closed += 1
     return {"moved": closed, "closed": closed}
 

@@ -432,11 +432,11 @@ class World:
         entered = sum(1 for entry in untold if entry["result"] == "CONFIRMED")
         return {"moved": len(untold), "entered": entered, "rejected": [row["voucher_no"] for row in back]}
 
-    async def pay_refunds(self, campaign: str, day: dt.date) -> dict[str, int]:
+    async def pay_refunds(self, campaign: str, day: dt.date, payer: str = "treasury") -> dict[str, int]:
         """退库、退付: what finance approved is paid back, whole; noted first, since once told it is not listed."""
         approved = [
             refund
-            async for refund in self._services.pages("treasury", "collection", "/refunds", state="APPROVED")
+            async for refund in self._services.pages(payer, "collection", "/refunds", state="APPROVED")
             if refund["campaign"] == campaign
         ]
         for refund in approved:
@@ -448,10 +448,10 @@ class World:
         )
         paid = 0
         for payout in due:
-            paid += await self._pay_refund(payout, day)
+            paid += await self._pay_refund(payout, day, payer)
         return {"moved": paid, "paid": paid, "waiting": len(due) - paid}
 
-    async def _pay_refund(self, payout: Mapping[str, Any], day: dt.date) -> bool:
+    async def _pay_refund(self, payout: Mapping[str, Any], day: dt.date, payer: str) -> bool:
         number = payout["refund_no"]
         copied = ("refund_no", "line_id", "campaign", "insurance", "fen")
         row = {name: payout[name] for name in copied} | {
@@ -460,9 +460,7 @@ class World:
         }
         body = {"amount_fen": row["fen"], "paid_on": row["paid_on"], "bank_ref": row["bank_ref"]}
         path = f"/refunds/{number}:paid"
-        reply = await self._services.ask(
-            "treasury", "collection", path, body, key=f"refund-paid-{number}-{day}"
-        )
+        reply = await self._services.ask(payer, "collection", path, body, key=f"refund-paid-{number}-{day}")
         if reply.status < 400:
             self.books.pay_refund(row)
             return True

@@ -91,6 +91,15 @@ class Days:
 
 
 @dataclass(frozen=True)
+class Offices:
+    """Clients that speak for a campaign's offices: its supervision, its office in town, who pays refunds."""
+
+    supervision: str = "tax"
+    town: str = "tax-branch"
+    refunds: str = "treasury"
+
+
+@dataclass(frozen=True)
 class Script:
     """A pack's rehearsal. exempt_ratio: exempt people per person counted by the task table; age_on: the day
     on which people's ages are drawn; households: the pack has virtual households; late_amount: what a late
@@ -110,6 +119,7 @@ class Script:
     areas: tuple[str, ...] = ()
     households: bool = True
     late_rule: str = ""
+    offices: Offices = Offices()
     readings: tuple[StepReading, ...] = field(default=())
 
     @property
@@ -248,6 +258,7 @@ TIERS_2018 = ((300, 66), (500, 16), (600, 6), (800, 5), (1000, 4), (1500, 1), (2
 DZ_2018 = Script(
     pack="DZ-2018",
     place="店子镇",
+    offices=Offices("hr", "town-agency", "bank"),
     days=_days(
         open="2017-10-19", register="2017-10-20", enrol="2017-10-21", lists="2017-10-26",
         tiers="2017-10-30", roster="2017-11-01", learn="2017-11-05", apply="2017-11-17",

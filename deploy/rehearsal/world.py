@@ -100,6 +100,12 @@ class DayBody(Body):
     campaign: str
 
 
+class RefundsBody(DayBody):
+    """退付 / the client that pays: the treasury, or the bank where there is none."""
+
+    payer: str = Field("treasury", pattern="^(treasury|bank)$")
+
+
 class CloseBody(DayBody):
     """日终 / agents' evening and what goes wrong in it."""
 
@@ -277,8 +283,8 @@ def _bank(app: FastAPI, world: World) -> None:
         return await world.enter(body.campaign, day, body.reject)
 
     @app.post("/days/{day}/refunds", summary="退付 / Pay what was approved")
-    async def refunds(day: dt.date, body: DayBody) -> dict[str, int]:
-        return await world.pay_refunds(body.campaign, day)
+    async def refunds(day: dt.date, body: RefundsBody) -> dict[str, int]:
+        return await world.pay_refunds(body.campaign, day, body.payer)
 
 
 def _treasury(app: FastAPI, world: World) -> None:
