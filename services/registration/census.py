@@ -34,7 +34,7 @@ async def groups(
     labels: list[sa.ColumnElement[Any]] = [sa.literal_column(each.name) for each in columns]
     rows = await connection.execute(
         sa.select(*columns, sa.func.count().label("persons"))
-        .select_from(census.joined)
+        .select_from(PERSON)
         .where(*census.living(division))
         .group_by(*labels)
     )
@@ -46,8 +46,10 @@ async def groups(
 
 async def anybody_paid(connection: Connection, year: int, insurance: Insurance) -> bool:
     """Whether the year's payments were ever told here (D-53: there is a year before to compare with)."""
-    line = PAID_LINE.c
-    carried = _carried(year, insurance).exists()
+    line, granted, credited = PAID_LINE.c, ENTITLEMENT.c, ACCOUNT_ENTRY.c
+    carried = sa.exists().where(credited.year == year)
+    if insurance is Insurance.MEDICAL:
+        carried = sa.exists().where(granted.year == year, granted.status == "GRANTED")
     paid = sa.exists().where(line.insurance == insurance.value, line.year == year, ~line.refunded)
     rows = await connection.execute(sa.select(sa.or_(paid, carried).label("known")))
     return bool(rows[0].known)
@@ -60,7 +62,7 @@ async def unpaid(
     census = _Census(year, insurance)
     return await connection.execute(
         sa.select(_p.person_id, _p.household, *census.columns)
-        .select_from(census.joined)
+        .select_from(PERSON)
         .where(*census.living(division), ~census.paid, _p.person_id > after)
         .order_by(_p.person_id)
         .limit(limit)
@@ -80,7 +82,8 @@ def circumstances_of(row: Row) -> Circumstances:
 
 
 class _Census:
-    """People of a year and insurance joined with what is known of them.
+    """People of a year and insurance, and what is known of each: probes by person id, so that the plan does not
+    hang on statistics nobody has gathered yet.
 
     paid: by the person, or carried by government (granted cover, a credited account).
     """
@@ -89,31 +92,22 @@ class _Census:
         first, last = dt.date(year, 1, 1), dt.date(year, 12, 31)
         kind = insurance.value
         e, s, a, li = ENROLMENT.c, EMPLOYEE_SPELL.c, COVER_ELSEWHERE.c, PAID_LINE.c
-        employed = sa.select(s.person_id).where(
-            s.insurance == kind, s.from_date <= last, sa.or_(s.to_date.is_(None), s.to_date >= first)
+        enrolled = _known(e, e.insurance == kind, e.year == year, e.state.not_in(ENDED))
+        employed = _known(
+            s, s.insurance == kind, s.from_date <= last, sa.or_(s.to_date.is_(None), s.to_date >= first)
         )
-        spell = employed.distinct().subquery("spell")
-        away = sa.select(a.person_id).where(a.insurance == kind, a.year == year).subquery("away")
-        paid = sa.select(li.person_id).where(li.insurance == kind, li.year == year, ~li.refunded)
-        line = paid.distinct().subquery("line")
-        carried = _carried(year, insurance).subquery("carried")
-        dead = sa.select(DEATH_REPORT.c.person_id).where(DEATH_REPORT.c.date < first)
-        self._death = dead.distinct().subquery("death")
-        self.joined: sa.FromClause = PERSON.outerjoin(
-            ENROLMENT, sa.and_(e.person_id == _p.person_id, e.insurance == kind, e.year == year)
-        )
-        for part in (spell, away, line, carried, self._death):
-            self.joined = self.joined.outerjoin(part, part.c.person_id == _p.person_id)
-        self.paid = sa.or_(line.c.person_id.is_not(None), carried.c.person_id.is_not(None))
-        enrolled = sa.and_(e.person_id.is_not(None), e.state.not_in(ENDED))
+        elsewhere = _known(a, a.insurance == kind, a.year == year)
+        line = _known(li, li.insurance == kind, li.year == year, ~li.refunded)
+        self.paid = sa.or_(line, _carried(year, insurance))
+        self._dead = _known(DEATH_REPORT.c, DEATH_REPORT.c.date < first)
         self.columns: list[sa.Label[Any]] = [
             _p.division.label("village"),
             _p.birth.label("birth"),
             _p.hukou_division.label("hukou"),
             _p.residence_permit.label("permit"),
             _p.student.label("student"),
-            spell.c.person_id.is_not(None).label("employee"),
-            away.c.person_id.is_not(None).label("elsewhere"),
+            employed.label("employee"),
+            elsewhere.label("elsewhere"),
             enrolled.label("enrolled"),
             self.paid.label("paid"),
         ]
@@ -123,14 +117,24 @@ class _Census:
         return [
             _p.merged_into == "",
             _p.division.startswith(division, autoescape=True),
-            self._death.c.person_id.is_(None),
+            ~self._dead,
         ]
 
 
-def _carried(year: int, insurance: Insurance) -> sa.Select[Any]:
-    """Persons government has paid for: their cover is granted, or their account credited."""
+def _known(columns: Any, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether a read model has a row of the person that meets the conditions."""
+    return sa.exists(sa.select(sa.literal(1)).where(columns.person_id == _p.person_id, *conditions))
+
+
+def _carried(year: int, insurance: Insurance) -> sa.ColumnElement[bool]:
+    """Government has paid for the person: cover is granted, or the account credited."""
     if insurance is Insurance.MEDICAL:
         t = ENTITLEMENT.c
-        return sa.select(t.person_id).where(t.year == year, t.status == "GRANTED")
+        return _known(t, t.year == year, t.status == "GRANTED")
     c = ACCOUNT_ENTRY.c
-    return sa.select(c.person_id).where(c.year == year).group_by(c.person_id).having(sa.func.sum(c.fen) > 0)
+    credited = (
+        sa.select(sa.func.coalesce(sa.func.sum(c.fen), 0))
+        .where(c.person_id == _p.person_id, c.year == year)
+        .scalar_subquery()
+    )
+    return credited > 0
