@@ -66,10 +66,12 @@ class Running:
     packs: PackRegistry = field(default_factory=lambda: open_registry(packs_folder()))
 
 
-def packs_folder() -> Path | None:
-    """Where the services have packs of their own (D-59): ``LIANGXIAN_PACKS``, as they read it."""
+def packs_folder(data: Path | None = None) -> Path | None:
+    """Where the services have packs of their own (D-59): ``LIANGXIAN_PACKS``, else in the data directory."""
     folder = os.environ.get("LIANGXIAN_PACKS", "")
-    return Path(folder) if folder else None
+    if folder:
+        return Path(folder)
+    return Layout(data).packs if data is not None else None
 
 
 def auditor_addresses(data: Path) -> dict[str, str]:
@@ -89,7 +91,10 @@ async def verify_running(
     async with httpx.AsyncClient(timeout=patience, trust_env=False) as http:
         services = Services.on(port_base, organisations_file(), http, patience_seconds=30.0)
         world = f"http://127.0.0.1:{port_base + WORLD_OFFSET}"
-        return await verify(Running(auditor_addresses(data), services, http, world), since, progress)
+        packs = open_registry(packs_folder(data))
+        return await verify(
+            Running(auditor_addresses(data), services, http, world, packs=packs), since, progress
+        )
 
 
 async def verify(system: Running, since: Since = 0, progress: Progress = lambda *_: None) -> AuditReport:

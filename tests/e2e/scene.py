@@ -20,6 +20,7 @@ from deploy.audit.running import books_of
 from deploy.audit.verify import AuditReport, ReplayedProjection, audit
 from deploy.rehearsal.clients import SERVICES, Reply
 from shared.kernel.identity import check_character
+from shared.policy.registry import open_registry
 from tests.e2e.composition import System, composed
 
 CAMPAIGN = "370406-2020"
@@ -58,9 +59,10 @@ DEPARTMENTS = {"CIVIL_AFFAIRS": "civil-affairs", "DISABLED_FEDERATION": "disable
 
 @dataclass
 class Scene:
-    """Acts and reads; ``persons``: id by resident's name."""
+    """Acts and reads; ``persons``: id by resident's name; ``packs``: the folder of further packs."""
 
     system: System
+    packs: Path | None = None
     persons: dict[str, str] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)
     _asked: int = 0
@@ -380,7 +382,8 @@ class Scene:
             for name in SERVICES
         }
         books = books_of([await self.system.outside.get(f"/books?campaign={CAMPAIGN}")])
-        return audit(Evidence(logs, books), await self.replays())
+        packs = {f"{pack.id}/{pack.version}": pack for pack in open_registry(self.packs)}
+        return audit(Evidence(logs, books, packs), await self.replays())
 
     async def assert_sound(self, *, money: bool = True) -> AuditReport:
         """No invariant violated, no fen unaccounted for, and every read model equals its replay.
@@ -389,7 +392,7 @@ class Scene:
         """
         report = await self.audited()
         violated = {each.id: each.details for each in report.invariants if each.violations}
-        assert violated == {}
+        assert violated == {}, violated
         assert (report.unaccounted_fen, report.difference_fen, report.broken) == (0, 0, ())
         assert (report.records_compared > 0) is money
         own = await self.get("collection", "/money/unaccounted", campaign=CAMPAIGN)
@@ -401,6 +404,6 @@ class Scene:
 async def scene(*payers: Payer, seed: int = 1, packs: Path | None = None) -> AsyncIterator[Scene]:
     """A campaign that is open, with these residents in it. packs: folder of further packs."""
     async with composed(seed=seed, packs=packs) as system:
-        prepared = Scene(system)
+        prepared = Scene(system, packs)
         await prepared.open(*payers)
         yield prepared
