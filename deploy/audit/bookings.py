@@ -184,7 +184,10 @@ class I25(Check):
 
 
 class I26(Check):
-    """The matching subsidy is the pack's for the tier, once per person and year unless it was taken back."""
+    """The matching subsidy is the pack's for the tier, once per person and year unless it was taken back.
+
+    So is a spouse's family planning subsidy: as it was noted, with a payment booked that year (YC-2023).
+    """
 
     id = "I-26"
 
@@ -192,6 +195,8 @@ class I26(Check):
         super().__init__(scope, campaigns)
         self._tiers: dict[str, int | None] = {}
         self._credited: set[str] = set()
+        self._noted: dict[str, int] = {}
+        self._planned: set[str] = set()
 
     @hears("registration", "BookkeepingPosted")
     def _book(self, row: Row) -> None:
@@ -201,6 +206,18 @@ class I26(Check):
     @hears("registration", "PensionCreditReversed")
     def _reverse(self, row: Row) -> None:
         self._credited.discard(_cover(row))
+        self._planned.discard(_cover(row))
+
+    @hears("registration", "FamilyPlanningSpouseNoted")
+    def _note(self, row: Row) -> None:
+        self._noted[_cover(row)] = row.data["fen"]
+
+    @hears("registration", "FamilyPlanningSubsidyCredited")
+    def _credit_spouse(self, row: Row) -> None:
+        cover = _cover(row)
+        right = self._noted.get(cover) == row.data["fen"] and cover in self._tiers
+        self.tally.see(right and cover not in self._planned, row)
+        self._planned.add(cover)
 
     @hears("registration", "GovernmentMatchingCredited")
     def _credit(self, row: Row) -> None:

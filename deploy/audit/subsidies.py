@@ -136,6 +136,16 @@ class I27(Check):
         fund["transferred"] += row.data["fen"]
         self.tally.see(fund["transferred"] <= fund["appropriated"], row)
 
+    @hears("subsidy", "GovernmentLegReturned")
+    def _leg_returned(self, row: Row) -> None:
+        """A leg collection put on no voucher was submitted once; its money is free again, and so may it be."""
+        data = row.data
+        leg = obligation_of(data["year"], data["insurance"], data["person_id"])
+        self.tally.see(leg in self._submitted, row)
+        self._fund(row)["submitted"] -= data["fen"]
+        if data["reopened"]:
+            self._submitted.discard(leg)
+
     @hears("subsidy", "GovernmentPaymentSubmitted")
     def _submit(self, row: Row) -> None:
         data, fund = row.data, self._fund(row)

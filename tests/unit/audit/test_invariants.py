@@ -79,6 +79,11 @@ def twice_on_the_roster(village: Village) -> None:
     village.change("CollectionRosterFormed", count=4, standard_fen=108_000, personal_fen=108_000)
 
 
+RETURNED_LEG = {
+    "person_id": "p3", "year": 2020, "insurance": "medical", "payer": "finance", "fen": 26_000, "reopened": True,
+}  # fmt: skip
+
+
 VIOLATIONS: list[tuple[str, str, Plant]] = [
     (
         "I-01",
@@ -246,9 +251,28 @@ VIOLATIONS: list[tuple[str, str, Plant]] = [
     ("I-25", "cover from November", lambda v: v.change("MedicalEntitlementGranted", from_date="2019-11-02")),
     ("I-25", "cover past the year", lambda v: v.change("MedicalEntitlementGranted", to_date="2021-01-31")),
     ("I-26", "another subsidy than the tier's", lambda v: v.change("GovernmentMatchingCredited", fen=6_000)),
+    (
+        "I-26",
+        "a spouse's subsidy nobody noted",
+        lambda v: v.add(
+            "registration",
+            "account:p1",
+            "FamilyPlanningSubsidyCredited",
+            "2019-12-04",
+            0,
+            person_id="p1",
+            year=2020,
+            fen=30_000,
+        ),
+    ),
     ("I-26", "credited twice", lambda v: v.again("GovernmentMatchingCredited")),
     ("I-27", "submitted more than transferred", lambda v: v.change("SubsidyFundTransferred", fen=25_999)),
     ("I-27", "appropriated more than applied for", lambda v: v.change("SubsidyFundAppropriated", fen=26_001)),
+    (
+        "I-27",
+        "a leg comes back that was never submitted",
+        lambda v: v.add("subsidy", "fund:x", "GovernmentLegReturned", **RETURNED_LEG | {"person_id": "p9"}),
+    ),
     ("I-27", "submitted twice", lambda v: v.again("GovernmentPaymentSubmitted")),
     ("I-27", "submitted without entitlement", lambda v: v.drop("SubsidyEntitlementResolved")),
     ("I-28", "refund of a part", lambda v: v.change("PaymentRefunded", fen=1)),
@@ -396,3 +420,22 @@ def test_a_revision_is_judged_by_the_version_it_names() -> None:
     evidence = village.evidence()
     evidence.packs = {**evidence.packs, "revised": revised}
     assert violated(audit(evidence)) == {"I-01"}
+
+
+def test_a_leg_that_came_back_may_be_submitted_again() -> None:
+    """I-27: collection put it on no voucher; neither the leg nor its money counts twice."""
+    village = sound_village()
+    fund = next(row.stream for row in village.logs["subsidy"] if row.type == "GovernmentPaymentSubmitted")
+    village.add("subsidy", fund, "GovernmentLegReturned", **RETURNED_LEG).again("GovernmentPaymentSubmitted")
+    assert "I-27" not in violated(judged(village))
+
+
+def test_a_spouse_is_credited_once_with_what_was_noted() -> None:
+    """I-26, YC-2023: beside the matching subsidy, in a year that is paid for."""
+    village = sound_village()
+    spouse = {"person_id": "p1", "year": 2020, "fen": 30_000}
+    for kind in ("FamilyPlanningSpouseNoted", "FamilyPlanningSubsidyCredited"):
+        village.add("registration", "account:p1", kind, "2019-12-04", 0, **spouse)
+    assert judged(village).clean
+    village.again("FamilyPlanningSubsidyCredited")
+    assert violated(judged(village)) == {"I-26"}
