@@ -100,7 +100,10 @@ class I11(Check):
 
 
 class I27(Check):
-    """Government lines are entitlements, each once; submitted <= transferred <= appropriated <= applied."""
+    """Government lines are entitlements, each once; submitted <= transferred <= appropriated <= applied.
+
+    Of the fiscal subsidies (D-45), which are other money: arrived <= appropriated <= claimed.
+    """
 
     id = "I-27"
 
@@ -135,6 +138,20 @@ class I27(Check):
         fund = self._fund(row)
         fund["transferred"] += row.data["fen"]
         self.tally.see(fund["transferred"] <= fund["appropriated"], row)
+
+    @hears("subsidy", "FiscalSubsidyClaimed", "FiscalSubsidyAppropriated", "FiscalSubsidyArrived")
+    def _fiscal(self, row: Row) -> None:
+        """A claim restates the whole; what is appropriated and arrives adds up."""
+        fund, fen = self._fund(row), row.data["fen"]
+        if row.type == "FiscalSubsidyClaimed":
+            fund["claimed"] = fen
+            self.tally.see(fen >= 0 and row.data["heads"] >= 0, row)
+        elif row.type == "FiscalSubsidyAppropriated":
+            fund["fiscal"] += fen
+            self.tally.see(fund["fiscal"] <= fund["claimed"], row)
+        else:
+            fund["arrived"] += fen
+            self.tally.see(fund["arrived"] <= fund["fiscal"], row)
 
     @hears("subsidy", "GovernmentLegReturned")
     def _leg_returned(self, row: Row) -> None:

@@ -439,3 +439,13 @@ def test_a_spouse_is_credited_once_with_what_was_noted() -> None:
     assert judged(village).clean
     village.again("FamilyPlanningSubsidyCredited")
     assert violated(judged(village)) == {"I-26"}
+
+
+@pytest.mark.parametrize(("arrived", "seen"), [(9_600_000, set()), (9_600_001, {"I-27"})])
+def test_no_more_fiscal_money_arrives_than_was_appropriated(arrived: int, seen: set[str]) -> None:
+    """D-45: claimed from booked heads, appropriated, arrived; never mixed with the personal parts."""
+    village, stream = sound_village(), "fiscal-subsidy:370406-2020:MEDICAL_FISCAL"
+    village.add("subsidy", stream, "FiscalSubsidyClaimed", heads=300, fen=9_600_000)
+    village.add("subsidy", stream, "FiscalSubsidyAppropriated", fen=9_600_000)
+    village.add("subsidy", stream, "FiscalSubsidyArrived", fen=arrived)
+    assert violated(judged(village)) == seen
