@@ -8,18 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.collection.reconciliation.tables import CASH, outside_book, voucher_book
-from services.collection.settlement import events as s
+from services.collection.reconciliation.tables import outside_book, voucher_book
 from shared.eventstore.database import Connection
-
-OUTSIDE = (
-    s.DailySettlementDeposited,
-    s.SettlementCorrected,
-    s.ChannelDayFileReceived,
-    s.DailySettlementDiscrepancyDetected,
-    s.DailySettlementDiscrepancyResolved,
-)
-"""What banks and channels say of a day, and how far it differs."""
 
 Key = tuple[str, str, str, dt.date]
 """Campaign, book, insurance, date."""
@@ -35,24 +25,8 @@ class Books:
         self._sums: dict[str, dict[str, tuple[str, str, int, int]]] = {"returned": {}, "booked": {}}
         self._acknowledged: dict[str, None] = {}
 
-    def outside(self, event: Any) -> None:
-        """A deposit, correction, day file or discrepancy."""
-        match event:
-            case s.ChannelDayFileReceived():
-                for each in event.sums:
-                    self._tell(event, event.channel, each.insurance, event.channel, each.fen, 1)
-            case s.DailySettlementDeposited():
-                if event.designated:
-                    self._tell(event, event.source, event.insurance, CASH, event.fen, 1)
-            case s.SettlementCorrected():
-                sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
-                self._tell(event, event.source, event.insurance, CASH, sign * event.fen, 1)
-            case _:
-                channel = CASH if event.kind == "AGENT" else event.source
-                book = self._tell(event, event.source, event.insurance, channel, 0, 0)
-                book[3] = getattr(event, "diff_fen", 0)
-
-    def _tell(self, event: Any, book: str, insurance: Any, channel: str, fen: int, told: int) -> list[Any]:
+    def tell(self, event: Any, book: str, insurance: Any, channel: str, fen: int, told: int) -> list[Any]:
+        """Add to a day's book what a deposit, correction or day file told; the row, for a discrepancy's amount."""
         key = (event.campaign, book, insurance.value, event.date)
         known = self._outside.setdefault(key, [channel, 0, 0, None])
         known[1] += fen

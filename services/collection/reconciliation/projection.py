@@ -13,7 +13,7 @@ from services.collection.fund_accounts import events as f
 from services.collection.obligations import events as e
 from services.collection.payments import events as p
 from services.collection.reconciliation import events as r
-from services.collection.reconciliation.books import OUTSIDE, Books
+from services.collection.reconciliation.books import Books
 from services.collection.reconciliation.ledger import Ledger
 from services.collection.reconciliation.tables import (
     CASH,
@@ -48,6 +48,15 @@ _LINES = (
     p.UnidentifiedMoneyRecorded,
 )
 
+
+_OUTSIDE = (
+    s.DailySettlementDeposited,
+    s.SettlementCorrected,
+    s.ChannelDayFileReceived,
+    s.DailySettlementDiscrepancyDetected,
+    s.DailySettlementDiscrepancyResolved,
+)
+"""What banks and channels say of a day, and how far it differs."""
 
 _FUND = (
     f.FundAccountDeposited,
@@ -90,7 +99,7 @@ class MoneyPositions:
         e.PaymentRefunded,
         e.GovernmentLegVouchered,
         s.SettlementLinesConfirmed,
-        *OUTSIDE,
+        *_OUTSIDE,
         t.DeclarationLines,
         t.DeclarationReturned,
         t.VoucherLines,
@@ -148,8 +157,8 @@ class _Page:
                 self._books.add("returned", *where, len(event.lines), fen)
             case t.CollectionInfoAcknowledged():
                 self._books.acknowledge(event.voucher_no)
-            case _ if isinstance(event, OUTSIDE):
-                self._books.outside(event)
+            case _ if isinstance(event, _OUTSIDE):
+                _outside(self._books, event)
             case _:
                 return stage is not None
         return True
@@ -319,6 +328,24 @@ _BULK: dict[type[Any], str] = {
     s.SettlementLinesConfirmed: "settled",
     EnrolmentEnteredV1: "entries",
 }
+
+
+def _outside(books: Books, event: Any) -> None:
+    """A deposit, correction, day file or discrepancy."""
+    match event:
+        case s.ChannelDayFileReceived():
+            for each in event.sums:
+                books.tell(event, event.channel, each.insurance, event.channel, each.fen, 1)
+        case s.DailySettlementDeposited():
+            if event.designated:
+                books.tell(event, event.source, event.insurance, CASH, event.fen, 1)
+        case s.SettlementCorrected():
+            sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
+            books.tell(event, event.source, event.insurance, CASH, sign * event.fen, 1)
+        case _:
+            channel = CASH if event.kind == "AGENT" else event.source
+            book = books.tell(event, event.source, event.insurance, channel, 0, 0)
+            book[3] = getattr(event, "diff_fen", 0)
 
 
 def _line_row(event: Any) -> dict[str, Any]:
