@@ -159,7 +159,10 @@ class SpecialIdentityRemovedV1(Message, frozen=True, kw_only=True):
 
 
 class SpecialPaymentAssessedV1(Message, frozen=True, kw_only=True):
-    """特殊缴费核定 (I-31). kind LATE (期外补缴): collection collects exactly ``personal_fen``, until ``valid_to``."""
+    """特殊缴费核定 (I-31): collection collects exactly ``personal_fen``, until ``valid_to``.
+
+    kind: LATE 期外补缴, NEWBORN 新生儿缴费, INTERRUPTION 中断补缴, ARREARS 政策性补缴 (the last two with a tier).
+    """
 
     topic: ClassVar = topics.SPECIAL_ASSESSMENT
 
@@ -175,6 +178,7 @@ class SpecialPaymentAssessedV1(Message, frozen=True, kw_only=True):
     valid_to: dt.date
     rule: str = ""
     clause: str = ""
+    tier_yuan: int | None = None
 
 
 class DeathReportedV1(Message, frozen=True, kw_only=True):

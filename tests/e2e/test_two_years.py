@@ -147,7 +147,7 @@ async def test_the_second_year_shows_who_died_moved_lapsed_and_aged(years: Years
     assert {row["insurance"]: row["persons"] for row in targets} == {"medical": 6, "pension": 2}
 
 
-async def test_late_payers_of_one_year_live_beside_the_next_window(years: Years) -> None:
+async def test_late_payers_of_one_year_live_beside_the_next_window(years: Years, tmp_path: Path) -> None:
     """Scenario 13, D-48: hal pays 2025 late and 2026 on time on the same day; both are booked, both covers stand."""
     await _second_year(years)
     await years.day(PAID_2)
@@ -174,9 +174,12 @@ async def test_late_payers_of_one_year_live_beside_the_next_window(years: Years)
     assert (await years.history(FIRST))["hal", "medical"] == (40_000, "BOOKED")
     for year in (FIRST, SECOND):
         assert await years.money(year) == (0, 0)
+    assert years.violations(tmp_path) == {}
 
 
-async def test_an_interrupted_year_is_made_up_for_beside_the_next_window(years: Years) -> None:
+async def test_an_interrupted_year_is_made_up_for_beside_the_next_window(
+    years: Years, tmp_path: Path
+) -> None:
     """000:L143-147, I-26, I-31: a past year's pension at its tier, booked to the account without matching subsidy."""
     await _second_year(years)
     await years.day(PAID_2)
@@ -199,3 +202,4 @@ async def test_an_interrupted_year_is_made_up_for_beside_the_next_window(years: 
     assert account["balance_fen"] == 50_000
     assert (await years.history(FIRST))["hal", "pension"] == (50_000, "BOOKED")
     assert await years.money(FIRST) == (0, 0)
+    assert years.violations(tmp_path) == {}

@@ -123,3 +123,4 @@ async def test_the_birthday_decides_online_and_the_subsidies_follow_the_payment(
         assert (family["arrived_fen"], family["outstanding_fen"], family["in_transit_fen"]) == (60_000, 0, 0)
         money = await town.get("collection", "/money/unaccounted", campaign=CAMPAIGN)
         assert (money["unaccounted_fen"], money["difference_fen"]) == (0, 0)
+        assert town.violations() == {}

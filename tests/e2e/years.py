@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.audit.evidence import Evidence, rows_of
+from deploy.audit.verify import audit
 from deploy.rehearsal.clients import SERVICES, Reply
 from shared.kernel.identity import check_character
 from shared.policy import copy_to_year, dump, load_pack
+from shared.policy.registry import open_registry
 from tests.e2e.composition import System
 
 TOWN = "370406001"
@@ -179,3 +182,13 @@ class Years:
         """(unaccounted, difference) fen of a campaign."""
         found = await self.get("collection", "/money/unaccounted", campaign=campaign_of(year))
         return found["unaccounted_fen"], found["difference_fen"]
+
+    def violations(self, packs: Path | None = None) -> dict[str, object]:
+        """Invariants the audit finds violated in the four logs (the outside keeps no books here)."""
+        logs = {
+            name: rows_of([row._asdict() for row in self.system.services[name].parts.log.rows])
+            for name in SERVICES
+        }
+        held = {f"{pack.id}/{pack.version}": pack for pack in open_registry(packs)}
+        report = audit(Evidence(logs, packs=held))
+        return {each.id: each.details for each in report.invariants if each.violations}

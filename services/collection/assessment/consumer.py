@@ -78,6 +78,7 @@ class NoteSpecialAssessments:
             personal_fen=message.personal_fen,
             fiscal_fen=message.fiscal_fen,
             valid_to=message.valid_to,
+            tier_yuan=message.tier_yuan,
         )
         about = follow(recorded, self.name, link.campaign)
         key = derived_key(recorded, "note_special_assessment")

@@ -62,6 +62,7 @@ class SpecialAssessment(msgspec.Struct, frozen=True, kw_only=True):
     personal_fen: int
     fiscal_fen: int
     valid_to: dt.date
+    tier_yuan: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +246,7 @@ def note_special_assessment(state: Obligation, command: SpecialAssessment, subje
         personal_fen=command.personal_fen,
         fiscal_fen=command.fiscal_fen,
         valid_to=command.valid_to,
+        tier_yuan=command.tier_yuan,
     )
     return [noted, *assess_now(evolve(state, noted), subject, "SPECIAL")]
 
@@ -271,6 +273,7 @@ def _special_terms(state: Obligation, known: _Known) -> _Terms | None:
     return _Terms(
         special.personal_fen,
         legs,
+        tier_yuan=special.tier_yuan,
         special_no=special.assessment_no,
         valid_to=special.valid_to,
         rules=(f"SPECIAL_{special.kind}",),

@@ -84,6 +84,7 @@ class SpecialAssessmentNoted(Event, frozen=True, kw_only=True):
     personal_fen: int
     fiscal_fen: int
     valid_to: dt.date
+    tier_yuan: int | None = None
 
 
 class RevisionDifferenceFound(Event, frozen=True, kw_only=True):

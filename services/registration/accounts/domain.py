@@ -209,7 +209,7 @@ def credit_account(
         )
     ]
     complete = before.sum_of(Insurance.PENSION) + line.fen == line.standard_fen
-    if not complete or line.tier_yuan is None:
+    if not complete or line.tier_yuan is None or line.special_assessment_no:
         return events
     events += _family_planning(account, line.person_id, line.year, line.village, credited_on)
     if line.year in account.matching:

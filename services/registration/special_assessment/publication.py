@@ -35,5 +35,6 @@ class SpecialAssessmentPublication:
                 valid_to=event.valid_to,
                 rule=event.rule,
                 clause=event.clause,
+                tier_yuan=event.tier_yuan,
             )
         ]

@@ -94,7 +94,7 @@ def test_the_wifes_age_decides_for_both() -> None:
 def test_a_year_made_up_for_brings_no_subsidy() -> None:
     """I-26: nothing on 补缴."""
     (noted,) = note()
-    paid = line(tier_yuan=None, special_assessment_no="2023-pension-w-I1")
+    paid = line(special_assessment_no="2023-pension-w-I1")
     assert credited(account(noted), paid) == ["PensionAccountCredited"]
 
 
