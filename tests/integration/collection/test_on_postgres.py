@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from deploy.local.keys import ensure_keys
@@ -19,6 +20,7 @@ from shared.eventstore.commands import BlindAppend, Page
 from shared.eventstore.rebuild import rebuild
 from shared.eventstore.streams import Metadata
 from shared.kernel.insurance import Insurance
+from shared.policy import Pack, dump, load_pack
 from shared.testing.service import memory_service
 from shared.web.assemble import production_app
 from tests.integration.collection.conftest import CAMPAIGN, ROSTER, SCOPES, VILLAGE, registration
@@ -156,3 +158,58 @@ async def test_a_village_is_listed_and_collected_and_every_read_model_replays(
         for projection in memory_service(SERVICE).description.projections:
             report = await rebuild(ports.log, ports.database, projection)
             assert report.equal, report
+
+
+async def test_history_and_a_revision_on_the_production_adapters(
+    settings: CollectionSettings, tmp_path: Path
+) -> None:
+    """D-06, D-12, scenario 14: who lapsed, whose amount a revision changed; every read model replays."""
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    app = production_app(SERVICE, settings.model_copy(update={"packs": folder}))
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://collection") as client,
+    ):
+        site = Site(app, client)
+        await site.sign_in("tax")
+        await site.post("/ops/begin-day", {"date": "2019-10-26"})
+        await site.post("/packs", {"pack_id": "ST-2020", "maker": "tax-01"}, 201)
+        publish = {"campaign": CAMPAIGN, "approver": "tax-02"}
+        await site.post("/packs/ST-2020:publish", publish)
+        await site.post("/campaigns", {"campaign": CAMPAIGN, "pack_id": "ST-2020"}, 201)
+        await site.receive(*(registration(f"p{number}", Insurance.MEDICAL) for number in range(1, 4)))
+        lines = [{"person_id": each, "insurance": "medical", "paid_fen": 22_000} for each in ("p1", "gone")]
+        history = {"year": 2019, "village": VILLAGE, "source": "金三", "lines": lines}
+        await site.post("/history", history, 201)
+        lapsed = await site.eventually(
+            f"/campaigns/{CAMPAIGN}/lapsed?village={VILLAGE}", lambda page: bool(page["items"])
+        )
+        assert [(row["person_id"], row["reason"]) for row in lapsed["items"]] == [("gone", "NOT_REGISTERED")]
+        (changed,) = (await site.eventually(f"/campaigns/{CAMPAIGN}/changes", bool))["items"]
+        assert (changed["continuing"], changed["new"], changed["lapsed"]) == (1, 2, {"NOT_REGISTERED": 1})
+        proposed = await site.eventually(f"/campaigns/{CAMPAIGN}/targets:proposed", bool)
+        assert proposed["stated_total_persons"] == {"medical": 2, "pension": 0}
+
+        dearer = _dearer()
+        folder.joinpath("ST-2020-v2.yaml").write_text(dump(dearer), encoding="utf-8")
+        await site.post("/packs", {"pack_id": "ST-2020", "version": 2, "maker": "tax-01"}, 201)
+        order = {**publish, "version": 2, "effective_from": "2019-11-01", "source": "鲁人社字〔2019〕1号"}
+        await site.post("/packs/ST-2020:revise", order)
+        path = f"/campaigns/{CAMPAIGN}/revisions/2/differences"
+        found = await site.eventually(path, lambda page: len(page["items"]) == 3)
+        assert {row["after_personal_fen"] for row in found["items"]} == {28_000}
+        versions = (await site.eventually(f"/campaigns/{CAMPAIGN}/revisions", bool))["items"]
+        assert [(row["version"], row["differing"]) for row in versions] == [(1, 0), (2, 3)]
+        ports = app.state.ports
+        for projection in memory_service(SERVICE).description.projections:
+            report = await rebuild(ports.log, ports.database, projection)
+            assert report.equal, report
+
+
+def _dearer() -> Pack:
+    document = load_pack("ST-2020").document
+    personal = msgspec.structs.replace(document.medical.personal, value=280)
+    medical = msgspec.structs.replace(document.medical, personal=personal)
+    return Pack(msgspec.structs.replace(document, version=2, medical=medical, task_table=None))
