@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
@@ -120,11 +121,16 @@ async def file_summaries(driver: Driver) -> Any:
     )
 
 
+def receipt_no(document_no: str) -> str:
+    """Number of a document's fiscal receipt, short however long the document's own is."""
+    return f"FR-{hashlib.sha256(document_no.encode()).hexdigest()[:24]}"
+
+
 async def issue_receipts(driver: Driver) -> Any:
     """财政往来收据, after the entry (000:L170-172)."""
 
     async def one(row: dict[str, Any]) -> None:
-        await _step(driver, STATION, row, "issue-receipt", {"receipt_no": f"FR-{row['document_no']}"})
+        await _step(driver, STATION, row, "issue-receipt", {"receipt_no": receipt_no(row["document_no"])})
 
     return await _each(driver, [partial(one, row) async for row in documents(driver, state="SUMMARISED")])
 
