@@ -27,7 +27,7 @@ from services.collection.reconciliation.booked import booked_in_village
 from services.collection.roster import events as roster_events
 from services.collection.roster import projection as roster_projection
 from services.collection.roster import wiring as roster
-from services.collection.roster.queries import RosterFacts, RosterStatusFacts
+from services.collection.roster.queries import RosterFacts, RosterStatusFacts, published_on
 from services.collection.settings import CollectionSettings
 from services.collection.taxpayers import events as taxpayers_events
 from services.collection.taxpayers import projection as taxpayers_projection
@@ -50,10 +50,12 @@ from shared.contracts import notification as n
 from shared.contracts import registration as r
 from shared.contracts import subsidy as s
 from shared.contracts.message import Message
+from shared.eventstore.database import Connection
 from shared.eventstore.types import EventTypes
 from shared.kernel.division import campaign_id
 from shared.kernel.events import DayBegun
 from shared.policy.registry import PackRegistry, open_registry
+from shared.policy.terms import NoticeKind
 from shared.web.capability import Capability, joined
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 
@@ -109,6 +111,10 @@ METADATA = (
 )
 
 
+_PAYMENT_NOTICES = (NoticeKind.POST_TREASURY, NoticeKind.YEAR_END)
+"""Notices that show what was paid and entered: with them a year becomes history."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Facts:
     """Every fact source, once: a batch then asks each of them one query."""
@@ -161,7 +167,16 @@ def describe(ports: Ports) -> ServiceDescription:
     facts = _Facts(
         CampaignFacts(packs), TaxpayerFacts(), DeathFacts(), AgentFacts(), RosterFacts(), RosterStatusFacts()
     )
-    past = HistoryReader(booked_in_village, facts.taxpayers, facts.deaths)
+
+    async def published(connection: Connection, village: str, year: int) -> bool:
+        """The notice of what was paid is over; a plan without one asks for none."""
+        campaigns = [campaign_id(village[:length], year) for length in (6, 9)]
+        for campaign, fact in (await facts.campaigns.load(connection, campaigns)).items():
+            if fact.pack is not None and any(fact.pack.notice(kind) is not None for kind in _PAYMENT_NOTICES):
+                return await published_on(connection, campaign, village) is not None
+        return True
+
+    past = HistoryReader(booked_in_village, published, facts.taxpayers, facts.deaths)
     money = wire_money(
         ports,
         MoneyFacts(

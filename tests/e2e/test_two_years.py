@@ -14,6 +14,7 @@ from tests.e2e.years import OTHER, VILLAGE, Years, campaign_of, write_next_year
 FIRST, SECOND = 2025, 2026
 Y1, Y2 = campaign_of(FIRST), campaign_of(SECOND)
 OPENED_1, PAID_1 = dt.date(2024, 9, 2), dt.date(2024, 10, 15)
+SIGNED_1 = dt.date(2025, 1, 1)
 OPENED_2, PAID_2 = dt.date(2025, 9, 1), dt.date(2025, 9, 5)
 PEOPLE = {
     "ann": dt.date(1980, 5, 6),
@@ -61,7 +62,22 @@ async def _first_year(years: Years) -> None:
     await years.settle(PAID_1)
 
 
+async def _publish_the_first_year(years: Years) -> None:
+    """Roster listed, reviewed, final; signed after the window and shown for the plan's 31 days (003:L99)."""
+    await years.post("tax-branch", "collection", "/rosters", {"campaign": Y1, "village": VILLAGE})
+    roster = f"/rosters/{Y1}.{VILLAGE}"
+    for who, role in (("tax-branch", "TAX_BRANCH"), ("town-agency", "TOWN_AGENCY")):
+        review = {"role": role, "actor": f"{who}-1"}
+        await years.post(who, "collection", f"{roster}:review", review)
+    await years.post("town-agency", "collection", f"{roster}:publish", {})
+    await years.post("town-agency", "collection", f"{roster}:finalise", {})
+    await years.day(SIGNED_1)
+    await years.post("village-committee", "collection", f"{roster}:sign", {"actor": "village-01"})
+    await years.day(SIGNED_1 + dt.timedelta(days=31))
+
+
 async def _second_year(years: Years) -> None:
+    await _publish_the_first_year(years)
     await years.day(dt.date(2025, 5, 5))
     death = {
         "person_id": years.persons["dan"],
@@ -93,8 +109,11 @@ async def test_the_first_years_roster_knows_the_history_of_a_file(years: Years) 
     assert (roster["basis"], roster["lapsed_count"]) == ("TAX_HISTORY", 1)
 
 
-async def test_history_is_what_was_booked_not_what_was_owed(years: Years) -> None:
-    """D-12: hal owed and did not pay, so he is no history; booked legs are."""
+async def test_history_is_what_was_booked_and_published(years: Years) -> None:
+    """D-12: hal owed and did not pay, so he is no history; booked legs are, once the village was shown them."""
+    proposed = await years.get("collection", f"/campaigns/{Y2}/targets:proposed")
+    assert proposed["stated_total_persons"] == {"medical": 0, "pension": 0}, "not published yet"
+    await _publish_the_first_year(years)
     assert await years.history(FIRST) == {
         ("ann", "medical"): (40_000, "BOOKED"),
         ("ann", "pension"): (35_000, "BOOKED"),
@@ -111,8 +130,8 @@ async def test_history_is_what_was_booked_not_what_was_owed(years: Years) -> Non
 
 async def test_the_second_year_shows_who_died_moved_lapsed_and_aged(years: Years) -> None:
     """Scenario 13, D-43, D-44: the difference between the years is told apart, and the targets come from it."""
-    proposed = await years.get("collection", f"/campaigns/{Y2}/targets:proposed")
     await _second_year(years)
+    proposed = await years.get("collection", f"/campaigns/{Y2}/targets:proposed")
     assert await years.enrol("bob", SECOND, "pension") == ["REJECTED"], "60 on 31 December 2025"
     assert await years.lapsed(SECOND) == {
         ("bob", "pension"): "NOT_REGISTERED",

@@ -156,7 +156,7 @@ def _campaign_routes(routes: APIRouter, reader: HistoryReader, database: Databas
         rows: list[dict[str, Any]] = []
         async with database.read() as connection:
             for each in await reader.villages(connection, division, year - 1):
-                found = await reader.of_village(connection, each, year - 1)
+                found = await reader.published(connection, each, year - 1)
                 for insurance in Insurance:
                     persons = sum(paid.insurance is insurance for paid in found)
                     if persons:

@@ -84,12 +84,17 @@ def record_history(state: History, command: RecordHistory) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A line of last year's history. origin: FILE or BOOKED."""
+    """A line of last year's history. origin: FILE or BOOKED.
+
+    published: false while the village's payments are not shown to its end, where the plan has such a notice; it is no
+    history to build on until then (D-12).
+    """
 
     person_id: str
     insurance: Insurance
     fen: int
     origin: str
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ IN_LIMIT = 5000
 BookedInVillage = Callable[[Connection, str, int], Awaitable[Sequence[tuple[str, Insurance, int]]]]
 """(person, insurance, fen) booked in a village for an insured year."""
 
+Published = Callable[[Connection, str, int], Awaitable[bool]]
+"""Whether a village's payments of a year were published, or its plan has no such notice."""
+
 
 @dataclass(frozen=True, slots=True)
 class VillageYear:
@@ -37,8 +40,11 @@ class VillageYear:
 class HistoryReader:
     """History of villages; ``booked``, persons and deaths belong to siblings, ``app.py`` passes them in."""
 
-    def __init__(self, booked: BookedInVillage, persons: FactSource, deaths: FactSource) -> None:
+    def __init__(
+        self, booked: BookedInVillage, published: Published, persons: FactSource, deaths: FactSource
+    ) -> None:
         self._booked = booked
+        self._published = published
         self._persons = persons
         self._deaths = deaths
 
@@ -54,15 +60,22 @@ class HistoryReader:
             )
             for row in rows
         }
-        for person_id, insurance, fen in await self._booked(connection, village, year):
-            found[insurance.value, person_id] = Paid(person_id, insurance, fen, "BOOKED")
+        booked = await self._booked(connection, village, year)
+        shown = bool(booked) and await self._published(connection, village, year)
+        for person_id, insurance, fen in booked:
+            found[insurance.value, person_id] = Paid(person_id, insurance, fen, "BOOKED", shown)
         return [found[key] for key in sorted(found)]
+
+    async def published(self, connection: Connection, village: str, year: int) -> Sequence[Paid]:
+        """What rosters and targets of the next year rest on: booked and published, or told by a file."""
+        return [paid for paid in await self.of_village(connection, village, year) if paid.published]
 
     async def payers(
         self, connection: Connection, village: str, year: int
     ) -> Sequence[tuple[str, Insurance]]:
         """As a roster asks: last year's payers (D-12)."""
-        return [(paid.person_id, paid.insurance) for paid in await self.of_village(connection, village, year)]
+        found = await self.published(connection, village, year)
+        return [(paid.person_id, paid.insurance) for paid in found]
 
     async def villages(self, connection: Connection, division: str, year: int) -> Sequence[str]:
         """Villages with history or obligations of a year in a division."""
@@ -75,7 +88,7 @@ class HistoryReader:
     async def village_year(self, connection: Connection, campaign: str, village: str) -> VillageYear:
         """A village of a campaign beside the year before (scenario 13)."""
         _, year = parse_campaign(campaign)
-        before = await self.of_village(connection, village, year - 1)
+        before = await self.published(connection, village, year - 1)
         now = await _owed(connection, campaign, village)
         persons: dict[str, TaxpayerFact] = {}
         deaths: dict[str, dt.date] = {}

@@ -33,6 +33,7 @@ ROSTER = sa.Table(
     sa.Column("signed", sa.Boolean, nullable=False),
     sa.Column("pre_declaration_closed", sa.Boolean, nullable=False),
     sa.Column("stamped", sa.Boolean, nullable=False),
+    sa.Column("published_on", sa.Date),  # the notice of what was paid is over (D-12: history is published)
     sa.Index("roster_place", "campaign", "village"),
 )
 
@@ -147,8 +148,9 @@ async def _apply_header(connection: Connection, event: Any) -> None:
             change = {"signed": True}
         case e.PaymentNoticeStamped():
             change = {"stamped": True}
-        case e.PaymentNoticeClosedNoted() if event.kind == "PRE_DECLARATION":
-            change = {"pre_declaration_closed": True}
+        case e.PaymentNoticeClosedNoted():
+            before = event.kind == "PRE_DECLARATION"
+            change = {"pre_declaration_closed": True} if before else {"published_on": event.closed_on}
         case _:
             return
     await connection.execute(sa.update(ROSTER).where(ROSTER.c.roster_id == event.roster_id).values(**change))
@@ -172,6 +174,7 @@ def _generated_row(event: e.PaymentInfoListGenerated) -> dict[str, Any]:
         "signed": False,
         "pre_declaration_closed": False,
         "stamped": False,
+        "published_on": None,
     }
 
 

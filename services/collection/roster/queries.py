@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
@@ -164,6 +165,14 @@ class PaidTotals:
     ) -> Mapping[tuple[str, str], tuple[int, int]]:
         places = cast("Sequence[tuple[str, str]]", keys)
         return {place: await self._paid(connection, *place) for place in places}
+
+
+async def published_on(connection: Connection, campaign: str, village: str) -> dt.date | None:
+    """Day on which the notice of a village's payments was over; None while it is not."""
+    rows = await connection.execute(
+        sa.select(ROSTER.c.published_on).where(ROSTER.c.campaign == campaign, ROSTER.c.village == village)
+    )
+    return next((row.published_on for row in rows), None)
 
 
 async def roster_view(connection: Connection, roster_id: str) -> dict[str, Any] | None:

@@ -400,6 +400,7 @@ def upgrade() -> None:
         sa.Column("signed", sa.Boolean(), nullable=False),
         sa.Column("pre_declaration_closed", sa.Boolean(), nullable=False),
         sa.Column("stamped", sa.Boolean(), nullable=False),
+        sa.Column("published_on", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("roster_id"),
     )
     op.create_index("roster_place", "roster", ["campaign", "village"], unique=False)
