@@ -464,6 +464,11 @@ class Books:
             "deposit_slips": [slip["slip_no"] for slip in slips],
         }
 
+    def refused(self, campaign: str, what: str) -> bool:
+        """True when the services have refused a file's row of this kind."""
+        query = "SELECT COUNT(*) FROM refusals WHERE campaign = ? AND what = ?"
+        return self.number(query, (campaign, what)) > 0
+
     def oddities(self, campaign: str) -> dict[str, Any]:
         """Orders that were refused, asked about twice or taken unasked; what the services refused of files."""
         return {

@@ -61,9 +61,8 @@ class Campaign:
 
     async def _run_day(self, day: dt.date) -> None:
         driver = self._driver
-        tasks = self._tasks.get(day, [])
-        await driver.begin_day(day, rest=bool(tasks))
-        for name, act in tasks:
+        await driver.begin_day(day)
+        for name, act in self._tasks.get(day, []):
             await driver.step(f"{day}/{name}", act, rest=True)
         for name, act in self._daily(day):
             await driver.step(f"{day}/{name}", act)
@@ -82,7 +81,7 @@ class Campaign:
             yield "reissue-vouchers", partial(self._reissue, back)
         if opened <= day <= self.last:
             yield "treasury-entries", partial(self._enter, day)
-            yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day == self._hasty)
+            yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day >= self._hasty)
         if opened < day <= self.last:
             yield "channel-files", partial(collecting.send_channel_files, driver, day - DAY)
         if opened <= day <= self._window_end:
@@ -96,7 +95,7 @@ class Campaign:
 
     @property
     def _hasty(self) -> dt.date:
-        """The day on which the treasury's file comes before the bank's."""
+        """From here on, at the first occasion, the treasury's file comes before the bank's."""
         return self._collect.start + 9 * DAY
 
     @property

@@ -156,8 +156,9 @@ class Driver:
             await self.drain()
             self.restless = False
 
-    async def begin_day(self, day: dt.date, *, rest: bool = True) -> None:
-        """BeginDay in all four services at once; rest: and what it causes."""
+    async def begin_day(self, day: dt.date) -> None:
+        """BeginDay in all four services at once, and what it causes: a day's reckonings of the day before must
+        not see what the day itself brings, or the report would depend on who was faster."""
 
         async def begin(service: str) -> None:
             await self.services.post(OPERATOR, service, "/ops/begin-day", {"date": day.isoformat()})
@@ -166,7 +167,7 @@ class Driver:
             await self.together([partial(begin, service) for service in SERVICES])
             return {}
 
-        await self.step(f"{day}/begin-day", all_four, rest=rest)
+        await self.step(f"{day}/begin-day", all_four, rest=True)
 
     async def end_day(self, day: dt.date) -> None:
         """Everything the day caused comes to rest."""

@@ -29,6 +29,7 @@ PER_INSURANCE = "{insurance}"
 AT_ONCE = 8
 """Single requests under way at once."""
 PAGE = 5000
+EARLY_ENTRY = "ENTRY_BEFORE_REMITTANCE"
 STALE_BILL = ("AMOUNT_NOT_ASSESSED", "I-14")
 """The bill has changed since it was learnt."""
 EVENING = "17:30:00+08:00"
@@ -349,8 +350,8 @@ class World:
     async def debit_vouchers(self, campaign: str, day: dt.date, hasty: bool = False) -> dict[str, int]:
         """扣款并上解: what is issued is debited from its account, and remitted to the treasury, by file.
 
-        hasty: the treasury's file about the first of them comes before the bank's (it is refused, and comes
-        again in its turn).
+        hasty: once in a campaign the treasury's file about the first of them comes before the bank's (it is
+        refused, and comes again in its turn).
         """
         issued = [
             _debit(voucher, day)
@@ -362,7 +363,7 @@ class World:
         told = self.books.rows(
             "SELECT * FROM debits WHERE told = 0 AND campaign = ? ORDER BY voucher_no, cycle", (campaign,)
         )
-        if hasty and told:
+        if hasty and told and not self.books.refused(campaign, EARLY_ENTRY):
             await self._enter_early(campaign, day, told[0])
         rows = [_step_row(row, step) for row in told for step in (DEBITED, REMITTED)]
         await self._voucher_file("bank", REMITTED, campaign, day, rows)
@@ -376,7 +377,7 @@ class World:
         for refused in await self._files.refused(done):
             self.books.insert(
                 "refusals",
-                {"campaign": campaign, "what": "ENTRY_BEFORE_REMITTANCE", "subject": debit["voucher_no"],
+                {"campaign": campaign, "what": EARLY_ENTRY, "subject": debit["voucher_no"],
                  "code": refused.code},
             )  # fmt: skip
 

@@ -29,7 +29,9 @@ DRIVER = "driver"
 REACHED_SECONDS = 300.0
 RUN_SECONDS = 600.0
 
-MAY_DIFFER = ("seconds", "peak_mib", "cpu_seconds", "disk_mib", "disk_mib_parts", "messages", "endpoints")
+MAY_DIFFER = (
+    "seconds", "peak_mib", "cpu_seconds", "disk_mib", "disk_mib_parts", "costs", "messages", "endpoints",
+)  # fmt: skip
 """What the issue lets differ between two runs, beside event ids."""
 
 

@@ -89,6 +89,18 @@ async def test_a_day_rests_once_and_only_when_something_was_told() -> None:
     assert drain.calls == 2
 
 
+async def test_a_begun_day_comes_to_rest_before_its_first_step() -> None:
+    """Reconciliation at the day's start must not race with what the day brings (issue 4: the same report)."""
+    drain = Counted()
+    driver = driver_with(Journal(None), drain)
+    begun = httpx.MockTransport(lambda _: httpx.Response(200, json={"access_token": "t"}))
+    driver.services = Services(
+        {name: f"http://{name}" for name in SERVICES}, {"ops": "s"}, httpx.AsyncClient(transport=begun)
+    )
+    await driver.begin_day(dt.date(2019, 10, 1))
+    assert (drain.calls, driver.restless) == (1, False)
+
+
 async def test_who_goes_on_after_a_kill_waits_for_what_the_dead_one_told(tmp_path: Path) -> None:
     """A step may be behind us though nobody waited for its effects."""
     first = Journal(tmp_path / "demo.sqlite")

@@ -380,6 +380,10 @@ async def test_an_entry_before_its_remittance_is_refused_and_comes_again(service
         await world.debit_vouchers(CAMPAIGN, DAY, hasty=True)
     service.failures.clear()
     await world.debit_vouchers(CAMPAIGN, DAY)
+    await world.pay("WECHAT", "o2", CAMPAIGN, AT, [line("p2")])
+    service.answers["/vouchers"] = _page({**VOUCHER, "voucher_no": "V-2"})
+    await world.debit_vouchers(CAMPAIGN, DAY + dt.timedelta(days=1), hasty=True)  # once in a campaign
+    assert [step for _, step in steps(service)].count("in-treasury") == 1
     (refusal,) = world.books.statement(CAMPAIGN)["refusals"]
     assert (refusal["subject"], refusal["code"]) == ("V-1", "VOUCHER_STATE")
     assert steps(service)[0] == ("V-1", "in-treasury")
