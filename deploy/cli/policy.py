@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,9 +30,9 @@ from shared.policy import (
     diff_packs,
     dump,
     load_file,
-    load_packs,
     revise,
 )
+from shared.policy.registry import PackRegistry, open_registry
 
 packs_app = typer.Typer(no_args_is_help=True, help="政策包 / policy packs")
 
@@ -51,10 +52,23 @@ def chosen_pack(name: str) -> Pack:
             return load_file(path)
         except (OSError, PackInvalidError) as fault:
             fail(Exit.USAGE, f"政策包无效 / not a policy pack: {type(fault).__name__}")
-    packs = load_packs()
-    if name not in packs:
-        fail(Exit.USAGE, f"没有此政策包 / no such pack. 现有 / there are: {', '.join(sorted(packs))}")
-    return packs[name]
+    held = held_packs()
+    found = held.newest(name)
+    if found is None:
+        fail(
+            Exit.USAGE,
+            f"没有此政策包 / no such pack. 现有 / there are: {', '.join(sorted({p.id for p in held}))}",
+        )
+    return found
+
+
+def held_packs() -> PackRegistry:
+    """The shipped packs and those of ``LIANGXIAN_PACKS``. Ends with USAGE for a faulty file."""
+    folder = os.environ.get("LIANGXIAN_PACKS", "")
+    try:
+        return open_registry(Path(folder) if folder else None)
+    except PackInvalidError as fault:
+        fail(Exit.USAGE, f"政策包无效 / not a policy pack: {fault}")
 
 
 def _day(text: str) -> dt.date:
@@ -174,8 +188,8 @@ def _show(answer: Assessment) -> None:
 
 @packs_app.command("list")
 def list_packs(as_json: Json = False) -> None:
-    """列出政策包 / list the packs that ship."""
-    packs = load_packs()
+    """列出政策包 / list the packs that ship, and those of LIANGXIAN_PACKS."""
+    packs = sorted(held_packs(), key=lambda pack: (pack.insured_year, pack.id, pack.version))
     if as_json:
         rows = [
             {
@@ -185,12 +199,12 @@ def list_packs(as_json: Json = False) -> None:
                 "year": pack.insured_year,
                 "region": pack.region.division,
             }
-            for pack in packs.values()
+            for pack in packs
         ]
         show_json({"packs": rows})
         return
     table = Table("编号 / id", "年度 / year", "区划 / region", "版本 / version", "摘要 / digest")
-    for pack in packs.values():
+    for pack in packs:
         table.add_row(
             pack.id, str(pack.insured_year), pack.region.division, str(pack.version), pack.digest[:12]
         )

@@ -172,3 +172,18 @@ def test_every_command_explains_itself_in_chinese_first() -> None:
         result = call(*name.split(), "--help")
         assert result.exit_code == Exit.OK, name
         assert any("\u4e00" <= character <= "\u9fff" for character in result.stdout), name
+
+
+def test_packs_of_ones_own_are_listed_and_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-59: what LIANGXIAN_PACKS holds stands beside the five; a faulty file is named."""
+    monkeypatch.setenv("LIANGXIAN_PACKS", str(tmp_path))
+    copied = call("packs", "copy", "SC-2025", "--year", "2026", "--out", str(tmp_path / "SC-2026.yaml"))
+    assert copied.exit_code == Exit.OK, copied.output
+    listed = answer(call("packs", "list", "--json"))["packs"]
+    assert [pack["id"] for pack in listed] == [*sorted(PACKS, key=lambda pack: pack[-4:]), "SC-2026"]
+    shown = answer(call("packs", "show", "SC-2026", "--json"))
+    assert shown["documents"][0]["role"] == "synthetic"
+    again = call("packs", "copy", "SC-2025", "--year", "2026", "--out", str(tmp_path / "SC-2026.yaml"))
+    assert again.exit_code == Exit.USAGE, "nothing is written over"
+    (tmp_path / "broken.yaml").write_text("id: [", encoding="utf-8")
+    assert call("packs", "list").exit_code == Exit.USAGE
