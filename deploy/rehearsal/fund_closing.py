@@ -207,9 +207,11 @@ async def relief_online(driver: Driver) -> Any:
 
 
 def _relieved_payer(driver: Driver) -> tuple[PlannedHousehold, str]:
-    """Somebody of 60 to 69 in the first village, whose half government pays."""
+    """Somebody of 60 to 69 in the first village, whose half government pays and whose own is still to come."""
     plan = driver.plan
     for planned in plan.households(plan.cast):
+        if planned.on is not None and planned.on <= plan.day(2):
+            continue
         for each in planned.household.members:
             elderly = any(listing.category == plan.script.elderly.sixties for listing in each.listings)
             if elderly and not planned.role and relieved(driver, each):
