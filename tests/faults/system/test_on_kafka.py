@@ -8,7 +8,7 @@ from deploy.local.kafka import missing_tools
 from deploy.local.layout import Broker
 from tests.faults.system.conftest import MakeVillage, Undisturbed
 from tests.faults.system.test_kills import KILLS
-from tests.faults.system.village import comparable, event_types
+from tests.faults.system.village import comparable
 
 PAYING = KILLS[:4]
 """registration, collection, driver and outside world, up to the paying days."""
@@ -32,7 +32,6 @@ async def test_kafka_carries_the_same_campaign_whoever_is_killed(
     await village.run(PAYING)
     report, audit = village.document("report.json"), village.document("audit.json")
     assert report["broker"] == "kafka"
-    assert event_types(audit) == event_types(undisturbed.audit)
-    expected = comparable(undisturbed.report, undisturbed.audit)
-    assert comparable(report, audit) | {"broker": "embedded"} == expected
+    assert audit["event_types"] == undisturbed.audit["event_types"]
+    assert comparable(report) | {"broker": "embedded"} == comparable(undisturbed.report)
     assert audit["clean"] is True

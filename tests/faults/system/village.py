@@ -35,38 +35,13 @@ MAY_DIFFER = (
 """What the issue lets differ between two runs, beside event ids."""
 
 
-REPEATED = "ThreeWayMatchVerified"
-"""Said anew by every reconciliation that sees a village's books agree: how many saw it hangs on how far the
-books were at that moment. That they agree in the end is in the states, the gauges and the invariants."""
-
-COUNTING_EVENTS = ("I-20", "I-30", "I-31")
-"""Invariants that count every one of them."""
-
-
-def comparable(report: Mapping[str, Any], audit: Mapping[str, Any]) -> dict[str, Any]:
+def comparable(report: Mapping[str, Any]) -> dict[str, Any]:
     """A report without what may differ."""
-    repeated = audit["event_types"].get(REPEATED, 0)
     kept = {name: value for name, value in report.items() if name not in MAY_DIFFER}
     kept["injected"] = [
         {name: value for name, value in each.items() if name != "event_ids"} for each in report["injected"]
     ]
-    kept["events"] -= repeated
-    kept["invariants"] = [
-        {**each, "checked": each["checked"] - repeated} if each["id"] in COUNTING_EVENTS else each
-        for each in report["invariants"]
-    ]
     return kept
-
-
-def event_types(audit: Mapping[str, Any]) -> dict[str, int]:
-    """Events per type, but for the repeated one."""
-    return {name: count for name, count in audit["event_types"].items() if name != REPEATED}
-
-
-def events(audit: Mapping[str, Any]) -> dict[str, int]:
-    """Events per service, but for the repeated ones."""
-    repeated = audit["event_types"].get(REPEATED, 0)
-    return {**audit["events"], "collection": audit["events"]["collection"] - repeated}
 
 
 @dataclass(frozen=True, slots=True)
