@@ -64,6 +64,9 @@ class Campaign:
         await driver.begin_day(day)
         for name, act in self._tasks.get(day, []):
             await driver.step(f"{day}/{name}", act, rest=True)
+        back = (driver.journal.answer(f"{day - DAY}/treasury-entries") or {}).get("rejected", [])
+        if back:  # the bank is to see them among today's vouchers, whoever is faster
+            await driver.step(f"{day}/reissue-vouchers", partial(self._reissue, back), rest=True)
         for name, act in self._daily(day):
             await driver.step(f"{day}/{name}", act)
         await driver.end_day(day)
@@ -76,9 +79,6 @@ class Campaign:
         """What happens on every day of its span, in order; rest comes at the day's end."""
         driver = self._driver
         opened = self._days.learn + DAY
-        back = (driver.journal.answer(f"{day - DAY}/treasury-entries") or {}).get("rejected", [])
-        if back:
-            yield "reissue-vouchers", partial(self._reissue, back)
         if opened <= day <= self.last:
             yield "treasury-entries", partial(self._enter, day)
             yield "debit-vouchers", partial(collecting.debit_vouchers, driver, day, day >= self._hasty)
