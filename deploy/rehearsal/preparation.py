@@ -204,7 +204,7 @@ async def _by_file(
     path: str,
     rows: Callable[[tuple[VillageSize, ...]], Iterable[Any]],
 ) -> dict[str, Any]:
-    """A file per batch of villages, two at once; answers the counts of all."""
+    """A file per batch of villages, some at once; answers the counts of all."""
     batches = driver.plan.batches
     done = 0
 

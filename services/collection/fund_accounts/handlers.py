@@ -18,8 +18,7 @@ from services.collection.fund_accounts.stream import (
     statistics_stream,
     village_stream,
 )
-from services.collection.obligations import events as e
-from services.collection.obligations.stream import obligation
+from services.collection.obligations.government import owed_streams, take_legs
 from services.collection.parts import in_parts
 from shared.contracts.subsidy import GovernmentLine, GovernmentPaymentSubmittedV1
 from shared.eventstore.commands import (
@@ -82,51 +81,30 @@ def government_command(
     """政府代缴列入单据: one document per part; each leg once for ever (I-17, I-27)."""
     number = f"PD-GOV-{message.payment_no}-{message.insurance.value}-p{message.part}"
     stream = document_stream(number)
-    owed = {
-        line.person_id: obligation(message.year, message.insurance, line.person_id) for line in message.lines
-    }
+    owed = owed_streams(message)
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
         if loaded.version(stream):
             return Accepted(response={"document_no": number}, status=200)
-        appends: list[Append] = []
-        lines: list[f.DocumentLine] = []
-        left: list[Event] = []
-        done: set[tuple[str, str]] = set()
-        for line in message.lines:
-            state = loaded.state(owed[line.person_id])
-            reason = _leg_refused(line, state, done)
-            if reason:
-                left.append(_left_out(message, line, reason, number))
-                continue
-            done.add((line.person_id, line.payer))
-            due: Any = state.assessment
-            lines.append(
-                f.DocumentLine(
-                    0, "", line.person_id, line.village, line.payer, line.fen, due.standard_fen, paid_at, due.tier_yuan
-                )
-            )  # fmt: skip
-            appends.append(Append(owed[line.person_id], [_vouchered(message, line, number)]))
+        legs = take_legs(message, owed, loaded, number)
+        left: list[Event] = [_left_out(message, line, reason, number) for line, reason in legs.refused]
+        lines = [
+            f.DocumentLine(
+                0, "", line.person_id, line.village, line.payer, line.fen, due.standard_fen, paid_at, due.tier_yuan
+            )
+            for line, due in legs.taken
+        ]  # fmt: skip
         drawn: list[Event] = []
         if lines:
             draft = d.Draft(
                 number, message.campaign, "", message.insurance, message.year, d.GOVERNMENT, message.payment_no, ""
             )  # fmt: skip
             drawn = d.draw(draft, lines)
-        appends.append(Append(stream, [*left, *drawn]))
+        appends = [*legs.appends, Append(stream, [*left, *drawn])]
         return Accepted(appends, response={"document_no": number, "left_out": len(left)})
 
     told = replace(metadata, campaign=message.campaign)
     return Command("draw_government_document", [*owed.values(), stream], decide, told, key)
-
-
-def _leg_refused(line: GovernmentLine, state: Any, done: set[tuple[str, str]]) -> str:
-    if state.assessment is None:
-        return "NOT_ASSESSED"
-    if line.payer in state.vouchered_legs or (line.person_id, line.payer) in done:
-        return "ALREADY_VOUCHERED"
-    assessed = sum(leg.fen for leg in state.assessment.legs if leg.payer.value == line.payer)
-    return "" if assessed == line.fen and line.fen > 0 else "LEG_DIFFERS"
 
 
 def _left_out(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, reason: str, number: str) -> Event:
@@ -142,19 +120,6 @@ def _left_out(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, reaso
         payer=line.payer,
         fen=line.fen,
         reason=reason,
-    )
-
-
-def _vouchered(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, number: str) -> Event:
-    return e.GovernmentLegVouchered(
-        person_id=line.person_id,
-        insurance=message.insurance,
-        year=message.year,
-        campaign=message.campaign,
-        village=line.village,
-        payer=line.payer,
-        fen=line.fen,
-        voucher_no=number,
     )
 
 

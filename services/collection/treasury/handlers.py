@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from services.collection.obligations import events as e
 from services.collection.obligations.facts import CampaignFact, campaign_refusal
-from services.collection.obligations.stream import obligation
+from services.collection.obligations.government import owed_streams, take_legs
 from services.collection.treasury import domain as d
 from services.collection.treasury import events as t
 from services.collection.treasury.queries import LINE_CLAIM, next_declaration
@@ -244,26 +243,14 @@ def government_command(
     part = f"-p{message.part}" if message.part > 1 else ""
     number = voucher_number("GOV", message.payment_no, f"{message.insurance.value}{part}")
     stream = voucher_stream(number)
-    owed = {
-        line.person_id: obligation(message.year, message.insurance, line.person_id) for line in message.lines
-    }
+    owed = owed_streams(message)
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
         if loaded.version(stream):
             return Accepted(response={"voucher_no": number}, status=200)
-        appends: list[Append] = []
-        done: set[tuple[str, str]] = set()
-        lines: list[t.VoucherLine] = []
-        refused: list[Event] = []
-        for line in message.lines:
-            state = loaded.state(owed[line.person_id])
-            reason = _leg_refused(line, state, done)
-            if reason:
-                refused.append(_refused(message, line, reason, number))
-                continue
-            done.add((line.person_id, line.payer))
-            lines.append(_government_line(line, state.assessment, paid_at))
-            appends.append(Append(owed[line.person_id], [_vouchered(message, line, number)]))
+        legs = take_legs(message, owed, loaded, number)
+        refused: list[Event] = [_refused(message, line, reason, number) for line, reason in legs.refused]
+        lines = [_government_line(line, due, paid_at) for line, due in legs.taken]
         issue = d.Issue(
             number,
             message.campaign,
@@ -277,33 +264,11 @@ def government_command(
         issued = d.issue_voucher(loaded.state(stream), issue) if lines else []
         if isinstance(issued, Refusal):
             return issued
-        appends.append(Append(stream, [*refused, *issued]))
+        appends = [*legs.appends, Append(stream, [*refused, *issued])]
         return Accepted(appends, response={"voucher_no": number, "refused": len(refused)})
 
     told = replace(metadata, campaign=message.campaign)
     return Command("voucher_government_payment", [*owed.values(), stream], decide, told, key)
-
-
-def _vouchered(message: GovernmentPaymentSubmittedV1, line: GovernmentLine, voucher_no: str) -> Event:
-    return e.GovernmentLegVouchered(
-        person_id=line.person_id,
-        insurance=message.insurance,
-        year=message.year,
-        campaign=message.campaign,
-        village=line.village,
-        payer=line.payer,
-        fen=line.fen,
-        voucher_no=voucher_no,
-    )
-
-
-def _leg_refused(line: GovernmentLine, state: Any, done: set[tuple[str, str]]) -> str:
-    if state.assessment is None:
-        return "NOT_ASSESSED"
-    if line.payer in state.vouchered_legs or (line.person_id, line.payer) in done:
-        return "ALREADY_VOUCHERED"
-    assessed = sum(leg.fen for leg in state.assessment.legs if leg.payer.value == line.payer)
-    return "" if assessed == line.fen and line.fen > 0 else "LEG_DIFFERS"
 
 
 def _refused(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -51,7 +50,6 @@ class Clock:
         return self.seconds
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_cleans_up_and_says_how_to_go_on() -> None:
     """Exit code 130, the sentence on stderr, no traceback; what was started is stopped first."""
     child = subprocess.Popen(
