@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from deploy.rehearsal.bills import moment, order_no
 from deploy.rehearsal.collecting import lines_of, send, unpaid
 from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.plan import BIRTHDAY, BORN_ON
-from deploy.rehearsal.preparation import moment, order_no
 from deploy.rehearsal.residents import Resident
 from shared.kernel.identity import Sex, full_years
 

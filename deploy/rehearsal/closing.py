@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from deploy.rehearsal.bills import moment, order_no
 from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.collecting import lines_of, send, unpaid
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.plan import DIED_EARLY, LATE_PAYER, OUT_OF_WINDOW
 from deploy.rehearsal.population import VillageSize
-from deploy.rehearsal.preparation import moment, order_no
 
 INSURANCES = ("medical", "pension")
 

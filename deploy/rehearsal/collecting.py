@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy.rehearsal.bills import moment, order_no
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.plan import (
     ANSWERED_TWICE,
@@ -20,7 +21,6 @@ from deploy.rehearsal.plan import (
     SHORT,
     PlannedHousehold,
 )
-from deploy.rehearsal.preparation import moment, order_no
 
 SHORT_FEN = 10_000
 OVER_FEN = 26_000

@@ -195,6 +195,13 @@ class Driver:
 
         return list(await asyncio.gather(*(one(work) for work in works)))
 
+    async def each(self, works: Sequence[Act]) -> None:
+        """Many acts, some at once, with progress."""
+        step = max(self.concurrency * 8, 1)
+        for start in range(0, len(works), step):
+            await self.together(works[start : start + step])
+            self.watcher.progress(min(start + step, len(works)), len(works))
+
 
 def drain_over_http(services: Services) -> Drain:
     """Rest as ``/ops/lag`` tells it: each service answers when it is drained; in two sweeps nothing moved."""

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
+from deploy.rehearsal.bills import moment, order_no
 from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.collecting import lines_of, send
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.fund_preparation import INCOME, account, relieved
 from deploy.rehearsal.plan import PlannedHousehold
 from deploy.rehearsal.population import VillageSize
-from deploy.rehearsal.preparation import moment, order_no
 
 STATION, AGENCY, ACTOR = "town-agency", "hr", "station-02"
 PER_FILE = 5000

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from deploy.rehearsal import preparation
+from deploy.rehearsal import enrolling, subsidy_lists
+from deploy.rehearsal.bills import moment, order_no
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.fund_world import HANDED_OUT, books_of
 from deploy.rehearsal.outside import PER_INSURANCE
 from deploy.rehearsal.plan import PlannedHousehold
 from deploy.rehearsal.population import VillageSize
-from deploy.rehearsal.preparation import Task, moment, order_no
+from deploy.rehearsal.preparation import Task
 from deploy.rehearsal.residents import Resident
 from deploy.rehearsal.script import CASH
 
@@ -33,16 +34,16 @@ def tasks(driver: Driver) -> Sequence[Task]:
         (days.open, "open-campaign", lambda: open_campaign(driver)),
         (days.open, "open-accounts", lambda: open_accounts(driver)),
         (days.open, "authorise-agents", lambda: authorise_agents(driver)),
-        (days.register, "register-people", lambda: preparation.register_people(driver)),
-        (days.register, "report-employees", lambda: preparation.report_employees(driver)),
+        (days.register, "register-people", lambda: enrolling.register_people(driver)),
+        (days.register, "report-employees", lambda: enrolling.report_employees(driver)),
         (days.register + DAY, "load-history", lambda: load_history(driver)),
-        (days.enrol, "enrol", lambda: preparation.enrol(driver)),
-        (days.lists, "submit-lists", lambda: preparation.submit_lists(driver)),
-        (days.lists, "verify-lists", lambda: preparation.verify_lists(driver)),
-        (days.lists + DAY, "resubmit-list", lambda: preparation.resubmit_list(driver)),
-        (days.lists + DAY, "verify-resubmitted", lambda: preparation.verify_resubmitted(driver)),
+        (days.enrol, "enrol", lambda: enrolling.enrol(driver)),
+        (days.lists, "submit-lists", lambda: subsidy_lists.submit_lists(driver)),
+        (days.lists, "verify-lists", lambda: subsidy_lists.verify_lists(driver)),
+        (days.lists + DAY, "resubmit-list", lambda: subsidy_lists.resubmit_list(driver)),
+        (days.lists + DAY, "verify-resubmitted", lambda: subsidy_lists.verify_resubmitted(driver)),
         (days.lists + 2 * DAY, "show-lists", lambda: show_lists(driver)),
-        (days.tiers, "choose-tiers", lambda: preparation.choose_tiers(driver)),
+        (days.tiers, "choose-tiers", lambda: enrolling.choose_tiers(driver)),
         (days.learn - DAY, "show-prior-year", lambda: show_prior_year(driver)),
         (days.learn, "learn-bills", lambda: learn_bills(driver)),
     ]
@@ -183,7 +184,7 @@ async def show_lists(driver: Driver) -> Any:
                 name = (listing.department, listing.category, listing.insurance)
                 counts[name] = counts.get(name, 0) + 1
         for (department, category, insurance), persons in sorted(counts.items()):
-            list_id = preparation.list_id(driver, size.town, department, category, insurance, 1)
+            list_id = subsidy_lists.list_id(driver, size.town, department, category, insurance, 1)
             body = {"campaign": plan.campaign, "village": size.division, "list_id": list_id}
             key = driver.key("show", size.division, list_id)
             await driver.services.post(

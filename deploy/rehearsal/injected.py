@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.rehearsal import birthdays
+from deploy.rehearsal.bills import order_no
 from deploy.rehearsal.collecting import MISFIT
 from deploy.rehearsal.driver import Driver
+from deploy.rehearsal.enrolling import REFUSED_EMPLOYEES
 from deploy.rehearsal.fund_injected import fund_cases
 from deploy.rehearsal.plan import (
     ANSWERED_TWICE,
@@ -23,7 +25,7 @@ from deploy.rehearsal.plan import (
     OVER,
     SHORT,
 )
-from deploy.rehearsal.preparation import DAY, REFUSED_EMPLOYEES, order_no
+from deploy.rehearsal.preparation import DAY
 
 Items = Mapping[str, list[dict[str, Any]]]
 
