@@ -18,6 +18,7 @@ from deploy.audit.survey import Survey, survey_rows
 from deploy.audit.tally import Invariant, Scope, Tally
 from shared.policy import Pack
 from shared.policy.registry import PackRegistry
+from shared.policy.terms import HouseholdMode
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "registration": ("person", "enrolment", "account", "cover"),
@@ -236,9 +237,13 @@ def _lacks(pack: Pack, invariant: str) -> str:
         return f"{pack.id} flow, {' '.join(own) or 'D-40'}"
     if invariant == "I-02" and pack.task_table is None:
         return f"{pack.id} has no task table, D-03 D-56"
-    if invariant in CASH_ONLY and pack.channel(CASH) is None:
+    if invariant not in CASH_ONLY:
+        return ""
+    if pack.channel(CASH) is None:
         clauses = " ".join(step.clause for step in pack.flow if "PaymentReceived" in step.events)
         return f"{pack.id} has no {CASH}, {clauses}"
+    if pack.virtual_household_mode is HouseholdMode.UNSPECIFIED:
+        return f"{pack.id} leaves its virtual households open: no agent may hold cash, D-42"
     return ""
 
 

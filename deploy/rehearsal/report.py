@@ -20,6 +20,10 @@ from deploy.rehearsal.injected import injected_events
 from deploy.rehearsal.plan import Plan
 from deploy.rehearsal.summaries import Summaries, event_name, read_summaries
 
+DECLARED = "VirtualHouseholdDeclarationSubmitted"
+NO_CASH = "代办员不持有现金，款项由渠道日终结算 / no agent holds cash: the channel's settlement is the deposit, D-40"
+"""Why a rehearsal without cash has nothing to declare through a virtual household."""
+
 __all__ = ["COUNTS", "TOTALS", "Report", "collect_report", "event_name", "report_of"]
 
 
@@ -155,8 +159,10 @@ def step_rows(plan: Plan) -> list[dict[str, Any]]:
     """The steps of the pack's flow, and under which reading and clause each is done.
 
     What the script carries over from another plan replaces the flow's own reading of that step (D-40).
+    ``not_taken``: why nothing happens in the step here; "" where it is taken.
     """
     carried = {each.step: each for each in plan.script.readings}
+    no_cash = "" if plan.script.cash else NO_CASH
     rows = []
     for step in plan.pack.document.flow:
         over = carried.get(step.step)
@@ -170,6 +176,7 @@ def step_rows(plan: Plan) -> list[dict[str, Any]]:
                 "clause": over.clause if over else step.clause,
                 "events": 0,
                 "types": list(step.events),
+                "not_taken": no_cash if DECLARED in step.events else "",
             }
         )
     return rows

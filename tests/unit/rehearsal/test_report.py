@@ -17,7 +17,7 @@ import pytest
 from deploy.rehearsal import charts, figures
 from deploy.rehearsal.plan import Plan, draw_plan
 from deploy.rehearsal.rendering import CSV_COLUMNS, csv_of, html_of, write_files, yuan
-from deploy.rehearsal.report import TOTALS, Report, event_name, report_of
+from deploy.rehearsal.report import TOTALS, Report, event_name, report_of, step_rows
 from deploy.rehearsal.summaries import Summaries
 from shared.policy import load_pack
 
@@ -178,6 +178,16 @@ def test_days_and_channels_are_added_up(report: Report) -> None:
         ("YUNONGTONG", 30_000, 0.2),
     ]
     assert report.channels[1]["term"] == "裕农通"
+
+
+@pytest.mark.parametrize(
+    ("pack", "steps"), [("SC-2025", ["DECLARE"]), ("YC-2023", ["DECLARE"]), ("ST-2020", [])]
+)
+def test_a_step_without_cash_to_declare_says_why(pack: str, steps: list[str]) -> None:
+    """D-40: where no agent holds cash the channel's settlement is the deposit, and nothing is declared."""
+    rows = step_rows(draw_plan(load_pack(pack), "", seed=1, scale=0.02, villages=1))
+    assert [row["step"] for row in rows if row["not_taken"]] == steps
+    assert all("D-40" in row["not_taken"] for row in rows if row["not_taken"])
 
 
 def test_steps_tell_their_reading_and_clause(plan: Plan, report: Report) -> None:
