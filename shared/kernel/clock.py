@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -168,3 +168,27 @@ class SeededRuntime:
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(work, name=name)
+
+
+class VirtualRuntime(SeededRuntime):
+    """``SeededRuntime`` on an event loop whose own clock is virtual: sleeping waits for that clock.
+
+    now: seconds of the loop's clock. Time passes only when nothing else can run (deploy/simulation).
+    """
+
+    def __init__(self, seed: int, now: Callable[[], float]) -> None:
+        super().__init__(seed)
+        self._virtual = now
+        self._origin = self._now
+
+    def monotonic(self) -> float:
+        return self._virtual()
+
+    def timestamp(self) -> float:
+        return self._origin + self._virtual()
+
+    def new_id(self) -> str:
+        return uuid7(int(self.timestamp() * 1000), self._random.randbytes(10))
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,9 @@ import httpx
 from fastapi import FastAPI
 
 from shared.contracts.topics import TOPICS
+from shared.eventstore.database import Database
 from shared.eventstore.dead_letters import REACTION, DeadLetters
+from shared.eventstore.log import Log
 from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.postgres_log import PostgresLog
 from shared.eventstore.projections import checkpoint_name
@@ -29,7 +31,7 @@ from shared.messaging.broker import Broker
 from shared.messaging.consumer import Consumer
 from shared.messaging.epoch import open_identity
 from shared.messaging.intake import Intake
-from shared.messaging.leadership import AdvisoryLeadership
+from shared.messaging.leadership import AdvisoryLeadership, Leadership
 from shared.messaging.publication import Publications
 from shared.messaging.relay import CURSOR, Relay
 from shared.messaging.relay_letters import RelayReplayer
@@ -60,20 +62,25 @@ log = logger(__name__)
 
 @dataclass
 class Process:
-    """Everything one process of a service is made of; opened and closed by ``running``."""
+    """Everything one process of a service is made of; opened and closed by ``running``.
+
+    leadership: which process relays the log; close: lets the database go.
+    """
 
     definition: ServiceDefinition
     settings: ServiceSettings
     ports: Ports
     description: ServiceDescription
-    database: PostgresDatabase
-    log: PostgresLog
+    database: Database
+    log: Log
     tail: Tail
     writer: Writer
     projections: ToldProjections
     machinery: Machinery
     calendar: Calendar
     broker: Broker
+    leadership: Leadership
+    close: Callable[[], Awaitable[None]]
 
 
 def production_app(definition: ServiceDefinition, settings: ServiceSettings | None = None) -> FastAPI:
@@ -180,6 +187,8 @@ def open_process(
         machinery,
         calendar,
         broker,
+        AdvisoryLeadership(settings.database_url.get_secret_value(), definition.name, runtime),
+        database.close,
     )
 
 
@@ -200,7 +209,7 @@ async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
     settings, machinery = process.settings, process.machinery
     background = Background(process.ports.runtime, machinery.conditions)
     async with AsyncExitStack() as closing:
-        closing.push_async_callback(process.database.close)
+        closing.push_async_callback(process.close)
         service_url = settings.database_url.get_secret_value()
         migrate_url = settings.migrate_url.get_secret_value() or service_url
         await migrate_service(process.definition, migrate_url, service_url)
@@ -301,9 +310,7 @@ def _start_relay(process: Process, background: Background) -> None:
         log=process.log,
         broker=process.broker,
         publications=machinery.publications,
-        leadership=AdvisoryLeadership(
-            process.settings.database_url.get_secret_value(), process.definition.name, ports.runtime
-        ),
+        leadership=process.leadership,
         clock=ports.clock,
         runtime=ports.runtime,
         metrics=ports.metrics,
