@@ -43,6 +43,13 @@ class Connection(Protocol):
         """
         ...
 
+    async def amend(self, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Set the columns given beside the primary key, where there is such a row; no other is made.
+
+        Rows of one call need the same columns; of repeated keys in one call the last counts.
+        """
+        ...
+
 
 class ReadOnDemand:
     """A read-only transaction that begins with its first statement; ``close`` ends it."""
@@ -77,6 +84,10 @@ class ReadOnDemand:
     ) -> None:
         """See Connection.upsert: refused by the database, as in every read-only transaction."""
         await (await self._begun()).upsert(table, rows, add=add, keep=keep, ignore=ignore)
+
+    async def amend(self, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """See Connection.amend: refused by the database, as in every read-only transaction."""
+        await (await self._begun()).amend(table, rows)
 
     async def close(self, error: BaseException | None = None) -> None:
         """End the transaction, if there is one; the next statement begins another."""

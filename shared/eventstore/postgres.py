@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.log import Failure
+from shared.eventstore.sessions import Session
 from shared.eventstore.statements import DIALECT, array_type, shape_of
 from shared.eventstore.upserts import merge_rows, upsert_statement
 
@@ -71,8 +72,8 @@ class PostgresConnection:
         statement: sa.Executable,
         parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
     ) -> Sequence[Row]:
-        if parameters is None and not self._options:
-            found = shape_of(statement)
+        if parameters is None:
+            found = shape_of(statement, self._schemas)
             if found is not None:
                 shape, bound = found
                 return shape.rows(await self.driver.fetch(shape.sql, *shape.values(bound)))
@@ -96,12 +97,14 @@ class PostgresConnection:
         columns = list(merged[0])
         options = (tuple(columns), tuple(add), tuple(keep), ignore)
         sql = _upsert_sql(table, columns, options, self._schemas)
-        processors = [_processor(table.c[name].type) for name in columns]
-        arrays = [
-            [row[name] for row in merged] if process is None else [process(row[name]) for row in merged]
-            for name, process in zip(columns, processors, strict=True)
-        ]
-        await self.driver.execute(sql, *arrays)
+        await self.driver.execute(sql, *_arrays(table, columns, merged))
+
+    async def amend(self, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        merged = merge_rows(table, rows, add=(), keep=(), ignore=False)
+        if merged:
+            columns = list(merged[0])
+            sql = _amend_sql(table, tuple(columns), self._schemas)
+            await self.driver.execute(sql, *_arrays(table, columns, merged))
 
     def shadowed(self) -> Connection:
         """The same transaction; unqualified tables mean those of schema ``shadow``."""
@@ -176,6 +179,7 @@ class PostgresDatabase:
                 driver = await asyncpg.connect(
                     self._address,
                     timeout=10,
+                    connection_class=Session,
                     server_settings=self._server_settings,
                     statement_cache_size=STATEMENTS,
                 )
@@ -205,6 +209,7 @@ def _engine(dsn: str, server_settings: Mapping[str, str]) -> AsyncEngine:
         poolclass=NullPool,
         connect_args={
             "timeout": 10,
+            "connection_class": Session,
             "server_settings": dict(server_settings),
             "statement_cache_size": STATEMENTS,
         },
@@ -340,6 +345,37 @@ def _upsert_sql(
         compiled = statement.compile(dialect=DIALECT, **translation)
         sql = _UPSERTS[key] = str(compiled)
     return sql
+
+
+def _amend_sql(table: sa.Table, columns: tuple[str, ...], schemas: Mapping[str | None, str] | None) -> str:
+    """UPDATE … FROM unnest($1, …): one statement for any number of rows."""
+    key = (table, columns, "amend", schemas is not None)
+    sql = _UPSERTS.get(key)
+    if sql is None:
+        schema = table.schema or (schemas or {}).get(None)
+        quote = DIALECT.identifier_preparer.quote
+        target = quote(str(table.name)) if schema is None else f"{quote(schema)}.{quote(str(table.name))}"
+        arrays = ", ".join(
+            f"${number}::{array_type(table.c[name].type)}" for number, name in enumerate(columns, start=1)
+        )
+        names = {name: quote(name) for name in columns}
+        keys = [column.name for column in table.primary_key.columns]
+        changes = ", ".join(f"{names[name]} = new.{names[name]}" for name in columns if name not in keys)
+        mine = " AND ".join(f"held.{names[name]} = new.{names[name]}" for name in keys)
+        listed = ", ".join(names.values())
+        sql = _UPSERTS[key] = (
+            f"UPDATE {target} AS held SET {changes} FROM unnest({arrays}) AS new({listed}) WHERE {mine}"
+        )
+    return sql
+
+
+def _arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Rows as what asyncpg takes, one array per column."""
+    processors = [_processor(table.c[name].type) for name in columns]
+    return [
+        [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
+        for name, process in zip(columns, processors, strict=True)
+    ]
 
 
 def _processor(column: Any) -> Any:

@@ -55,6 +55,15 @@ class _SqliteConnection:
                 statement, [dict(row) for row in merged], execution_options=self._options
             )
 
+    async def amend(self, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        merged = merge_rows(table, rows, add=(), keep=(), ignore=False)
+        keys = [column.name for column in table.primary_key.columns]
+        for row in merged:
+            mine = sa.and_(*(table.c[name] == row[name] for name in keys))
+            values = {name: value for name, value in row.items() if name not in keys}
+            change = sa.update(table).where(mine).values(values)
+            self._connection.execute(change, execution_options=self._options)
+
     def shadowed(self) -> Connection:
         """The same transaction; unqualified tables mean those of schema ``shadow``."""
         return _SqliteConnection(self._connection, {None: SHADOW})

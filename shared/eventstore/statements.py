@@ -9,7 +9,7 @@ What this cannot do (inserts, DDL, statements with parameters apart) is left to 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -130,39 +130,54 @@ class Shape:
 _SHAPES: OrderedDict[Any, Shape | None] = OrderedDict()
 
 
-def shape_of(statement: Any) -> tuple[Shape, Sequence[Any]] | None:
-    """How the driver runs a statement, and its bind parameters; None when the engine must."""
+def shape_of(
+    statement: Any, schemas: Mapping[str | None, str] | None = None
+) -> tuple[Shape, Sequence[Any]] | None:
+    """How the driver runs a statement, and its bind parameters; None when the engine must.
+
+    schemas: which schema stands for which, as in SQLAlchemy's ``schema_translate_map``.
+    """
     if not isinstance(statement, _RUNS):
         return None
     key = statement._generate_cache_key()
     if key is None:
         return None
+    place = key.key if schemas is None else (*schemas.items(), key.key)
     try:
-        shape = _SHAPES[key.key]
-        _SHAPES.move_to_end(key.key)
+        shape = _SHAPES[place]
+        _SHAPES.move_to_end(place)
     except KeyError:
-        shape = _SHAPES[key.key] = _compiled(statement, key)
+        shape = _SHAPES[place] = _compiled(statement, key, schemas)
         if len(_SHAPES) > SHAPES:
             _SHAPES.popitem(last=False)
     return None if shape is None else (shape, key.bindparams)
 
 
-def _compiled(statement: Any, key: Any) -> Shape | None:
+def _compiled(statement: Any, key: Any, schemas: Mapping[str | None, str] | None) -> Shape | None:
+    translation = {"schema_translate_map": schemas, "render_schema_translate": True} if schemas else {}
     compiled = statement._compiler(
-        DIALECT, cache_key=key, column_keys=[], for_executemany=False, schema_translate_map=None
+        DIALECT,
+        cache_key=key,
+        column_keys=[],
+        for_executemany=False,
+        **({"schema_translate_map": None} | translation),
     )
     if compiled.post_compile_params or compiled.literal_execute_params:
         return None
     if getattr(compiled, "insert_prefetch", None) or getattr(compiled, "update_prefetch", None):
         return None
-    known = {id(parameter): index for index, parameter in enumerate(key.bindparams)}
+    # By name too: what an UPDATE sets is copied while it is compiled, under the name it had.
+    known: dict[Any, int] = {}
+    for index, parameter in enumerate(key.bindparams):
+        known[parameter.key] = known[id(parameter)] = index
     arguments = []
     for name in compiled.positiontup or ():
         parameter = compiled.binds[name]
-        index = known.get(id(compiled.lists.get(id(parameter), parameter)))
-        if index is None or parameter.required:
+        origin = compiled.lists.get(id(parameter), parameter)
+        place = known.get(id(origin), known.get(origin.key))
+        if place is None or parameter.required:
             return None
-        arguments.append((index, parameter.type._cached_bind_processor(DIALECT)))
+        arguments.append((place, parameter.type._cached_bind_processor(DIALECT)))
     columns = compiled._result_columns or []
     if not columns:
         return Shape(str(compiled), arguments, None, [])

@@ -46,30 +46,11 @@ OBLIGATION = sa.Table(
     sa.Column("paid_channel", sa.Text),
     sa.Column("paid_agent", sa.Text),
     sa.Index("obligation_place", "campaign", "village", "insurance", "person_id"),
-    sa.Index("obligation_paid_line", "paid_line_id"),
     sa.Index("obligation_person", "person_id"),
+    postgresql_with={"fillfactor": "85"},  # a payment changes a row in its place
 )
 
 _legs = msgspec.json.Encoder()
-
-
-def _of_key() -> sa.Update:
-    return sa.update(OBLIGATION).where(
-        OBLIGATION.c.year == sa.bindparam("of_year"),
-        OBLIGATION.c.insurance == sa.bindparam("of_insurance"),
-        OBLIGATION.c.person_id == sa.bindparam("of_person"),
-    )
-
-
-_PAID = _of_key().values(
-    {
-        name: sa.bindparam(f"new_{name}")
-        for name in (
-            "paid_standing", "paid_line_id", "paid_fen", "paid_at", "paid_channel", "paid_agent"
-        )
-    }
-)  # fmt: skip
-_HELD = _of_key().values(hold_until=sa.bindparam("new_hold_until"))
 
 
 class ObligationProjection:
@@ -107,30 +88,29 @@ class _Page:
             case e.ContributionAssessed() | e.AssessmentRefused():
                 self._terms[_key(event)] = _terms_row(event)
             case e.BirthdayHoldFound():
-                self._held.append({**_of(event), "new_hold_until": event.birthday})
+                self._held.append({**_of(event), "hold_until": event.birthday})
             case e.PaymentReceived():
                 self._paid.append(_paid_row(event, "EFFECTIVE"))
             case e.PostDeathPaymentDetected() if event.was_effective:
                 self._paid.append(_paid_row(event, "AFTER_DEATH"))
             case e.PostDeathFindingWithdrawn():
-                await self._restand(event.line_id, "EFFECTIVE")
+                await self._restand(event, "EFFECTIVE")
             case e.PaymentRefunded():
-                await self._restand(event.line_id, "REFUNDED")
+                await self._restand(event, "REFUNDED")
 
     async def flush(self) -> None:
         if self._terms:
             await self._connection.upsert(OBLIGATION, self._terms.values())
         if self._paid:
-            await self._connection.execute(_PAID, self._paid)
+            await self._connection.amend(OBLIGATION, self._paid)
         if self._held:
-            await self._connection.execute(_HELD, self._held)
+            await self._connection.amend(OBLIGATION, self._held)
         self._terms, self._paid, self._held = {}, [], []
 
-    async def _restand(self, line_id: str, standing: str) -> None:
+    async def _restand(self, event: e.PostDeathFindingWithdrawn | e.PaymentRefunded, standing: str) -> None:
         await self.flush()
-        await self._connection.execute(
-            sa.update(OBLIGATION).where(OBLIGATION.c.paid_line_id == line_id).values(paid_standing=standing)
-        )
+        mine = sa.and_(OBLIGATION.c.person_id == event.person_id, OBLIGATION.c.paid_line_id == event.line_id)
+        await self._connection.execute(sa.update(OBLIGATION).where(mine).values(paid_standing=standing))
 
 
 def _key(event: Any) -> tuple[int, str, str]:
@@ -139,18 +119,18 @@ def _key(event: Any) -> tuple[int, str, str]:
 
 def _of(event: Any) -> dict[str, Any]:
     year, insurance, person_id = _key(event)
-    return {"of_year": year, "of_insurance": insurance, "of_person": person_id}
+    return {"year": year, "insurance": insurance, "person_id": person_id}
 
 
 def _paid_row(event: e.PaymentReceived | e.PostDeathPaymentDetected, standing: str) -> dict[str, Any]:
     return {
         **_of(event),
-        "new_paid_standing": standing,
-        "new_paid_line_id": event.line_id,
-        "new_paid_fen": event.fen,
-        "new_paid_at": event.paid_at,
-        "new_paid_channel": event.channel,
-        "new_paid_agent": event.agent_id,
+        "paid_standing": standing,
+        "paid_line_id": event.line_id,
+        "paid_fen": event.fen,
+        "paid_at": event.paid_at,
+        "paid_channel": event.channel,
+        "paid_agent": event.agent_id,
     }
 
 

@@ -14,6 +14,7 @@ from services.collection.treasury import events as t
 from shared.eventstore.columns import Moment
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
+from shared.kernel.insurance import GOVERNMENT
 
 metadata = sa.MetaData()
 
@@ -227,8 +228,10 @@ def _voucher_change(event: Any) -> dict[str, Any]:
 
 
 def _legs(event: e.ContributionAssessed) -> list[dict[str, Any]]:
-    """All government legs, at 0 when the assessment has none any more."""
-    fen = {"department": 0, "finance": 0} | {leg.payer.value: leg.fen for leg in event.legs}
+    """The government legs; those an assessment took away stand at 0."""
+    again = isinstance(event, e.ContributionReassessed) or event.version > 1
+    gone = {"department": 0, "finance": 0} if again else {}
+    fen = gone | {leg.payer.value: leg.fen for leg in event.legs if leg.payer in GOVERNMENT}
     return [
         {
             "year": event.year,
@@ -237,7 +240,7 @@ def _legs(event: e.ContributionAssessed) -> list[dict[str, Any]]:
             "payer": payer,
             "fen": fen[payer],
         }
-        for payer in ("department", "finance")
+        for payer in fen
     ]
 
 

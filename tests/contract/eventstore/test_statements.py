@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 
+from shared.eventstore import sessions
 from shared.eventstore.database import Row
 from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.statements import shape_of
@@ -95,6 +97,83 @@ async def test_changes_answer_what_they_return(parts: Parts) -> None:
         assert sorted(row.id for row in gone) == ["a", "b"]
     left = await rows_of(parts, sa.select(mixed.c.id, mixed.c.flag).order_by(mixed.c.id.desc()))
     assert [tuple(row) for row in left] == [("d", False), ("c", False)]
+
+
+def test_the_driver_runs_changes_itself() -> None:
+    """The text is the same for every number of rows, in the live tables and in schema ``shadow``."""
+    change = sa.update(mixed).where(mixed.c.id.in_(["a", "b"])).values(number=mixed.c.number + 10, flag=True)
+    for schemas, table in ((None, "mixed"), ({None: "shadow"}, "shadow.mixed")):
+        found = shape_of(change, schemas)
+        assert found is not None
+        shape, parameters = found
+        assert f"UPDATE {table} SET" in shape.sql
+        assert f"{table}.id = ANY (" in shape.sql
+        assert sorted(map(str, shape.values(parameters))) == ["10", "True", "['a', 'b']"]
+
+
+async def test_amending_rows_leaves_others_and_other_columns(parts: Parts) -> None:
+    """Only rows that exist, of repeated keys the last, and nothing but the columns given."""
+    await filled(parts)
+    day, at = dt.date(2023, 5, 6), dt.datetime(2023, 5, 6, tzinfo=dt.UTC)
+    async with parts.database.begin() as connection:
+        await connection.amend(mixed, [])
+        await connection.amend(
+            mixed,
+            [
+                {"id": "a", "on_day": day, "at": at, "number": 70},
+                {"id": "c", "on_day": None, "at": at, "number": 7},
+                {"id": "a", "on_day": day, "at": at, "number": 71},
+                {"id": "nobody", "on_day": day, "at": at, "number": 1},
+            ],
+        )
+    rows = await rows_of(parts, sa.select(mixed).order_by(mixed.c.id))
+    assert [(row.id, row.number, row.on_day, row.at.year) for row in rows] == [
+        ("a", 71, day, 2023),
+        ("b", 2, dt.date(2021, 1, 1), 2020),
+        ("c", 7, None, 2023),
+        ("d", 4, None, 2020),
+    ]
+    assert {row.flag for row in rows} == {True}
+
+
+async def test_amending_in_the_shadow_leaves_the_live_row(parts: Parts) -> None:
+    """``shadowed`` changes what a replay writes, whichever way a statement is run."""
+    await filled(parts)
+    async with parts.database.begin() as connection:
+        shadow = connection.shadowed()  # type: ignore[attr-defined]
+        await shadow.execute(sa.schema.DropTable(mixed, if_exists=True))
+        await shadow.execute(sa.schema.CreateTable(mixed))
+        await shadow.upsert(mixed, [mixed_row("a")])
+        await shadow.amend(mixed, [{"id": "a", "number": 50}])
+        await shadow.execute(sa.update(mixed).where(mixed.c.id == "a").values(number=mixed.c.number + 2))
+        assert (await shadow.execute(sa.select(mixed.c.number)))[0][0] == 52
+        await shadow.execute(sa.schema.DropTable(mixed))
+    live = await rows_of(parts, sa.select(mixed.c.number).order_by(mixed.c.id))
+    assert [row.number for row in live] == [1, 2, 3, 4]
+
+
+async def test_sessions_ask_for_types_of_the_server_once(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second session knows an array type the first one asked for."""
+    if not isinstance(parts.database, PostgresDatabase):
+        pytest.skip("memory has no sessions")
+    asked: list[Any] = []
+    ask = asyncpg.Connection._introspect_types
+
+    async def noted(session: Any, types: Any, limit: Any) -> Any:
+        asked.append(sorted(types))
+        return await ask(session, types, limit)
+
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", noted)
+    monkeypatch.setattr(sessions, "_KNOWN", {})
+    days = [dt.date(2024, 2, 29), None]
+    async with parts.database.direct() as one, parts.database.direct() as two:
+        assert one is not two
+        assert await one.fetchval("SELECT $1::date[]", days) == days
+        assert len(asked) == 1
+        assert await two.fetchval("SELECT $1::date[]", days) == days
+        assert len(asked) == 1
 
 
 async def test_a_union_of_lists(parts: Parts) -> None:

@@ -217,8 +217,8 @@ def upgrade() -> None:
         sa.Column("paid_channel", sa.Text(), nullable=True),
         sa.Column("paid_agent", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("year", "insurance", "person_id"),
+        postgresql_with={"fillfactor": "85"},
     )
-    op.create_index("obligation_paid_line", "obligation", ["paid_line_id"], unique=False)
     op.create_index("obligation_person", "obligation", ["person_id"], unique=False)
     op.create_index(
         "obligation_place", "obligation", ["campaign", "village", "insurance", "person_id"], unique=False

@@ -1,0 +1,43 @@
+"""asyncpg sessions that ask the server for its own types once in a process, not once a session.
+
+asyncpg knows few array types by itself. For every other it asks the server's catalogue, with a recursive query
+that costs several times what the statements it is asked for do, and again in every session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+FIRST_OWN_OID = 16384
+"""Types below come with the server, alike in all databases; those from here on may differ in each."""
+
+_KNOWN: dict[frozenset[int], Any] = {}
+
+
+class _Kept:
+    """Stands for the statement that asked: it has left the session's unnamed statement alone."""
+
+    name = "kept"
+
+
+class Session(asyncpg.Connection):  # type: ignore[misc]
+    """A connection whose answers about the server's own types are shared."""
+
+    __slots__ = ()
+
+    async def _introspect_types(
+        self,
+        typeoids: Iterable[int],
+        timeout: float,  # noqa: ASYNC109 - asyncpg's own signature
+    ) -> tuple[Any, Any]:
+        wanted = frozenset(typeoids)
+        known = _KNOWN.get(wanted)
+        if known is not None:
+            return known, _Kept
+        answer: tuple[Any, Any] = await super()._introspect_types(wanted, timeout)
+        if max(wanted, default=0) < FIRST_OWN_OID:
+            _KNOWN[wanted] = answer[0]
+        return answer
