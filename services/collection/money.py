@@ -200,5 +200,5 @@ def wire_money(ports: Ports, facts: MoneyFacts) -> MoneyWired:
             reconciled.capability,
         ],
         [paid.thin],
-        [reconciled.gauges],
+        [reconciled.gauges, settlement.gauges(ports)],
     )

@@ -40,6 +40,7 @@ from services.registration.tasks import wiring as tasks
 from services.registration.vital import events as vital_events
 from services.registration.vital import projection as vital_projection
 from services.registration.vital import wiring as vital
+from services.registration.vital.domain import SOURCES
 from shared.contracts import collection as c
 from shared.contracts import subsidy as s
 from shared.eventstore.types import EventTypes
@@ -136,6 +137,7 @@ def describe(ports: Ports) -> ServiceDescription:
         projections=whole.projections,
         reactions=whole.reactions,
         publications=whole.publications,
+        gauges=[tasks.gauges(ports, SOURCES)],
         facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},
     )
 

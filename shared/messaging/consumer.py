@@ -77,6 +77,7 @@ class Consumer:
         self._committed_at = runtime.monotonic()
         self.progress: dict[Partition, float] = {}
         self._booked_at: dict[str, float] = {}
+        self._told_lag: set[Partition] = set()
 
     # -- the group tells us ---------------------------------------------------------------------------
 
@@ -328,6 +329,10 @@ class Consumer:
     def _report_lag(self, behind: Mapping[Partition, int]) -> None:
         stamp = self._runtime.timestamp()
         late: dict[str, bool] = {}
+        for partition in self._told_lag - behind.keys():  # another worker's now: it tells
+            self._metrics.consumer_lag_messages(*partition, 0)
+            self._metrics.consumer_lag_seconds(partition.topic, 0.0)
+        self._told_lag = set(behind)
         for partition, messages in behind.items():
             self._metrics.consumer_lag_messages(*partition, messages)
             late[partition.topic] = late.get(partition.topic, False) or messages > 0

@@ -46,6 +46,10 @@ class ServiceMetrics:
             buckets=_SHORT_SECONDS,
         )
         self._queue = self._make(Gauge, "command_queue_depth", "Commands waiting for the writer")
+        self._queue_capacity = self._make(
+            Gauge, "command_queue_capacity", "Commands that may wait before new ones are refused"
+        )
+        self._faults = self._make(Gauge, "faults", "Reasons why the process is not ready")
         self._log_position = self._make(Gauge, "log_position", "Last position of the log")
         self._relay_position = self._make(Gauge, "relay_position", "Last position published")
         self._relay_lag = self._make(Gauge, "relay_lag_seconds", "Age of the oldest unpublished event")
@@ -80,6 +84,16 @@ class ServiceMetrics:
             Gauge, "unaccounted_checked_timestamp_seconds", "When unaccounted_fen was last reckoned"
         )
 
+        self._overdue_remittances = self._make(
+            Gauge,
+            "overdue_remittances",
+            "Days of agents whose cash was not remitted in time and is not settled yet",
+            ("campaign", "insurance"),
+        )
+        self._overdue_death_reports = self._make(
+            Gauge, "overdue_death_reports", "Months for which a source owes its deaths", ("source",)
+        )
+
     def _make(self, kind: type[M], name: str, text: str, labels: tuple[str, ...] = (), **options: Any) -> M:
         return kind(f"liangxian_{name}", text, ("service", *labels), registry=self.registry, **options)
 
@@ -111,6 +125,14 @@ class ServiceMetrics:
     def queue_depth(self, commands: int) -> None:
         """Commands waiting for the writer."""
         self._child(self._queue).set(commands)
+
+    def queue_capacity(self, commands: int) -> None:
+        """Commands that may wait before new ones are answered OVERLOADED."""
+        self._child(self._queue_capacity).set(commands)
+
+    def faults(self, count: int) -> None:
+        """Reasons why the process is not ready; ``/readyz`` names them."""
+        self._child(self._faults).set(count)
 
     def command(self, operation: str, outcome: str) -> None:
         """A command was answered: accepted, replayed, refused or failed."""
@@ -170,6 +192,13 @@ class ServiceMetrics:
         """Messages parked behind a dead letter of their key."""
         self._child(self._parked, topic).set(count)
 
+    def letters(self, dead: Mapping[str, int], parked: Mapping[str, int]) -> None:
+        """All dead and parked of the service by topic or reaction; names no longer there go to 0."""
+        for metric, counts in ((self._dead_letters, dead), (self._parked, parked)):
+            known = {key[1] for key in self._children if key[0] is metric}
+            for name in known | counts.keys():
+                self._child(metric, name).set(counts.get(name, 0))
+
     # Money --------------------
 
     def money_fen(self, campaign: str, insurance: str, stages: Mapping[str, int]) -> None:
@@ -184,3 +213,11 @@ class ServiceMetrics:
     def unaccounted_checked(self, timestamp: float) -> None:
         """Unix seconds of the last reckoning: a stale 0 must show."""
         self._child(self._unaccounted_checked).set(timestamp)
+
+    def overdue_remittances(self, campaign: str, insurance: str, days: int) -> None:
+        """滞留: days of agents whose cash was not deposited on the day and is not settled yet (I-22)."""
+        self._child(self._overdue_remittances, campaign, insurance).set(days)
+
+    def overdue_death_reports(self, source: str, months: int) -> None:
+        """Months for which a source has not reported its deaths, due on the 5th of the next (001:L154)."""
+        self._child(self._overdue_death_reports, source).set(months)

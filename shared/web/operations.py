@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.eventstore.dead_letters import OPEN
 from shared.kernel.errors import ProblemError, Refusal
 from shared.observability.metrics import CONTENT_TYPE
 from shared.security.principal import Principal
@@ -97,12 +99,24 @@ def health_router(
 
     @router.get("/metrics", summary="监控指标 / Prometheus metrics")
     async def metrics() -> Response:
-        ports.metrics.log_position(await ports.log.head())
+        await _standing(ports, machinery)
         for gauge in description.gauges:
             await gauge()
         return Response(ports.metrics.render(), media_type=CONTENT_TYPE)
 
     return router
+
+
+async def _standing(ports: Ports, machinery: Machinery) -> None:
+    """Gauges that are asked for when they are read: what the database knows survives a restart."""
+    ports.metrics.log_position(await ports.log.head())
+    ports.metrics.queue_capacity(ports.settings.queue_size)
+    ports.metrics.faults(len(await machinery.faults()))
+    dead: Counter[str] = Counter()
+    parked: Counter[str] = Counter()
+    for (_, name, state), count in (await machinery.letters.counts()).items():
+        (dead if state == OPEN else parked)[name] += count
+    ports.metrics.letters(dead, parked)
 
 
 def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) -> APIRouter:

@@ -43,3 +43,18 @@ def days_statement(campaign: str, village: str, state: str) -> sa.Select[Any]:
     if state == "OVERDUE":
         statement = statement.where(c.overdue_days > 0)
     return statement
+
+
+async def overdue_days(connection: Connection) -> Mapping[tuple[str, str], int]:
+    """(campaign, insurance) -> agents' days whose cash came late or not at all and is not settled (I-22).
+
+    A campaign without any is there with 0, so that the gauge goes back.
+    """
+    c = settlement_day.c
+    late = sa.and_(c.overdue_days > 0, c.confirmed_count == 0)
+    rows = await connection.execute(
+        sa.select(c.campaign, c.insurance, sa.func.count(sa.case((late, 1))))
+        .where(c.kind == "AGENT")
+        .group_by(c.campaign, c.insurance)
+    )
+    return {(row[0], row[1]): int(row[2]) for row in rows}

@@ -11,6 +11,7 @@ from services.collection.settlement.dayfile import RecordedLine
 from services.collection.settlement.handlers import SettlementFacts, Settlements
 from services.collection.settlement.projection import SettlementDays
 from services.collection.settlement.publication import SettlementPublication
+from services.collection.settlement.queries import overdue_days
 from services.collection.settlement.reactions import CashDays, DaysCompared, OverdueNoted
 from shared.eventstore.database import Connection
 from shared.kernel.insurance import Insurance
@@ -42,3 +43,15 @@ def capability(
         publications=[SettlementPublication()],
         routers=[router(settlements, ports.database, ports.settings.import_limit_bytes)],
     )
+
+
+def gauges(ports: Ports) -> Callable[[], Awaitable[None]]:
+    """Sets the gauges of overdue cash before ``/metrics`` is rendered."""
+
+    async def overdue() -> None:
+        async with ports.database.read() as connection:
+            found = await overdue_days(connection)
+        for (campaign, insurance), days in found.items():
+            ports.metrics.overdue_remittances(campaign, insurance, days)
+
+    return overdue

@@ -20,7 +20,12 @@ from services.registration.entitlements.events import (
     MedicalEntitlementUndetermined,
 )
 from services.registration.tasks.events import TaskClosed
-from services.registration.vital.events import DeathDateDisputed, DeathReportCorrected, DeathReportOverdue
+from services.registration.vital.events import (
+    DeathBatchReceived,
+    DeathDateDisputed,
+    DeathReportCorrected,
+    DeathReportOverdue,
+)
 from shared.contracts.collection import RegistrationInfoAcceptedV1, RegistrationLinkedV1
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
@@ -56,6 +61,7 @@ class TasksProjection:
         BookkeepingMismatchDetected,
         ReturnTotalsDiffered,
         MedicalEntitlementUndetermined,
+        DeathBatchReceived,
         DeathReportCorrected,
         RegistrationInfoAcceptedV1,
         RegistrationLinkedV1,
@@ -129,6 +135,8 @@ def _opened(event: Any) -> _Opened | None:
 def _closed(event: Any) -> list[tuple[str, str]]:
     """(task id, finding) of tasks the event settles."""
     match event:
+        case DeathBatchReceived():
+            return [(f"DEATH_REPORT_OVERDUE:{event.source}:{event.month}", "RECEIVED")]
         case DeathReportCorrected():
             return [] if event.disputed else [(f"DEATH_DATE_DISPUTED:{event.person_id}", "CORRECTED")]
         case RegistrationInfoAcceptedV1() | RegistrationLinkedV1():

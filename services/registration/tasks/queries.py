@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,3 +37,12 @@ class TaskQueries:
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(TASK).where(TASK.c.task_id == task_id))
         return dict(rows[0]._mapping) if rows else None
+
+    async def overdue_death_reports(self) -> Mapping[str, int]:
+        """Source -> months it has not reported its deaths for; a source that owes none may be absent."""
+        statement = sa.select(TASK.c.subject).where(
+            TASK.c.state == "OPEN", TASK.c.kind == "DEATH_REPORT_OVERDUE"
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        return Counter(row.subject.partition(":")[0] for row in rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from services.registration.tasks.api import router
 from services.registration.tasks.handlers import Tasks
 from services.registration.tasks.projection import TasksProjection
@@ -16,3 +18,15 @@ def capability(ports: Ports) -> Capability:
         projections=(TasksProjection(),),
         routers=(router(Tasks(ports.store), TaskQueries(ports.database)),),
     )
+
+
+def gauges(ports: Ports, sources: Sequence[str]) -> Callable[[], Awaitable[None]]:
+    """Sets the gauge of missing death files before ``/metrics`` is rendered. sources: who has to report."""
+    queries = TaskQueries(ports.database)
+
+    async def overdue() -> None:
+        found = await queries.overdue_death_reports()
+        for source in sources:
+            ports.metrics.overdue_death_reports(source, found.get(source, 0))
+
+    return overdue

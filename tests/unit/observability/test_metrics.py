@@ -35,6 +35,10 @@ def fed() -> str:
     messaging.dead_letters("t", 1)
     messaging.parked("t", 2)
     metrics.log_position(11)
+    metrics.queue_capacity(1024)
+    metrics.faults(1)
+    metrics.overdue_remittances("370406-2020", "medical", 2)
+    metrics.overdue_death_reports("POLICE", 1)
     metrics.money_fen("370406-2020", "medical", {"due": 100, "paid": 50})
     metrics.unaccounted_fen("370406-2020", "medical", 0)
     metrics.unaccounted_checked(1.6e9)
@@ -51,6 +55,10 @@ def fed() -> str:
         'append_seconds_count{service="collection"} 1.0',
         'append_lock_wait_seconds_count{service="collection"} 1.0',
         'command_queue_depth{service="collection"} 4.0',
+        'command_queue_capacity{service="collection"} 1024.0',
+        'faults{service="collection"} 1.0',
+        'overdue_remittances{campaign="370406-2020",insurance="medical",service="collection"} 2.0',
+        'overdue_death_reports{service="collection",source="POLICE"} 1.0',
         'log_position{service="collection"} 11.0',
         'relay_position{service="collection"} 9.0',
         'relay_lag_seconds{service="collection"} 0.1',
@@ -86,3 +94,14 @@ def test_services_in_one_process_do_not_share_a_registry() -> None:
     one, other = ServiceMetrics("collection"), ServiceMetrics("subsidy")
     one.refusal("X")
     assert "liangxian_refusals_total{" not in other.render().decode()
+
+
+def test_letters_that_were_resolved_go_back_to_zero() -> None:
+    """The database's count is told whole: a name it no longer has is 0, not what it was."""
+    metrics = ServiceMetrics("collection")
+    metrics.letters({"t": 2}, {"t": 5, "u": 1})
+    metrics.letters({}, {"u": 3})
+    text = metrics.render().decode()
+    assert '\nliangxian_dead_letters{service="collection",topic="t"} 0.0\n' in text
+    assert '\nliangxian_parked_messages{service="collection",topic="t"} 0.0\n' in text
+    assert '\nliangxian_parked_messages{service="collection",topic="u"} 3.0\n' in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from services.registration.vital import events as ve
 from shared.contracts.registration import DeathReportCorrectedV1, DeathReportedV1
@@ -106,6 +107,14 @@ class TestDeaths:
         assert (job["accepted"], job["refused"]) == (1, 1)
 
 
+async def overdue_months(service: MemoryService) -> dict[str, float]:
+    """``liangxian_overdue_death_reports`` by source, as scraped."""
+    async with service.anonymous() as client:
+        text = (await client.get("/metrics")).text
+    found = re.findall(r'^liangxian_overdue_death_reports\{.*source="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return {source: float(value) for source, value in found}
+
+
 class TestOverdueReports:
     async def test_a_source_that_did_not_report_by_the_5th_is_overdue_on_the_6th(
         self, desk: Desk, service: MemoryService
@@ -118,6 +127,19 @@ class TestOverdueReports:
         await service.begin_day(dt.date(2019, 11, 6))
         [overdue] = await events_of(service, ve.DeathReportOverdue)
         assert (overdue.source, overdue.month) == ("CIVIL_AFFAIRS", "2019-10")
+
+    async def test_an_overdue_source_is_a_gauge_until_it_reports(
+        self, desk: Desk, service: MemoryService
+    ) -> None:
+        """001:L154: the task and the gauge of a missing file go when the file comes, be it late."""
+        await desk.post("/death-batches", {"source": "POLICE", "month": "2019-10", "count": 0})
+        assert await overdue_months(service) == {"CIVIL_AFFAIRS": 0.0, "POLICE": 0.0}
+        await service.begin_day(dt.date(2019, 11, 6))
+        await service.settle()
+        assert await overdue_months(service) == {"CIVIL_AFFAIRS": 1.0, "POLICE": 0.0}
+        await desk.post("/death-batches", {"source": "CIVIL_AFFAIRS", "month": "2019-10", "count": 0})
+        await service.settle()
+        assert await overdue_months(service) == {"CIVIL_AFFAIRS": 0.0, "POLICE": 0.0}
 
     async def test_a_single_report_shows_that_the_source_reports(
         self, desk: Desk, service: MemoryService

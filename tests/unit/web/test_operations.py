@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import httpx
 import msgspec
 
 from shared.contracts.registration import DeathReportOverdueV1
@@ -119,6 +120,12 @@ async def test_gauges_are_set_before_metrics_are_rendered() -> None:
     assert f"liangxian_money_fen{{{labels}}} 28000.0" in text
 
 
+async def _gauge(client: httpx.AsyncClient, name: str) -> list[float]:
+    """The values of a metric of the service."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    return [float(line.split()[-1]) for line in lines if line.startswith(f"liangxian_{name}{{")]
+
+
 async def test_dead_letters_are_listed_fixed_replayed_and_discarded() -> None:
     """A dead letter blocks its key; later events park behind it; fixing lets all go on."""
     async with memory_service(MORE) as service:
@@ -127,6 +134,8 @@ async def test_dead_letters_are_listed_fixed_replayed_and_discarded() -> None:
         async with service.client(["ops"]) as client:
             lag = (await client.get("/ops/lag")).json()
             assert (lag["dead_letters"], lag["parked"]) == (1, 1)
+            assert 1.0 in await _gauge(client, "dead_letters")
+            assert 1.0 in await _gauge(client, "parked_messages")
             (letter,) = (await client.get("/ops/dead-letters")).json()["items"]
             assert (letter["kind"], letter["name"], letter["key"]) == ("reaction", "chokes", "one-key")
             assert letter["code"].startswith("KeyError")

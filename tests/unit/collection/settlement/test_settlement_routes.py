@@ -8,6 +8,7 @@ from tests.unit.collection.money_service import (
     AGENT,
     CAMPAIGN,
     VILLAGE,
+    MoneyService,
     begin_day,
     cash,
     day_file,
@@ -123,11 +124,20 @@ async def test_cash_deposited_the_next_day_is_overdue_once() -> None:
     await begin_day(money, "2019-11-03")
     [overdue] = await money.events(s.SettlementOverdue)
     assert (overdue.source, overdue.days, overdue.fen) == (AGENT, 1, 26000)
+    assert await overdue_gauge(money) == [1.0]
     await money.post(f"/agents/{AGENT}/summaries", summary(1, 26000))
     await money.post("/deposits:import", deposit(26000, on="2019-11-03"))
     await begin_day(money, "2019-11-04")
     assert len(await money.events(s.SettlementOverdue)) == 1
     assert len(await money.events(s.DailySettlementConfirmed)) == 1
+    assert await overdue_gauge(money) == [0.0]
+
+
+async def overdue_gauge(money: MoneyService) -> list[float]:
+    """``liangxian_overdue_remittances`` as scraped, of the insurances whose cash has a day."""
+    async with money.service.anonymous() as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+    return [float(line.split()[-1]) for line in lines if line.startswith("liangxian_overdue_remittances{")]
 
 
 async def test_cash_deposited_in_time_is_never_overdue() -> None:
