@@ -112,6 +112,11 @@ class Imports:
             raise ValueError(f"two import kinds are named {kind.name}")
         self._kinds[kind.name] = kind
 
+    @property
+    def kinds(self) -> tuple[ImportKind[Any], ...]:
+        """What can be handed in, in the order it was made known."""
+        return tuple(self._kinds.values())
+
     # -- accepting ------------------------------------------------------------------------------------
 
     async def accept(

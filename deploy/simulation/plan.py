@@ -1,0 +1,204 @@
+"""What a seed draws: the people, what they do, and what goes wrong. Nothing is drawn while it runs but the order.
+
+Every fault names the place and the how-manyth time it strikes, so that leaving one out leaves the others as they
+are: that is what makes a failing history short (``shrinking``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from shared.kernel.clock import SeededRuntime
+
+T = TypeVar("T")
+
+SERVICES = ("registration", "collection", "subsidy", "notification")
+
+
+class Draws:
+    """Chances out of a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = SeededRuntime(seed)
+        self._left = b""
+
+    def below(self, limit: int) -> int:
+        """0 <= number < limit; limits beyond 65,536 are not asked for."""
+        if len(self._left) < 2:
+            self._left = self._source.random_bytes(4096)
+        drawn, self._left = self._left[:2], self._left[2:]
+        return int.from_bytes(drawn, "big") % limit
+
+    def one_in(self, times: int) -> bool:
+        """True once in so many times."""
+        return self.below(times) == 0
+
+    def of(self, choices: Sequence[T]) -> T:
+        """One of them."""
+        return choices[self.below(len(choices))]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong. kind: see ``KINDS``; at: the how-manyth time (from 1) at ``where``.
+
+    where: a process (``collection/0``), or ``outside`` for requests; amount: milliseconds, or a part in 16.
+    """
+
+    kind: str
+    where: str
+    at: int
+    amount: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.where} #{self.at}" + (f" ({self.amount})" if self.amount else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A resident. tier_yuan: enrolled for the pension too; listed: on the list of those on minimum living."""
+
+    name: str
+    tier_yuan: int = 0
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An order of one person. asked False: the money is final before anybody was asked. repeat: see World.pay."""
+
+    order_no: str
+    person: str
+    channel: str
+    asked: bool = True
+    repeat: str = ""
+
+    def __str__(self) -> str:
+        captured = "" if self.asked else ", captured"
+        again = f", answer {self.repeat}" if self.repeat else ""
+        return f"{self.person} pays {self.order_no} by {self.channel}{captured}{again}"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A death the police tell of. early: before the year's payments, so that money taken goes back."""
+
+    person: str
+    early: bool
+
+    def __str__(self) -> str:
+        return f"{self.person} died {'before the payments' if self.early else 'after the payments'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All a seed decides. split: services whose routes and work are two processes; shuffled: the order of
+    tasks is drawn, else it is asyncio's own; reject: the treasury sends the first voucher back once."""
+
+    seed: int
+    persons: tuple[Person, ...]
+    payments: tuple[Payment, ...]
+    deaths: tuple[Death, ...]
+    faults: tuple[Fault, ...]
+    split: tuple[str, ...]
+    shuffled: bool = True
+    reject: bool = False
+
+    def decisions(self) -> list[tuple[str, object]]:
+        """What can be left out, one by one: (field, value)."""
+        found: list[tuple[str, object]] = [("faults", fault) for fault in self.faults]
+        found += [("deaths", death) for death in self.deaths]
+        found += [("payments", payment) for payment in self.payments]
+        found += [("split", service) for service in self.split]
+        found += [(name, True) for name in ("shuffled", "reject") if getattr(self, name)]
+        return found
+
+    def keeping(self, decisions: Sequence[tuple[str, object]]) -> Plan:
+        """The same plan with these decisions only."""
+        kept = set(map(_mark, decisions))
+        lists = {
+            name: tuple(value for value in getattr(self, name) if _mark((name, value)) in kept)
+            for name in ("faults", "deaths", "payments", "split")
+        }
+        flags = {name: _mark((name, True)) in kept for name in ("shuffled", "reject")}
+        return replace(self, **lists, **flags)
+
+    def lines(self) -> Iterator[str]:
+        """The decisions in words."""
+        for person in self.persons:
+            pension = f", pension tier {person.tier_yuan}" if person.tier_yuan else ""
+            yield f"person {person.name}{pension}{', listed' if person.listed else ''}"
+        for name, value in self.decisions():
+            yield f"{name}: {value}"
+
+
+def _mark(decision: tuple[str, object]) -> str:
+    return f"{decision[0]} {decision[1]!r}"
+
+
+KINDS: tuple[tuple[str, int, int, int], ...] = (
+    # kind, how often of 32, latest time, largest amount
+    ("crash", 10, 400, 1500),
+    ("lost_answer", 3, 60, 0),
+    ("doubled", 2, 60, 0),
+    ("unsent", 1, 60, 0),
+    ("commit_fails", 3, 60, 0),
+    ("commit_unknown", 3, 60, 0),
+    ("ack_lost", 2, 24, 16),
+    ("repeated", 1, 24, 0),
+    ("broker_away", 2, 60, 3000),
+    ("delay", 2, 300, 2000),
+    ("rebalance", 1, 24, 0),
+    ("cut", 2, 24, 16),
+)
+"""Kinds of faults. crash: the process dies at its n-th await of a port. lost_answer, doubled, unsent: a request of
+the outside is answered in vain, sent twice at once, or never arrives. commit_fails: rolled back; commit_unknown:
+committed, but the connection broke. ack_lost: only a part of a publish arrived, or all but its acknowledgement.
+repeated: records lie in the broker twice. broker_away: unreachable for one process. delay: an await takes long.
+rebalance: partitions go and come again. cut: of a poll only a part comes, the rest later."""
+
+OUTSIDE = "outside"
+REQUESTS = frozenset({"lost_answer", "doubled", "unsent"})
+MOST_FAULTS = 7
+
+_WHEEL = tuple(kind for kind in KINDS for _ in range(kind[1]))
+
+
+def processes(split: Sequence[str]) -> list[str]:
+    """Names of the processes: ``/0`` serves (and works, if it is alone), ``/1`` works."""
+    return [f"{name}/{part}" for name in SERVICES for part in range(2 if name in split else 1)]
+
+
+def draw_plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    draws = Draws(seed)
+    persons = tuple(_person(draws, name) for name in ("a", "b", "c")[: 2 + draws.below(2)])
+    payments = list(_payments(draws, persons))
+    deaths = [Death(draws.of(persons).name, early=draws.one_in(2))] if draws.one_in(2) else []
+    split = tuple(name for name in SERVICES if draws.one_in(3))
+    faults = [_fault(draws, split) for _ in range(draws.below(MOST_FAULTS + 1))]
+    return Plan(
+        seed, persons, tuple(payments), tuple(deaths), tuple(faults), split, reject=draws.one_in(3)
+    )
+
+
+def _person(draws: Draws, name: str) -> Person:
+    tier = 300 if draws.one_in(3) else 0
+    return Person(name, tier, listed=draws.one_in(4))
+
+
+def _payments(draws: Draws, persons: Sequence[Person]) -> Iterator[Payment]:
+    for person in persons:
+        for number in range(2 if draws.one_in(2) else 1):
+            channel = draws.of(("CASH_AGENT", "WECHAT"))
+            asked = channel == "CASH_AGENT" or not draws.one_in(3)
+            repeat = draws.of(("", "", "lost", "twice")) if asked else ""
+            yield Payment(f"{channel[0]}-{person.name}-{number}", person.name, channel, asked, repeat)
+
+
+def _fault(draws: Draws, split: Sequence[str]) -> Fault:
+    kind, _, latest, largest = draws.of(_WHEEL)
+    where = OUTSIDE if kind in REQUESTS else draws.of(processes(split))
+    return Fault(kind, where, 1 + draws.below(latest), 1 + draws.below(largest) if largest else 0)

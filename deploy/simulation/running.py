@@ -1,0 +1,246 @@
+"""Runs plans: one history after the other, each from nothing, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from deploy.rehearsal.books import Books
+from deploy.rehearsal.outside import World
+from deploy.simulation.clients import SimulatedServices
+from deploy.simulation.fate import Fate
+from deploy.simulation.judging import Broken, digest_of, judge
+from deploy.simulation.loop import StalledError, VirtualLoop
+from deploy.simulation.plan import SERVICES, Draws, Fault, Plan, draw_plan, processes
+from deploy.simulation.ports import PARTITIONS
+from deploy.simulation.services import DEFINITIONS, PACKS, Instance, Process, SimulatedDatabase, Site
+from deploy.simulation.village import Village
+from shared.contracts.topics import TOPICS
+from shared.kernel.clock import SeededRuntime, VirtualRuntime
+from shared.messaging.memory import MemoryBroker
+from shared.policy.registry import open_registry
+from shared.security.issuer import Issuer, load_clients
+from shared.security.principal import Principal
+from shared.security.tokens import OwnKeys, TokenVerifier
+from shared.testing.keys import memory_keyring
+from shared.web.settings import Role
+
+ORGANISATIONS = Path(__file__).parents[1] / "local" / "organisations.yaml"
+FOREVER_SECONDS = 10 * 365 * 24 * 3600
+REST_SECONDS = 90.0
+PAUSES = (0.002, 0.1)
+
+
+class History(msgspec.Struct, frozen=True):
+    """What became of a plan. failure: the rule that broke, empty when all held; detail: how.
+
+    digest: of all four logs; struck: the faults that found their moment, in order; record: what happened, when
+    it was traced; seconds: virtual.
+    """
+
+    seed: int
+    failure: str
+    detail: str
+    digest: str
+    events: int
+    seconds: float
+    struck: list[str]
+    record: list[str]
+
+
+@dataclass
+class _Run:
+    """A history under way."""
+
+    plan: Plan
+    fate: Fate
+    sites: dict[str, Site]
+    broker: MemoryBroker
+    living: dict[str, Process]
+    numbers: dict[str, int]
+
+
+class Workshop:
+    """What histories need and none may change: the loop, routes, databases, tokens. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._loop = VirtualLoop()
+        runtime = SeededRuntime(0)
+        clients = load_clients(ORGANISATIONS)
+        issuer = Issuer.of(memory_keyring(), clients, runtime)
+        self._verifier = TokenVerifier(OwnKeys(issuer.public_keys()), runtime)
+        self._tokens = {
+            client.client_id: issuer.sign(
+                Principal(client.organisation, client.client_id, frozenset(client.scopes), client.divisions),
+                FOREVER_SECONDS,
+            )
+            for client in clients
+        }
+        self._instances: dict[tuple[str, Role], Instance] = {}
+        self._databases = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
+        self._scratch = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
+        self._packs = {f"{pack.id}/{pack.version}": pack for pack in open_registry(PACKS)}
+
+    def run(self, plan: Plan, *, traced: bool = False) -> History:
+        """One history. It never raises for what happens in it."""
+        order = Draws(-plan.seed - 1)
+        self._loop.begin(order.below if plan.shuffled else None)
+        fate = Fate(plan, self._loop.time, traced=traced)
+        sites = {one.name: Site(one, self._databases[one.name]) for one in DEFINITIONS}
+        for site in sites.values():
+            site.database.empty()
+        run = _Run(plan, fate, sites, MemoryBroker(SeededRuntime(plan.seed)), {}, {})
+        with _collector_paused():
+            failure, detail, events = self._outcome(run)
+            if traced:
+                _trace_logs(run)
+        return History(
+            plan.seed,
+            failure,
+            detail,
+            digest_of(sites),
+            events,
+            round(self._loop.time(), 3),
+            [str(fault) for fault in fate.struck],
+            fate.record,
+        )
+
+    def _outcome(self, run: _Run) -> tuple[str, str, int]:
+        try:
+            return "", "", self._loop.run_until_complete(self._history(run))
+        except Broken as broken:
+            return broken.what, str(broken), 0
+        except StalledError as stalled:
+            return "STALLED", str(stalled), 0
+        except Exception as fault:  # noqa: BLE001 - whatever a history ends with is its outcome
+            return type(fault).__name__, f"{type(fault).__name__}: {fault}", 0
+        finally:
+            self._end(run)
+
+    def _end(self, run: _Run) -> None:
+        """Nothing of this history may reach the next."""
+        run.fate.calm = True
+        for process in run.living.values():
+            process.kill(0)
+        pending = asyncio.all_tasks(self._loop)
+        for task in pending:
+            task.cancel()
+        self._loop.begin_nothing()
+        with contextlib.suppress(StalledError):
+            self._loop.run_until_complete(_ended(pending))
+
+    async def _history(self, run: _Run) -> int:
+        runtime = VirtualRuntime(run.plan.seed, self._loop.time)
+        await run.broker.create_topics([replace(topic, partitions=PARTITIONS) for topic in TOPICS])
+        for name in processes(run.plan.split):
+            self._start(run, name)
+        keeper = runtime.start(self._keep(run, runtime), "keeper")
+        books = Books.connect(None)
+        try:
+            services = SimulatedServices(
+                lambda name: _serving(run.living, name), self._tokens, run.fate, runtime
+            )
+            world = World(books, services, pause=lambda _: runtime.sleep(0.05))
+            await Village(run.plan, services, world, runtime, lambda: self._rest(run, runtime)).run()
+            keeper.cancel()
+            instances = {name: run.living[f"{name}/0"].instance for name in SERVICES}
+            return await judge(run.sites, instances, self._scratch, books, self._packs)
+        finally:
+            books.close()
+
+    def _start(self, run: _Run, name: str) -> None:
+        service, _, part = name.partition("/")
+        role = Role.ALL if service not in run.plan.split else Role.WORKER if part == "1" else Role.API
+        run.numbers[name] = run.numbers.get(name, 0) + 1
+        process = Process(
+            name, run.numbers[name], self._instance(service, role), run.sites[service], run.broker, run.fate,
+            run.plan.seed,
+        )  # fmt: skip
+        run.living[name] = process
+        process.start()
+
+    def _instance(self, service: str, role: Role) -> Instance:
+        if (service, role) not in self._instances:
+            definition = next(one for one in DEFINITIONS if one.name == service)
+            self._instances[service, role] = Instance(definition, role, self._verifier)
+        return self._instances[service, role]
+
+    async def _keep(self, run: _Run, runtime: VirtualRuntime) -> None:
+        """Start again what died, after its time; its group hears of its death then."""
+        while True:
+            for name, process in list(run.living.items()):
+                if process.gone:
+                    process.downtime_ms -= 50
+                    if process.downtime_ms <= 0:
+                        for group, worker in process.memberships:
+                            run.broker.evict(group, worker)
+                        run.fate.note(f"{name} is started again")
+                        self._start(run, name)
+            await runtime.sleep(0.05)
+
+    async def _rest(self, run: _Run, runtime: VirtualRuntime) -> None:
+        """Until nothing is left to do. Raises Broken when it does not come to that."""
+        until, pause = runtime.monotonic() + REST_SECONDS, PAUSES[0]
+        heads: list[int] = []
+        while runtime.monotonic() < until:
+            before, heads = heads, [await site.log.head() for site in run.sites.values()]
+            if before == heads and await _all_at_rest(run):
+                return
+            await runtime.sleep(pause)
+            pause = min(PAUSES[1], pause * 1.5)
+        raise Broken("RESTLESS", ", ".join(f"{name}: {_why(one)}" for name, one in run.living.items()))
+
+
+async def _all_at_rest(run: _Run) -> bool:
+    for process in list(run.living.values()):
+        if not await process.at_rest():
+            return False
+    return True
+
+
+def _why(process: Process) -> str:
+    """What a process that does not come to rest is behind with."""
+    head = process.site.log.rows[-1].position if process.site.log.rows else 0
+    behind = [name for name, at in process.wiring.machinery.positions.items() if at() < head]
+    return f"head {head}, behind {behind}, conditions {process.wiring.machinery.conditions}"
+
+
+def _serving(living: dict[str, Process], service: str) -> Process | None:
+    process = living[f"{service}/0"]
+    return process if process.ready else None
+
+
+async def _ended(tasks: set[asyncio.Task[object]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=60)
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """When garbage is collected, generators are closed: that may not depend on the machine."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _trace_logs(run: _Run) -> None:
+    for name, site in run.sites.items():
+        run.fate.record += [f"{name} {row.position:4} {row.stream} {row.type}" for row in site.log.rows]
+
+
+def simulate(seed: int, workshop: Workshop, *, traced: bool = False) -> History:
+    """The history of a seed."""
+    return workshop.run(draw_plan(seed), traced=traced)
+
+
+__all__ = ["Fault", "History", "Workshop", "simulate"]
