@@ -12,6 +12,7 @@ from shared.eventstore.commands import StaleCheckpointError
 from shared.eventstore.dead_letters import error_code
 from shared.eventstore.log import Log, TailPage
 from shared.eventstore.metrics import NoTailMetrics, TailMetrics
+from shared.eventstore.sharing import shares_of
 from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import Projection
 from shared.kernel.clock import Runtime
@@ -126,8 +127,7 @@ class ProjectionRunner:
         async with self._log.database.begin() as connection:
             if not await move_checkpoints(connection, moves):
                 raise StaleCheckpointError
-            for projection in group:
-                events = [item for item in page.events if isinstance(item.event, projection.handles)]
+            for projection, events in zip(group, shares_of(page.events, group), strict=True):
                 if events:
                     await projection.apply(connection, events)
 

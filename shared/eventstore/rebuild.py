@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from shared.eventstore.database import Connection
 from shared.eventstore.log import Log
 from shared.eventstore.projections import checkpoint_name
+from shared.eventstore.sharing import shares_of
 from shared.eventstore.tables import checkpoints
-from shared.eventstore.tailing import Projection, Recorded
+from shared.eventstore.tailing import Projection
 
 SHADOW = "shadow"
 
@@ -133,7 +134,6 @@ class _Replay:
         self._log = log
         self._projections = projections
         self._page = page
-        self._takers: dict[type[Any], list[int]] = {}
         self._names = frozenset[str]().union(*(log.types.names(each.handles) for each in projections))
 
     @property
@@ -163,29 +163,14 @@ class _Replay:
             return
         tail = await self._log.read_page(self.position, self._page, self._names, until)
         shadow = connection.shadowed()
-        for projection, events in zip(self._projections, self._sorted(tail.events), strict=True):
+        shares = shares_of(tail.events, self._projections)
+        for projection, events in zip(self._projections, shares, strict=True):
             if events and events[-1].position > self.live[projection.name]:
                 events = [each for each in events if each.position <= self.live[projection.name]]
             if events:
                 await projection.apply(shadow, events)
                 self.events[projection.name] += len(events)
         self.position = tail.scanned if tail.scanned > self.position else until
-
-    def _sorted(self, events: Sequence[Recorded[Any]]) -> list[list[Recorded[Any]]]:
-        """The events each projection handles; who handles a class is looked up once."""
-        shares: list[list[Recorded[Any]]] = [[] for _ in self._projections]
-        for recorded in events:
-            kind = type(recorded.event)
-            takers = self._takers.get(kind)
-            if takers is None:
-                takers = self._takers[kind] = [
-                    share
-                    for share, projection in enumerate(self._projections)
-                    if isinstance(recorded.event, projection.handles)
-                ]
-            for share in takers:
-                shares[share].append(recorded)
-        return shares
 
 
 async def _report(

@@ -176,6 +176,21 @@ async def test_sessions_ask_for_types_of_the_server_once(
         assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    "values", [["a,b", None, '"', ""], ("a",), [], {"k": 1}.keys(), {"k": "v"}.values(), frozenset({"x"})]
+)
+async def test_what_may_be_sent_as_an_array(parts: Parts, values: Any) -> None:
+    """Texts are elements, never arrays of characters."""
+    if not isinstance(parts.database, PostgresDatabase):
+        pytest.skip("memory has no arrays")
+    async with parts.database.direct() as driver:
+        assert await driver.fetchval("SELECT $1::text[]", values) == list(values)
+        assert await driver.fetchval("SELECT $1::int[]", [[1, 2], [3, 4]]) == [[1, 2], [3, 4]]
+        for wrong in ("text", 5, {"a": 1}):
+            with pytest.raises(asyncpg.DataError):
+                await driver.fetchval("SELECT $1::text[]", wrong)
+
+
 async def test_a_union_of_lists(parts: Parts) -> None:
     await filled(parts)
     union = sa.union(
