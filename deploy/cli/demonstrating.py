@@ -8,7 +8,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from deploy.audit.running import verify_running
+from deploy.audit.running import packs_folder, verify_running
 from deploy.audit.verify import AuditReport
 from deploy.cli.auditing import show_audit
 from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
@@ -31,7 +31,15 @@ from deploy.local.processes import StartFailed
 from deploy.local.programs import organisations_file
 from deploy.local.provisioning import BROKER
 from deploy.rehearsal.clients import UnexpectedAnswerError
-from deploy.rehearsal.demo import DEFAULT_PACK, DemoOptions, NotRehearsedError, plan_of, run_demo
+from deploy.rehearsal.demo import (
+    DEFAULT_PACK,
+    DemoOptions,
+    NotRehearsedError,
+    keep_year,
+    kept_year,
+    plan_of,
+    run_demo,
+)
 from deploy.rehearsal.driver import NotYetError, RestlessError
 from deploy.rehearsal.rendering import write_files
 from deploy.rehearsal.report import Report
@@ -67,6 +75,18 @@ def demo(
     villages: Annotated[
         int, typer.Option(min=0, help="每镇街只取前几个村居，0 为全部 / villages of each town, 0: all")
     ] = 0,
+    years: Annotated[
+        int,
+        typer.Option(
+            min=1, max=2, help="连续几个年度，第二年用复制的合成方案 / insured years, one after the other"
+        ),
+    ] = 1,
+    empty: Annotated[
+        bool,
+        typer.Option(
+            "--empty", help="空征缴：只有日程，其 report.json 供 --baseline / the days alone, for --baseline"
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="随机种子 / seed: the same people and events")] = 1,
     broker: BrokerOption = Broker.EMBEDDED,
     out_dir: Annotated[Path, typer.Option("--out", help="报告目录 / where the reports go")] = DEFAULT_OUT,
@@ -89,7 +109,8 @@ def demo(
 
     Ends with 1 when anything is unaccounted, violated, or did not go as it must.
     """
-    folder = data or OWN_DATA / _name(pack, place, scale, villages, seed, broker)
+    kind = "empty" if empty else f"{years}y" if years > 1 else ""
+    folder = data or OWN_DATA / _name(pack, place, scale, villages, seed, broker, kind)
     asked = Demo(
         Options(data=folder, broker=broker, port_base=port_base),
         DemoOptions(
@@ -99,6 +120,9 @@ def demo(
             place=place,
             scale=scale,
             villages=villages,
+            years=years,
+            empty=empty,
+            packs=packs_folder(folder.resolve()),
             seed=seed,
             broker=broker.value,
             port_base=port_base,
@@ -112,22 +136,28 @@ def demo(
         plan_of(asked.rehearsal)
     except NotRehearsedError as fault:
         fail(Exit.USAGE, str(fault))
-    report, audited = run(lambda: _demo(asked), INTERRUPTED)
+    report, audited, clean = run(lambda: _demo(asked), INTERRUPTED)
     if as_json:
         show_json(report.document())
     else:
         _show(report, audited, out_dir)
-    if not (report.clean and audited.clean):
+    if not clean:
         raise typer.Exit(int(Exit.DIFFERENCE))
 
 
-def _name(pack: str, place: str, scale: float, villages: int, seed: int, broker: Broker) -> str:
+def _name(
+    pack: str, place: str, scale: float, villages: int, seed: int, broker: Broker, kind: str = ""
+) -> str:
     """Folder of a demo's own data: the same command finds it again, another one does not."""
     where = hashlib.sha256(f"{place}:{villages}".encode()).hexdigest()[:6] if place or villages else ""
-    return "-".join(filter(None, (pack, where, str(seed), f"{scale:g}", broker.value)))
+    return "-".join(filter(None, (pack, where, str(seed), f"{scale:g}", broker.value, kind)))
 
 
-async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
+Done = tuple[Report, AuditReport | None, bool]
+"""The last year's report and audit (an empty campaign has none), and whether all years are clean."""
+
+
+async def _demo(asked: Demo) -> Done:
     """Start, run, audit, write, stop. The system stops however the run ends, unless it is to be kept."""
     with _stopped_by_term():
         try:
@@ -144,24 +174,55 @@ async def _demo(asked: Demo) -> tuple[Report, AuditReport]:
             fail(Exit.TIMED_OUT, f"系统未静止 / the system did not come to rest: {fault}")
 
 
-async def _started(asked: Demo) -> tuple[Report, AuditReport]:
+async def _started(asked: Demo) -> Done:
     began = time.monotonic()
     try:
         with stages() as told:
             await control.up(asked.options, lambda ready, of: starting(told, ready, of))
-        setup = time.monotonic() - began
-        report = await run_demo(asked.rehearsal)
-        report.seconds["setup"] = round(setup, 1)
-        await _measure(asked, report)
-        audited = await _audit(asked, report)
-        report.peak_mib = (await measure(asked.options.data)).peak_mib
-        write_files(report, asked.out, msgspec.to_builtins(audited))
+        done = await _years(asked, time.monotonic() - began)
     finally:
         if not asked.keep:
             err.print("停止中 / stopping …")
             await control.down(asked.options.data)
     if asked.own and not asked.keep:
         await _forget(asked.options.data)
+    return done
+
+
+async def _years(asked: Demo, setup: float) -> Done:
+    """Year after year, each run, measured, audited and written; those finished by an earlier call are passed over."""
+    years, clean = asked.rehearsal.years, True
+    used: dict[str, float] = {}
+    for number in range(years - 1):
+        kept = kept_year(asked.rehearsal, number)
+        if kept is None:
+            report, audited = await _year(asked, number, setup, used)
+            kept = {
+                "clean": _is_clean(report, audited),
+                "cpu": (await measure(asked.options.data)).cpu_seconds,
+            }
+            keep_year(asked.rehearsal, number, kept)
+        clean, used = clean and bool(kept["clean"]), dict(kept["cpu"])
+    report, audited = await _year(asked, years - 1, setup, used)
+    return report, audited, clean and _is_clean(report, audited)
+
+
+def _is_clean(report: Report, audited: AuditReport | None) -> bool:
+    return report.clean and (audited is None or audited.clean)
+
+
+async def _year(
+    asked: Demo, number: int, setup: float, used: Mapping[str, float]
+) -> tuple[Report, AuditReport | None]:
+    """A year's report in its folder: the last one's is the demo's own. used: CPU seconds of the years before."""
+    report = await run_demo(asked.rehearsal, number=number)
+    report.seconds["setup"] = round(setup, 1)
+    await _measure(asked, report, used)
+    audited = None if asked.rehearsal.empty else await _audit(asked, report, number)
+    report.peak_mib = (await measure(asked.options.data)).peak_mib
+    last = number == asked.rehearsal.years - 1
+    folder = asked.out if last else asked.out / report.campaign.rpartition("-")[2]
+    write_files(report, folder, msgspec.to_builtins(audited) if audited is not None else None)
     return report, audited
 
 
@@ -176,7 +237,8 @@ async def _forget(data: Path) -> None:
     await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
 
 
-async def _audit(asked: Demo, report: Report) -> AuditReport:
+async def _audit(asked: Demo, report: Report, number: int) -> AuditReport:
+    """The audit of everything so far; events of the steps are a year's own, as the report has counted them."""
     began = time.monotonic()
     with stages() as told:
         audited = await verify_running(asked.options.data, asked.options.port_base, progress=told)
@@ -187,7 +249,7 @@ async def _audit(asked: Demo, report: Report) -> AuditReport:
             "unaccounted_fen": audited.unaccounted_fen,
             "records_compared": audited.records_compared,
         },
-        audited.event_types,
+        audited.event_types if number == 0 else {},
     )
     report.seconds["verify"] = round(time.monotonic() - began, 1)
     return audited
@@ -203,11 +265,12 @@ def _invariant(found: Any) -> dict[str, Any]:
     return row
 
 
-async def _measure(asked: Demo, report: Report) -> None:
+async def _measure(asked: Demo, report: Report, used: Mapping[str, float]) -> None:
     """Memory, CPU seconds and disk as the supervisor and the kernel saw them until now: the audit's not."""
     measured = await measure(asked.options.data)
     report.peak_mib = measured.peak_mib
-    report.cpu_seconds = {**measured.cpu_seconds, DRIVER: round(time.process_time(), 2)}
+    programs = {name: round(cpu - used.get(name, 0.0), 2) for name, cpu in measured.cpu_seconds.items()}
+    report.cpu_seconds = {**programs, **report.cpu_seconds}
     report.disk_mib = measured.disk_mib
     report.disk_mib_parts = measured.disk_mib_parts
     report.add_costs(json.loads(asked.baseline.read_text(encoding="utf-8")) if asked.baseline else None)
@@ -224,8 +287,9 @@ def _stopped_by_term() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _show(report: Report, audited: AuditReport, folder: Path) -> None:
-    show_audit(audited)
+def _show(report: Report, audited: AuditReport | None, folder: Path) -> None:
+    if audited is not None:
+        show_audit(audited)
     for each in report.injected:
         mark = "✓" if each["outcome"] == each["expected"] else "✗"
         out.print(f"{mark} {each['kind']}: {each['outcome']}", markup=False)

@@ -45,13 +45,13 @@ def fail(code: Exit, message: str) -> NoReturn:
 AGAIN = "已中断 / interrupted"
 
 
-def run(work: Callable[[], Coroutine[Any, Any, T]], interrupted: str = AGAIN) -> T:
+def run(work: Callable[[], Coroutine[Any, Any, T]], interrupted: str = AGAIN, *, fast: bool = False) -> T:
     """Run a coroutine; what cannot be reached, takes too long or is interrupted ends with its exit code.
 
-    interrupted: the sentence after Ctrl-C, which says how to go on.
+    interrupted: the sentence after Ctrl-C, which says how to go on; fast: on uvloop, for thousands of requests.
     """
     try:
-        return anyio.run(work)
+        return anyio.run(work, backend_options={"use_uvloop": fast})
     except KeyboardInterrupt:
         fail(Exit.INTERRUPTED, interrupted)
     except TimeoutError:

@@ -20,6 +20,7 @@ EDGES = (
     "deploy/docker/",  # preparation of containers
     "deploy/cli/",  # a person's terminal
     "deploy/audit/",  # reads a running system from outside
+    "deploy/load/",  # the load generator: the outside world in a hurry
     "deploy/rehearsal/",  # the outside world, with generators seeded by itself
 )
 BANNED = {
