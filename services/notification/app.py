@@ -96,6 +96,7 @@ SERVICE = ServiceDefinition(
     title="通知 Notification",
     types=EventTypes(EVENTS, RECEIVES),
     receives=RECEIVES,
+    identities=(PersonRegisteredV1,),
     describe=describe,
     metadata=(notices_projection.metadata, progress_projection.metadata, supervision_projection.metadata),
     migrations="services.notification.migrations",

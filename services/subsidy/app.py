@@ -123,6 +123,7 @@ SERVICE = ServiceDefinition(
     title="资助 Subsidy",
     types=EventTypes(EVENTS, RECEIVES),
     receives=RECEIVES,
+    identities=(r.PersonRegisteredV1,),
     describe=describe,
     metadata=(
         policies_projection.metadata,

@@ -152,12 +152,16 @@ class Page:
     """False: derived keys are not kept, as ``effects`` alone let the page happen once (see ``derived_key``)."""
     on_refusal: Callable[[Command, Refusal], Command | None] | None = None
     """Called for each refused command; the command it answers is decided in the same transaction."""
+    settled: Callable[[Connection, Sequence[Outcome]], Awaitable[None]] | None = None
+    """Given the outcomes of ``commands`` when the events are appended: what it writes commits with them. The
+    append lock is held meanwhile."""
 
 
 class BlindAppend(msgspec.Struct, frozen=True):
     """A fact from another service, appended to ``received:{source stream}`` with no load and no decision.
 
     data: the message as JSON; type: the contract's name. The version is given by the append function.
+    message: what ``data`` decodes to, where it is known: readers in this process need not decode it again.
     """
 
     stream_id: str
@@ -167,6 +171,7 @@ class BlindAppend(msgspec.Struct, frozen=True):
     occurred_at: dt.datetime
     era: int = 0
     schema: int = 1
+    message: Any = None
 
 
 class StaleCheckpointError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.eventstore.batch import event_positions, joined, load_facts, needs, write_rows
 from shared.eventstore.commands import Command, Done, Outcome, Page, StaleCheckpointError
@@ -17,8 +18,10 @@ from shared.eventstore.log import (
     StoredRow,
     Verdict,
     encode_metadata,
+    in_shanghai,
 )
 from shared.eventstore.tail import Entry, entries_of
+from shared.eventstore.tailing import Recorded
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
 from shared.kernel.errors import ProblemError, Refusal
@@ -126,6 +129,8 @@ class PageRun:
         self.decided = [(task.command, _outcome(task)) for task in (*tasks, *extra)]
         written = len(plan.proposal.events) + len(page.blind)
         outcomes = [_outcome(task) for task in tasks]
+        if page.settled is not None and not self._preview:
+            await page.settled(connection, outcomes)
         return PageResult(outcomes, written, last, verdict.lock_wait_seconds, entries)
 
     async def _decide(
@@ -195,6 +200,13 @@ def _received_entries(rows: Sequence[ReceivedEvent], last: int, versions: Sequen
     entries = []
     for position, (row, version) in enumerate(zip(rows, versions, strict=True), last - len(rows) + 1):
         fact = row.append
+        if fact.message is not None:
+            known: Recorded[Any] = Recorded(
+                position, row.event_id, fact.era, fact.stream_id, version, fact.message, fact.metadata,
+                in_shanghai(fact.occurred_at), in_shanghai(row.recorded_at),
+            )  # fmt: skip
+            entries.append(Entry(position, fact.type, None, known))
+            continue
         stored = StoredRow(
             position, row.event_id, fact.era, fact.stream_id, version, fact.type, fact.schema, fact.data,
             row.metadata, fact.occurred_at, row.recorded_at,

@@ -56,19 +56,29 @@ class BadMessageError(Exception):
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """A decoded message. blind is None when this service does not take the type."""
+    """A decoded message. blind is None when nothing of it goes into the log: this service does not take the
+    type, or takes its sealed field alone."""
 
     blind: BlindAppend | None
     private: Sequence[Mapping[str, Any]] = ()
 
 
 class Intake:
-    """What one service takes. handles: the messages it wants; other known contract types are passed over."""
+    """What one service takes. handles: the messages it wants; other known contract types are passed over.
+
+    sealed_only: those of them whose sealed field alone is kept: they leave no row in the log.
+    """
 
     def __init__(
-        self, types: EventTypes, handles: Iterable[type[Message]], unsealer: Unsealer | None = None
+        self,
+        types: EventTypes,
+        handles: Iterable[type[Message]],
+        unsealer: Unsealer | None = None,
+        *,
+        sealed_only: Iterable[type[Message]] = (),
     ) -> None:
         self._types = types
+        self._sealed_only = frozenset(message.type_name() for message in sealed_only)
         self._handles = {message.type_name(): message for message in handles}
         self._passed = contract_types().keys() - self._handles.keys()
         self._unsealer = unsealer
@@ -122,9 +132,14 @@ class Intake:
         private: Sequence[Mapping[str, Any]] = ()
         if isinstance(message, PersonalMessage) and message.sealed:
             private = self._unseal(service, message)
-            data = _encoder.encode(msgspec.structs.replace(message, sealed={}))
+            if envelope.type not in self._sealed_only:
+                message = msgspec.structs.replace(message, sealed={})
+                data = _encoder.encode(message)
+        if envelope.type in self._sealed_only:
+            return Fact(None, private)
         stream = f"{RECEIVED}{service}:{topic}:{record.key}"
-        return Fact(BlindAppend(stream, envelope.type, data, _metadata(envelope), occurred_at), private)
+        metadata = _metadata(envelope)
+        return Fact(BlindAppend(stream, envelope.type, data, metadata, occurred_at, message=message), private)
 
     def _unseal(self, service: str, message: Message) -> Sequence[Mapping[str, Any]]:
         if self._unsealer is None:

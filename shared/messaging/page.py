@@ -93,11 +93,11 @@ class IntakePage:
                 self.blocked.add(key)
                 self.dead.append(Stopped(partition, record, error.code))
             return
-        if fact.blind is None:
-            self.skipped[partition.topic, NOT_TAKEN] += 1
-            return
-        self.blind.append(fact.blind)
         self.private += [dict(row) for row in fact.private]
+        if fact.blind is not None:
+            self.blind.append(fact.blind)
+        elif not fact.private:
+            self.skipped[partition.topic, NOT_TAKEN] += 1
 
     def _park(self, partition: Partition, record: Record, key: MessageKey) -> None:
         self.behind.add(key)

@@ -35,6 +35,7 @@ class Member:
     parts: MemoryParts
     publications: Sequence[Publication] = ()
     handles: Sequence[type[Message]] = ()
+    sealed_only: Sequence[type[Message]] = ()
     projections: Sequence[Projection] = ()
     reactions: Sequence[Reaction] = ()
     sealer: Sealer | None = None
@@ -114,7 +115,7 @@ def join(member: Member, broker: Broker, worker: str = "") -> Connected:
             broker=broker,
             store=parts.store,
             database=parts.database,
-            intake=Intake(parts.types, member.handles, member.unsealer),
+            intake=Intake(parts.types, member.handles, member.unsealer, sealed_only=member.sealed_only),
             clock=parts.clock,
             runtime=parts.runtime,
             reclaim_seconds=0.0,

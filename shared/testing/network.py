@@ -104,6 +104,7 @@ def _joined(service: MemoryService, broker: Broker) -> Connected:
             service.parts,
             publications=service.description.publications,
             handles=messages,
+            sealed_only=service.definition.identities,
             sealer=vault,
             unsealer=vault,
         ),

@@ -341,7 +341,9 @@ def _start_consumer(process: Process, background: Background) -> None:
         broker=process.broker,
         store=process.writer,
         database=process.database,
-        intake=Intake(process.definition.types, messages, ports.vault),
+        intake=Intake(
+            process.definition.types, messages, ports.vault, sealed_only=process.definition.identities
+        ),
         clock=ports.clock,
         runtime=ports.runtime,
         metrics=ports.metrics,

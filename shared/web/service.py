@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from fastapi import APIRouter
@@ -17,14 +17,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.contracts.message import Message
-from shared.eventstore.commands import Store
+from shared.eventstore.commands import IdempotencyKey, Outcome, Store
 from shared.eventstore.database import Database
 from shared.eventstore.log import Log
+from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Projection, Reaction
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
 from shared.messaging.publication import Publication
 from shared.observability.metrics import ServiceMetrics
+from shared.security.principal import Principal
 from shared.security.vault import Vault
 from shared.web.imports import Imports
 from shared.web.settings import ServiceSettings
@@ -47,13 +49,30 @@ class Ports:
     imports: Imports
 
 
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class HotCommand(Generic[B]):
+    """A command that is a JSON body, a scope and an idempotency key: what the front can take by itself.
+
+    body: a msgspec type. handle: called with the parsed body, the caller, the metadata of the events and the key.
+    """
+
+    scope: str
+    operation: str
+    body: type[B]
+    handle: Callable[[B, Principal, Metadata, IdempotencyKey], Awaitable[Outcome]]
+
+
 @dataclass(frozen=True)
 class ThinRoute:
     """A hot route that bypasses FastAPI: one exact path, the same authentication, problems and metrics.
 
     endpoint: reads the body itself (``shared.web.requests.parsed``) and checks its scope with
     ``caller(request, scope)``. operation: its OpenAPI operation, written by hand; schemas:
-    components it refers to.
+    components it refers to. hot: the same command for the front (``shared.web.front``), which takes ordinary
+    requests before any middleware and leaves all others to ``endpoint``; see ``hot_route``.
     """
 
     method: str
@@ -61,6 +80,7 @@ class ThinRoute:
     endpoint: Callable[[Request], Awaitable[Response]]
     operation: Mapping[str, Any]
     schemas: Mapping[str, Any] = field(default_factory=dict)
+    hot: HotCommand[Any] | None = None
 
 
 Gauges = Callable[[], Awaitable[None]]
@@ -90,7 +110,8 @@ class ServiceDefinition:
     """A service before anything is opened.
 
     title: Chinese first, English second. types: ``EventTypes(own events + (DayBegun,), receives)``.
-    receives: contract messages taken from topics; empty: all contract messages ``types`` knows.
+    receives: contract messages taken from topics; empty: all contract messages ``types`` knows. identities:
+    those of them taken for their sealed field alone: of them nothing but the private row is kept.
     metadata: SQLAlchemy metadata of its read models. migrations: package holding the Alembic versions of
     those read models, e.g. ``services.collection.migrations``. finds_by_number: it looks people up by their
     number, so its private rows carry a blind index.
@@ -101,6 +122,7 @@ class ServiceDefinition:
     types: EventTypes
     describe: Callable[[Ports], ServiceDescription]
     receives: Sequence[type[Message]] = ()
+    identities: Sequence[type[Message]] = ()
     metadata: Sequence[sa.MetaData] = ()
     migrations: str = ""
     settings: type[ServiceSettings] = ServiceSettings

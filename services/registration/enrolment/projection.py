@@ -44,6 +44,7 @@ ENROLMENT = sa.Table(
     _text("error", "why collection sent it back"),
     sa.Column("linked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("enrolment_by_division", "year", "division"),
+    postgresql_with={"fillfactor": "70"},  # collection's answers change a row in its place
 )
 
 _c = ENROLMENT.c

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
-from shared.contracts.registration import EmployeeInsuranceReportedV1
+from shared.contracts.registration import EmployeeInsuranceReportedV1, PersonRegisteredV1
 from shared.contracts.topics import VITAL
 from shared.eventstore.dead_letters import DeadLetters
+from shared.eventstore.tail import Tail
 from shared.kernel.insurance import Insurance
 from shared.messaging.memory import MemoryBroker
 from shared.testing.messaging import connect
@@ -72,6 +75,34 @@ async def test_sealed_fields_go_to_the_private_table_and_never_into_the_log() ->
         assert b"ciphertext" not in b"".join(
             row.data if isinstance(row.data, bytes) else row.data.encode() for row in right.log.rows
         )
+
+
+async def test_of_a_message_taken_for_its_sealed_field_nothing_but_the_private_row_is_kept() -> None:
+    """ADR 0022: the row commits with the offset, so a repeat changes nothing; the log does not grow."""
+    async with source_parts() as left, sink_parts() as right:
+        member = replace(sink(right), sealed_only=(PersonRegisteredV1,))
+        network = await connect([source(left), member], MemoryBroker(left.runtime))
+        await note(left, PersonAdded(person_id="p1"), EmploymentNoted(person_id="p1"))
+        await network.settle_all()
+        await network.services["registration"].relay.resend(1)
+        await network.settle_all()
+        assert await persons(right) == ["p1"]
+        assert [type(row.event) for row in await received(right)] == [EmployeeInsuranceReportedV1]
+        async with right.database.read() as connection:
+            rows = await connection.execute(identities.select())
+        assert [(row.person_id, row.ciphertext) for row in rows] == [("p1", "p1>subsidy")]
+
+
+async def test_what_a_page_hands_to_readers_is_what_the_log_gives_back() -> None:
+    """A message decoded on its way in is not decoded again: both ways to it must agree, sealed field or not."""
+    async with source_parts() as left, sink_parts() as right:
+        tail = Tail(right.log, right.runtime)
+        right.store.tail = tail
+        await tail.read_page(0, 10)
+        network = await connect([source(left), sink(right)], MemoryBroker(left.runtime))
+        await note(left, PersonAdded(person_id="p1"), EmploymentNoted(person_id="p2"))
+        await network.settle_all()
+        assert (await tail.read_page(0, 10)).events == await received(right)
 
 
 async def test_a_row_that_does_not_open_stops_its_own_person_only() -> None:

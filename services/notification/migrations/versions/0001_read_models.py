@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("government_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("paid_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("campaign", "insurance", "person_id"),
+        postgresql_with={"fillfactor": "70"},
     )
     op.create_index(
         "progress_obligation_by_village",

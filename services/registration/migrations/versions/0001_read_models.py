@@ -89,6 +89,7 @@ def upgrade() -> None:
         ),
         sa.Column("linked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("person_id", "insurance", "year"),
+        postgresql_with={"fillfactor": "70"},
     )
     op.create_index("enrolment_by_division", "enrolment", ["year", "division"], unique=False)
     op.create_table(
@@ -152,6 +153,7 @@ def upgrade() -> None:
         sa.Column("booked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("refunded", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("line_id"),
+        postgresql_with={"fillfactor": "70"},
     )
     op.create_index(op.f("ix_paid_line_person_id"), "paid_line", ["person_id"], unique=False)
     op.create_table(
