@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from deploy.audit.evidence import Evidence, Row, rows_of
+from deploy.audit.lines import RECEIVED_TYPES, UNIDENTIFIED
 from deploy.audit.running import books_of
 from deploy.audit.verify import ReplayedProjection, audit
 from deploy.rehearsal.books import TAKEN, Books
@@ -73,17 +74,19 @@ def _positions(logs: Mapping[str, Sequence[Row]]) -> None:
 
 def _payments(rows: Sequence[Row], books: Books) -> None:
     """Every payment that was answered 201, or told by a day file, lies in the log exactly once, and no other."""
-    ours = Counter(row.data["payment_id"] for row in rows if row.type == "PaymentReceived")
-    theirs = Counter(
-        f"{order['channel']}-{order['order_no']}"
-        for order in books.rows(
-            "SELECT o.channel, o.order_no FROM orders o JOIN takings t ON t.order_id = o.id"
-            " WHERE o.state = ? ORDER BY o.id, t.n",
-            (TAKEN,),
-        )
+    found = [(row.type, row.data["line_id"]) for row in rows if row.type in (*RECEIVED_TYPES, UNIDENTIFIED)]
+    again = [one for one, times in Counter(found).items() if times > 1]
+    if again:
+        raise Broken("RECORDED_TWICE", str(again))
+    ours = sorted({line_id for _, line_id in found})
+    taken = books.rows(
+        "SELECT o.channel || '-' || o.order_no || '/' || t.n AS line_id FROM orders o"
+        " JOIN takings t ON t.order_id = o.id WHERE o.state = ?",
+        (TAKEN,),
     )
+    theirs = sorted(row["line_id"] for row in taken)
     if ours != theirs:
-        raise Broken("PAYMENTS", f"ours {sorted(ours.items())}, theirs {sorted(theirs.items())}")
+        raise Broken("PAYMENTS", f"ours {ours}, theirs {theirs}")
 
 
 async def _letters(sites: Sites) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
+import structlog
 
 from deploy.rehearsal.books import Books
 from deploy.rehearsal.outside import World
@@ -96,7 +99,7 @@ class Workshop:
         for site in sites.values():
             site.database.empty()
         run = _Run(plan, fate, sites, MemoryBroker(SeededRuntime(plan.seed)), {}, {})
-        with _collector_paused():
+        with _collector_paused(), _silence():
             failure, detail, events = self._outcome(run)
             if traced:
                 _trace_logs(run)
@@ -136,6 +139,7 @@ class Workshop:
             self._loop.run_until_complete(_ended(pending))
 
     async def _history(self, run: _Run) -> int:
+        """Answers the number of events. Raises Broken, or whatever the campaign ended with."""
         runtime = VirtualRuntime(run.plan.seed, self._loop.time)
         await run.broker.create_topics([replace(topic, partitions=PARTITIONS) for topic in TOPICS])
         for name in processes(run.plan.split):
@@ -231,6 +235,23 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Faults are meant: what services log about them is of no use here."""
+    before, disabled = structlog.get_config(), logging.root.manager.disable
+    structlog.configure(processors=[_dropped], cache_logger_on_first_use=False)
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        structlog.configure(**before)
+
+
+def _dropped(*_: object) -> NoReturn:
+    raise structlog.DropEvent
 
 
 def _trace_logs(run: _Run) -> None:

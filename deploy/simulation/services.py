@@ -51,6 +51,7 @@ from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 from shared.web.settings import Role
 
 DEFINITIONS: tuple[ServiceDefinition, ...] = (REGISTRATION, COLLECTION, SUBSIDY, NOTIFICATION)
+RESTART_MS = 500
 PACKS = Path(__file__).parent / "packs"
 
 
@@ -256,6 +257,7 @@ class Process:
         loop = asyncio.get_running_loop()
         self.runtime = ProcessRuntime(_seed(seed, name, number), loop)
         self._broker = broker
+        self._topics = sorted({one.topic.name for one in received_messages(instance.definition)})
         self.wiring = self._wire()
 
     def _wire(self) -> Wiring:
@@ -286,8 +288,12 @@ class Process:
         )  # fmt: skip
 
     def start(self) -> None:
-        """As ``shared.web.assemble.running`` does it."""
-        self.runtime.start(self._start(), "start")
+        """As ``shared.web.assemble.running`` does it; who cannot start ends, and is started again."""
+        self.runtime.start(self._start(), "start").add_done_callback(self._started)
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.kill(RESTART_MS)
 
     async def _start(self) -> None:
         wiring, definition = self.wiring, self.instance.definition
@@ -297,8 +303,6 @@ class Process:
         )
         await wiring.writer.start()
         await wiring.calendar.restore()
-        topics = sorted({message.topic.name for message in received_messages(definition)})
-        wiring.machinery.consumption = GroupLag(wiring.broker, wiring.database, definition.name, topics)
         background = Background(self.runtime, wiring.machinery.conditions)
         if wiring.settings.works:
             start_work(wiring, background)
@@ -328,15 +332,22 @@ class Process:
         wiring = self.wiring
         if not self.ready or wiring.writer.busy or wiring.ports.imports.busy:
             return False
-        machinery = wiring.machinery
+        if wiring.settings.roles is not Role.ALL and not await self._follows():
+            return False
         if not wiring.settings.works:
             return True
-        head = await self.site.log.head()
-        if machinery.busy is None or machinery.busy():
+        busy, head = wiring.machinery.busy, await self.site.log.head()
+        if busy is None or busy() or any(at() < head for at in wiring.machinery.positions.values()):
             return False
-        if any(position() < head for position in machinery.positions.values()):
-            return False
-        return machinery.consumption is None or not any((await machinery.consumption.unread()).values())
+        unread = GroupLag(self._broker, self.site.database, self.instance.definition.name, self._topics)
+        return not any((await unread.unread()).values())
+
+    async def _follows(self) -> bool:
+        """Whether the clock stands at the day last begun, in whatever process it was."""
+        calendar = Calendar(
+            self.instance.definition.name, self.wiring.writer, self.site.database, self.wiring.ports.clock
+        )
+        return await calendar.last() in (None, self.wiring.ports.clock.today())
 
 
 def _seed(seed: int, name: str, number: int) -> int:

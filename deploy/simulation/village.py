@@ -133,6 +133,7 @@ class Village:
             "lines": lines,
         }
         await self._post("civil-affairs", "subsidy", "/lists", body)
+        await self._rest()
         stamp = {"stamp": "章-01", "count": len(lines)}
         await self._post("civil-affairs", "subsidy", f"/lists/{LIST}:verify", stamp)
 
