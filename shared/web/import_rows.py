@@ -25,8 +25,9 @@ R = TypeVar("R", bound=msgspec.Struct)
 class ImportContext:
     """What a row's command is made with.
 
-    key: the row's idempotency key, for ``Command.key``. parameters: what the route put beside the file,
-    e.g. the campaign. divisions: the caller's. prepared: what ``ImportKind.prepare`` answered for the slice.
+    key: names the row, for ``Command.key``; derived and not kept, as a slice commits once. parameters: what the
+    route put beside the file, e.g. the campaign. divisions: the caller's. prepared: what ``ImportKind.prepare``
+    answered for the slice.
     """
 
     import_id: str
@@ -157,7 +158,7 @@ def row_context(
             organisation=job.organisation,
             campaign=context.campaign,
         ),
-        IdempotencyKey(job.organisation, f"import_{job.kind}", f"{job.import_id}:{number}", digest),
+        IdempotencyKey("", f"import_{job.kind}", f"{job.import_id}:{number}", digest),
         prepared,
     )
 

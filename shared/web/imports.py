@@ -1,8 +1,9 @@
 """Bulk imports (批量导入): a file is staged, answered 202, and worked off in slices beside the singles.
 
 The staged rows are sealed with the service's key and deleted slice by slice; what stays is the outcome per
-row: number, the id its command answered, code, rule, field. A crash resumes at the first slice that is left;
-each row's idempotency key (import id and row number) answers for rows that were already done.
+row: number, the id its command answered, code, rule, field. A slice's commands, its outcomes and its going
+are one transaction: a crash resumes at the first slice that is left, and no row needs a key to be done once.
+A slice with a bad row is set apart in halves, until that row stands alone.
 
 Several slices of a job are under way at once: while one commits, the next is opened and its commands made. They
 reach the writer in the order of the file.
@@ -15,17 +16,18 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from shared.eventstore.commands import Command, Done, Outcome, Store
+from shared.eventstore.commands import Command, Done, Outcome, Page, StaleCheckpointError, Store
 from shared.eventstore.database import Connection, Database, Row
 from shared.eventstore.log import Failure
 from shared.kernel.clock import Clock, Runtime
-from shared.kernel.errors import OverloadedError, Refusal
+from shared.kernel.errors import OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound, logger
 from shared.security.principal import Principal
 from shared.security.vault import Vault
@@ -44,7 +46,7 @@ from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import MAX_ROWS, RawRow, UploadFormat, read_rows
 
 SLICE = 500
-UNDER_WAY = 6
+UNDER_WAY = 3
 """Slices of a job in hand at once."""
 
 STAGED = 20
@@ -169,10 +171,10 @@ class Imports:
 
     async def _stage(self, connection: Connection, import_id: str, rows: Iterator[RawRow]) -> None:
         """Seal and store the rows slice by slice: a file of a million rows is never in memory as objects."""
-        total = number = 0
-        while chunks := list(islice(self._chunks(import_id, rows, number), STAGED)):
-            await connection.upsert(IMPORT_CHUNKS, [chunk for chunk, _ in chunks])
-            total, number = total + sum(count for _, count in chunks), number + len(chunks)
+        total = 0
+        while parts := list(islice(iter(lambda: list(islice(rows, SLICE)), []), STAGED)):
+            await connection.upsert(IMPORT_CHUNKS, [self._chunk(import_id, part) for part in parts])
+            total += sum(map(len, parts))
             if total > MAX_ROWS:
                 raise file_fault("BODY_TOO_LARGE", "TOO_MANY_ROWS")
         done = {"state": "DONE", "finished_at": self._clock.now()} if not total else {}
@@ -198,15 +200,11 @@ class Imports:
             "IDEMPOTENCY_KEY_IN_USE" if running else "IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key"
         )
 
-    def _chunks(
-        self, import_id: str, rows: Iterator[RawRow], number: int
-    ) -> Iterator[tuple[dict[str, Any], int]]:
-        """Sealed slices from chunk ``number`` on, each with its number of rows."""
-        while part := list(islice(rows, SLICE)):
-            sealed = self._vault.seal_bytes(msgspec.json.encode(part), _place(import_id, number))
-            chunk = {"import_id": import_id, "chunk": number, "first_row": part[0].number, "sealed": sealed}
-            yield chunk, len(part)
-            number += 1
+    def _chunk(self, import_id: str, rows: Sequence[RawRow]) -> dict[str, Any]:
+        """A sealed slice, numbered by its first row."""
+        first = rows[0].number
+        sealed = self._vault.seal_bytes(msgspec.json.encode(rows), _place(import_id, first))
+        return {"import_id": import_id, "chunk": first, "first_row": first, "sealed": sealed}
 
     # -- asking ---------------------------------------------------------------------------------------
 
@@ -266,8 +264,8 @@ class Imports:
     # -- working --------------------------------------------------------------------------------------
 
     async def run_once(self) -> int:
-        """One slice of every running job; answers the rows judged. Raises the first job's error when all have
-        had their turn."""
+        """One slice of every running job; answers how many rows had their turn, 0 when none is left. Raises the
+        first job's error when all have had theirs."""
         done, faults = await self._slices(1)
         if faults:
             raise faults[0]
@@ -320,30 +318,28 @@ class Imports:
             async with self._database.begin() as connection:
                 await self._finish(connection, job.import_id)
             return 0
-        judging: list[tuple[int, asyncio.Task[dict[int, Outcome]]]] = []
+        judging: list[asyncio.Task[int]] = []
         try:
             for chunk in chunks:
-                sealed = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
-                rows = msgspec.json.decode(sealed, type=list[RawRow])
-                judged = await self._judge(self._kinds[job.kind], job, rows)
-                judging.append((chunk.chunk, self._runtime.start(judged, "import-slice")))
+                opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
+                rows = msgspec.json.decode(opened, type=list[RawRow])
+                judged = await self._judge(self._kinds[job.kind], job, chunk.chunk, rows)
+                judging.append(self._runtime.start(judged, "import-slice"))
             done = 0
-            for number, task in judging:
-                outcomes = await task
-                await self._record(job, number, outcomes)
-                done += len(outcomes)
+            for task in judging:
+                done += await task
             recorded, self._recorded = self._recorded, asyncio.Event()
             recorded.set()
             return done
         finally:
-            for _, task in judging:
+            for task in judging:
                 task.cancel()
-            await asyncio.gather(*(task for _, task in judging), return_exceptions=True)
+            await asyncio.gather(*judging, return_exceptions=True)
 
     async def _judge(
-        self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]
-    ) -> Coroutine[Any, Any, dict[int, Outcome]]:
-        """Make the slice's commands; answers what executes them."""
+        self, kind: ImportKind[Any], job: Row, number: int, rows: Sequence[RawRow]
+    ) -> Coroutine[Any, Any, int]:
+        """Make the slice's commands; answers what executes them and says how much was done."""
         context = msgspec.json.decode(job.context, type=JobContext)
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, Any] = {}
@@ -358,83 +354,75 @@ class Imports:
             async with self._database.read() as connection:
                 prepared = await kind.prepare(list(parsed.values()), connection)
         commands: dict[int, Command] = {}
-        for number, row in parsed.items():
-            command = _command_of(kind, row, row_context(job, context, number, row, prepared))
+        for place, row in parsed.items():
+            command = _command_of(kind, row, row_context(job, context, place, row, prepared))
             if isinstance(command, Refusal):
-                outcomes[number] = command
+                outcomes[place] = command
             else:
-                commands[number] = command
+                commands[place] = command
 
-        async def execute() -> dict[int, Outcome]:
-            answers = await self._execute(list(commands.values()))
-            return dict(sorted((outcomes | dict(zip(commands, answers, strict=True))).items()))
+        async def record(connection: Connection, answers: Sequence[Outcome]) -> None:
+            judged = outcomes | dict(zip(commands, answers, strict=True))
+            await self._record(connection, job, number, dict(sorted(judged.items())))
 
-        return execute()
-
-    async def _execute(self, commands: list[Command]) -> list[Outcome]:
-        """Outcomes in order; when one command is bad, each is asked again alone (their keys make it safe)."""
-        if not commands:
-            return []
-        try:
-            return await self._store.execute_bulk(commands)
-        except OverloadedError:
-            raise
-        except Exception as fault:
-            if self._failure(fault) is not Failure.COMMAND:
-                raise
-        outcomes: list[Outcome] = []
-        for command in commands:
+        async def execute() -> int:
+            page = Page(list(commands.values()), partial(_take, job, number), keyed=False, settled=record)
             try:
-                outcomes += await self._store.execute_bulk([command])
-            except OverloadedError:
+                await self._store.execute_page(page)
+            except StaleCheckpointError:
+                return 1  # another process was faster
+            except (OverloadedError, ProblemError):
                 raise
             except Exception as fault:
                 if self._failure(fault) is not Failure.COMMAND:
                     raise
-                log.error("import_row_failed", exc_info=fault)
-                outcomes.append(Refusal("ROW_FAILED"))
-        return outcomes
+                await self._set_apart(job, number, rows, fault)
+            return len(rows)
 
-    async def _record(self, job: Row, chunk: int, outcomes: Mapping[int, Outcome]) -> None:
-        accepted = sum(1 for outcome in outcomes.values() if isinstance(outcome, Done))
-        position = max(
-            (outcome.position for outcome in outcomes.values() if isinstance(outcome, Done)), default=0
-        )
+        return execute()
+
+    async def _set_apart(self, job: Row, number: int, rows: Sequence[RawRow], fault: Exception) -> None:
+        """One of the rows is bad: each half is tried by itself, and a row that stands alone has failed."""
+        middle = len(rows) // 2
         async with self._database.begin() as connection:
-            left = await connection.execute(
-                sa.delete(IMPORT_CHUNKS)
-                .where(IMPORT_CHUNKS.c.import_id == job.import_id, IMPORT_CHUNKS.c.chunk == chunk)
-                .returning(IMPORT_CHUNKS.c.chunk)
-            )
-            if not left:
+            if not await _take(job, number, connection):
                 return
-            answers = self._kinds[job.kind].answers
-            await connection.upsert(
-                IMPORT_ROWS,
-                [
-                    {
-                        "import_id": job.import_id,
-                        "chunk": chunk,
-                        "last_row": max(outcomes),
-                        "refused": len(outcomes) - accepted,
-                        "outcomes": msgspec.json.encode(
-                            [row_outcome(number, outcome, answers) for number, outcome in outcomes.items()]
-                        ),
-                    }
-                ],
+            if middle:
+                halves = [self._chunk(job.import_id, part) for part in (rows[:middle], rows[middle:])]
+                await connection.upsert(IMPORT_CHUNKS, halves)
+                return
+            log.error("import_row_failed", exc_info=fault)
+            await self._record(connection, job, number, {rows[0].number: Refusal("ROW_FAILED")})
+
+    async def _record(
+        self, connection: Connection, job: Row, number: int, outcomes: Mapping[int, Outcome]
+    ) -> None:
+        """What became of a slice, in the transaction that makes it so; its rows are taken already."""
+        accepted = [outcome for outcome in outcomes.values() if isinstance(outcome, Done)]
+        answers = self._kinds[job.kind].answers
+        judged = [row_outcome(place, outcome, answers) for place, outcome in outcomes.items()]
+        row = {
+            "import_id": job.import_id,
+            "chunk": number,
+            "last_row": max(outcomes),
+            "refused": len(outcomes) - len(accepted),
+            "outcomes": msgspec.json.encode(judged),
+        }
+        await connection.upsert(IMPORT_ROWS, [row])
+        position = max((outcome.position for outcome in accepted), default=0)
+        c = IMPORTS.c
+        remaining = sa.exists().where(IMPORT_CHUNKS.c.import_id == job.import_id)
+        await connection.execute(
+            sa.update(IMPORTS)
+            .where(c.import_id == job.import_id)
+            .values(
+                rows_accepted=c.rows_accepted + len(accepted),
+                rows_refused=c.rows_refused + len(outcomes) - len(accepted),
+                log_position=sa.case((c.log_position < position, position), else_=c.log_position),
+                state=sa.case((remaining, c.state), else_="DONE"),
+                finished_at=sa.case((remaining, c.finished_at), else_=self._clock.now()),
             )
-            await connection.execute(
-                sa.update(IMPORTS)
-                .where(IMPORTS.c.import_id == job.import_id)
-                .values(
-                    rows_accepted=IMPORTS.c.rows_accepted + accepted,
-                    rows_refused=IMPORTS.c.rows_refused + len(outcomes) - accepted,
-                    log_position=sa.case(
-                        (IMPORTS.c.log_position < position, position), else_=IMPORTS.c.log_position
-                    ),
-                )
-            )
-            await self._finish(connection, job.import_id)
+        )
 
     async def _finish(self, connection: Connection, import_id: str) -> None:
         """Done, when no slice is left."""
@@ -444,6 +432,13 @@ class Imports:
             .where(IMPORTS.c.import_id == import_id, IMPORTS.c.state == "RUNNING", ~remaining)
             .values(state="DONE", finished_at=self._clock.now())
         )
+
+
+async def _take(job: Row, number: int, connection: Connection) -> bool:
+    """A slice off those that are left; False when it is gone already."""
+    c = IMPORT_CHUNKS.c
+    mine = sa.delete(IMPORT_CHUNKS).where(c.import_id == job.import_id, c.chunk == number)
+    return bool(await connection.execute(mine.returning(c.chunk)))
 
 
 def _command_of(kind: ImportKind[Any], row: Any, context: ImportContext) -> Command | Refusal:

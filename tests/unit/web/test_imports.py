@@ -8,18 +8,19 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 import xlsxwriter
 
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
-from shared.kernel.errors import Refusal
+from shared.kernel.errors import OverloadedError, Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
 from shared.web.imports import IDLE_SECONDS, SLICE, ImportContext
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
-from shared.web.uploads import UploadFormat
+from shared.web.uploads import RawRow, UploadFormat
 from tests.unit.web.conftest import NOTE_IMPORT, WRITE, NoteRow, row_command
 
 NDJSON = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "file-1"}
@@ -108,26 +109,75 @@ async def test_another_file_under_the_key_is_refused(service: MemoryService) -> 
     assert (done.status_code, done.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
 
-async def test_a_crash_between_slices_resumes_and_repeats_nothing(service: MemoryService) -> None:
-    """Commands of a slice are committed, its record is not (the crash); the row keys answer the second time."""
+async def test_a_crash_amid_a_slice_leaves_nothing_of_it_and_repeats_nothing(
+    service: MemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands, outcomes and the slice's going are one transaction: what was cut off comes again as it was."""
     rows = SLICE * 2 + 7
     accepted = await posted(service, lines(*(f'{{"text": "n{n}"}}' for n in range(rows))), NDJSON)
     imports = service.ports.imports
-    record, crashes = imports._record, [True]
+    record, crashes = imports._record, [False, True]
 
     async def crash_once(*arguments: Any) -> None:
-        if crashes:
-            crashes.pop()
-            raise ConnectionError
         await record(*arguments)
+        if crashes and crashes.pop(0):
+            raise OverloadedError
 
-    imports._record = crash_once  # type: ignore[method-assign]
-    with pytest.raises(ConnectionError):
+    monkeypatch.setattr(imports, "_record", crash_once)
+    await imports.run_once()
+    with pytest.raises(OverloadedError):
         await imports.run_once()
     assert await service.parts.log.head() == SLICE
     status, failures = await finished(service, accepted.headers["Location"])
     assert (status["state"], status["accepted"], failures) == ("DONE", rows, [])
-    assert await service.parts.log.head() == rows
+    assert status["log_position"] == await service.parts.log.head() == rows
+
+
+async def test_rows_leave_no_keys_behind(service: MemoryService) -> None:
+    """A slice commits once with its outcomes: a key per row would say the same again, for ever."""
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "b"}'), NDJSON)
+    await finished(service, accepted.headers["Location"])
+    async with service.parts.database.read() as connection:
+        (job,) = await connection.execute(sa.select(IMPORTS))
+    row = f"{job.import_id}:1"
+    history = await service.parts.log.load(
+        [], [(organisation, "import_notes", row) for organisation in (job.organisation, "")]
+    )
+    assert (await service.parts.log.head(), history.outcomes) == (2, {})
+
+
+async def test_a_slice_another_process_has_done_is_passed_over(service: MemoryService) -> None:
+    """Both have opened it; who takes it off the job commits, the other writes nothing."""
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "b"}'), NDJSON)
+    imports = service.ports.imports
+    async with service.parts.database.read() as connection:
+        (job,) = await connection.execute(sa.select(IMPORTS))
+        (chunk,) = await connection.execute(sa.select(IMPORT_CHUNKS))
+    opened = imports._vault.open_bytes(bytes(chunk.sealed), f"import:{job.import_id}:{chunk.chunk}")
+    rows = msgspec.json.decode(opened, type=list[RawRow])
+    mine, other = [await imports._judge(imports._kinds[job.kind], job, chunk.chunk, rows) for _ in range(2)]
+    assert (await mine, await other) == (2, 1)
+    status, _ = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["rows"], status["accepted"]) == ("DONE", 2, 2)
+    assert await service.parts.log.head() == 2
+
+
+async def test_bad_rows_of_a_slice_are_found_and_the_others_done_once(service: MemoryService) -> None:
+    """The slice is set apart in halves until each bad row stands alone; every row has its one outcome."""
+    rows = [f'{{"text": "n{number}"}}' for number in range(1, 41)]
+    for number in (7, 8, 33):
+        rows[number - 1] = '{"text": "broken"}'
+    accepted = await posted(service, lines(*rows), NDJSON)
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["accepted"], status["refused"]) == ("DONE", 37, 3)
+    assert failures == [f"{number},ROW_FAILED,," for number in (7, 8, 33)]
+    events = await service.parts.log.read(0, 50)
+    assert sorted(event.event.text for event in events) == sorted(
+        f"n{number}" for number in range(1, 41) if number not in (7, 8, 33)
+    )
+    async with service.client(SCOPES) as client:
+        told = (await client.get(accepted.headers["Location"] + "/outcomes")).json()["items"]
+    assert [item["row"] for item in told] == list(range(1, 41))
 
 
 async def test_a_row_that_breaks_does_not_take_its_neighbours_along(service: MemoryService) -> None:
