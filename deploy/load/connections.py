@@ -11,6 +11,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 RECONNECT_SECONDS = 0.2
@@ -32,6 +33,8 @@ class Answer:
 
 NO_ANSWER = Answer(0)
 Answered = Callable[[Answer], None]
+_UNMADE = asyncio.WriteTransport()
+"""Refuses everything; nobody has a connection before it is made."""
 
 
 class Connection(asyncio.Protocol):
@@ -44,7 +47,7 @@ class Connection(asyncio.Protocol):
         gone: Callable[[Connection], None],
     ) -> None:
         self._clock, self._free, self._gone = clock, free, gone
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.WriteTransport = _UNMADE
         self._buffer = b""
         self._answered: Answered | None = None
         self.sent_at = 0.0
@@ -56,16 +59,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by its class
         self._free(self)
 
     def send(self, request: bytes, answered: Answered) -> None:
         """One request; ``answered`` is told once."""
         self._answered = answered
         self.sent_at = self._clock()
-        if self._transport is not None:
-            self._transport.write(request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         """Until a whole answer is there."""
@@ -100,8 +101,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
 
 def _number(head: bytes, name: bytes) -> int:
