@@ -49,8 +49,11 @@ SLICE = 500
 UNDER_WAY = 3
 """Slices of a job in hand at once."""
 
-STAGED = 20
-"""Slices staged by one statement."""
+STAGED = 4
+"""Slices staged by one statement: while they are read and sealed nobody else has a turn."""
+
+LARGE_BYTES = 1 << 18
+"""Of a spreadsheet; a smaller one is unpacked at once."""
 
 IDLE_SECONDS = 1.0
 """How often a worker looks for what another process accepted; its own uploads wake it."""
@@ -139,7 +142,7 @@ class Imports:
         known = await self._known(principal.organisation, kind.name, key, digest)
         if known is not None:
             return known
-        rows = read_rows(body, upload_format, kind.headings())
+        rows = await self._opened(body, upload_format, kind.headings())
         job = {
             "import_id": self._runtime.random_id(),
             "kind": kind.name,
@@ -168,6 +171,15 @@ class Imports:
             return raced
         self._accepted.set()
         return Upload(str(job["import_id"]))
+
+    async def _opened(
+        self, body: Spool, upload_format: UploadFormat, headings: Mapping[str, str]
+    ) -> Iterator[RawRow]:
+        """The rows, to be read from front to back. A spreadsheet has to be unpacked first, which takes a large
+        one seconds: beside the loop."""
+        if upload_format is UploadFormat.XLSX and body.size > LARGE_BYTES:
+            return await asyncio.to_thread(read_rows, body, upload_format, headings)
+        return read_rows(body, upload_format, headings)
 
     async def _stage(self, connection: Connection, import_id: str, rows: Iterator[RawRow]) -> None:
         """Seal and store the rows slice by slice: a file of a million rows is never in memory as objects."""

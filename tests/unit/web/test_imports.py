@@ -18,7 +18,7 @@ from shared.eventstore.database import Connection
 from shared.kernel.errors import OverloadedError, Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
-from shared.web.imports import IDLE_SECONDS, SLICE, ImportContext
+from shared.web.imports import IDLE_SECONDS, LARGE_BYTES, SLICE, ImportContext
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import RawRow, UploadFormat
 from tests.unit.web.conftest import NOTE_IMPORT, WRITE, NoteRow, row_command
@@ -256,8 +256,13 @@ async def test_csv_is_read_in_the_encodings_towns_send(service: MemoryService, e
     assert (await service.parts.log.read(0, 10))[0].event.text == "王"
 
 
-async def test_xlsx_is_read_and_ruined_numbers_are_found(service: MemoryService) -> None:
-    """A number cell of 1e15 or more has lost its last digits: ID_STORED_AS_NUMBER."""
+@pytest.mark.parametrize("large", [LARGE_BYTES, 0])
+async def test_xlsx_is_read_and_ruined_numbers_are_found(
+    service: MemoryService, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    """A number cell of 1e15 or more has lost its last digits: ID_STORED_AS_NUMBER. Large files are unpacked
+    beside the loop."""
+    monkeypatch.setattr("shared.web.imports.LARGE_BYTES", large)
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
         sheet = workbook.add_worksheet()
@@ -269,6 +274,8 @@ async def test_xlsx_is_read_and_ruined_numbers_are_found(service: MemoryService)
     accepted = await posted(service, file.getvalue(), headers)
     status, failures = await finished(service, accepted.headers["Location"])
     assert (status["accepted"], failures) == (2, ["2,ROW_INVALID,ID_STORED_AS_NUMBER,text"])
+    refused = await posted(service, b"no zip", headers | {"Idempotency-Key": "y"})
+    assert (refused.json()["code"], refused.json()["rule"]) == ("BODY_MALFORMED", "XLSX_MALFORMED")
 
 
 @pytest.mark.parametrize(
