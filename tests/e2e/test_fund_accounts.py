@@ -251,6 +251,11 @@ async def entered(made: Town) -> None:
     for insurance in ("medical", "pension"):
         number = (await made.document(insurance))["document_no"]
         page = await made.get("collection", f"/payment-documents/{number}/lines", who="town-agency")
+        paid = await made.get("collection", "/payments", campaign=CAMPAIGN, limit=100)
+        owners = {row["line_id"]: row["person_id"] for row in paid["items"]}
+        assert all(owners[row["line_id"]] == row["person_id"] for row in page["items"]), (
+            "each names its payment"
+        )
         rows += [
             {"person_id": row["person_id"], "insurance": insurance, "year": YEAR, "payer": row["payer"]}
             for row in page["items"]
@@ -488,6 +493,9 @@ async def test_government_legs_take_the_same_way() -> None:
         rows = []
         for number, row in drawn.items():
             page = await made.get("collection", f"/payment-documents/{number}/lines", who="town-agency")
+            assert {line["line_id"] for line in page["items"]} == {""}, (
+                "the government's money has no payment"
+            )
             rows += [
                 {
                     "person_id": line["person_id"],

@@ -116,6 +116,12 @@ def _item(row: Row) -> dict[str, Any]:
     return dict(row._mapping)
 
 
+_PAYMENT_LINE = sa.case((fund_line.c.line_key.startswith("gov:"), ""), else_=fund_line.c.line_key).label(
+    "line_id"
+)
+"""The payment line of a document's line; "" for money of the government, which has none."""
+
+
 def _campaign(campaign: str) -> str:
     try:
         parse_campaign(campaign)
@@ -320,7 +326,15 @@ def _documents(routes: APIRouter, ports: Ports) -> None:
             payment_document.c.document_no == document_no, _seen(principal)
         )
         statement = sa.select(
-            c.line_no, c.person_id, c.insurance, c.payer, c.fen, c.village, c.deposit_no, c.entered
+            c.line_no,
+            _PAYMENT_LINE,
+            c.person_id,
+            c.insurance,
+            c.payer,
+            c.fen,
+            c.village,
+            c.deposit_no,
+            c.entered,
         ).where(c.document_no.in_(mine))
         async with ports.database.read() as connection:
             rows = await connection.execute(keyset(statement, [c.line_no], after, limit))

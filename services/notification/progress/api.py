@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from services.notification.progress import queries
 from services.notification.progress.domain import rate
 from shared.eventstore.database import Database, Row
-from shared.kernel.division import within
+from shared.kernel.division import parse_campaign, within
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
-from shared.web.auth import authorised
+from shared.web.auth import authorised, require_division
 from shared.web.responses import json_response
 
 READ = "notification:progress:read"
@@ -31,6 +31,7 @@ def router(database: Database) -> APIRouter:
         division: Annotated[str, Query(max_length=12, pattern=r"^\d*$")] = "",
     ) -> Response:
         """征缴进度 / who owes, who paid and how far the money has come, per village and insurance."""
+        require_division(principal, division or _division(campaign), "division")
         async with database.read() as connection:
             window = await queries.campaign(connection, campaign)
             if window is None:
@@ -68,6 +69,14 @@ def router(database: Database) -> APIRouter:
         )
 
     return routes
+
+
+def _division(campaign: str) -> str:
+    """The division of a campaign; what is no campaign's id is nobody's campaign."""
+    try:
+        return parse_campaign(campaign)[0]
+    except ValueError:
+        raise ProblemError(Refusal("NOT_FOUND", rule="CAMPAIGN_UNKNOWN"), status=404) from None
 
 
 def _village(

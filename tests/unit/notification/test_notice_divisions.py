@@ -31,3 +31,21 @@ async def test_lists_and_single_notices_hold_to_the_callers_divisions() -> None:
                 assert (answer.status_code, answer.json()["code"]) == (403, "DIVISION_FORBIDDEN")
         async with service.client(["notification:notices:read"], divisions=[""]) as client:
             assert len((await client.get("/notices")).json()["items"]) == 2
+
+
+async def test_progress_holds_to_the_callers_divisions() -> None:
+    """Architecture §6: another county's campaign is not shown, with or without a division asked for."""
+    async with (
+        memory_service(SERVICE, today=dt.date(2019, 10, 16)) as service,
+        service.client(["notification:progress:read"], divisions=["370406"]) as client,
+    ):
+        for path in (
+            "/progress/370404-2020",
+            "/progress/370406-2020?division=370404101",
+            "/progress/370406-2020?division=3704",
+        ):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (403, "DIVISION_FORBIDDEN"), path
+        for path in ("/progress/370406-2020?division=370406101", "/progress/nothing"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND"), path
