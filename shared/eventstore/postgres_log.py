@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -32,7 +33,7 @@ Driver: TypeAlias = "asyncpg.Connection[Any]"
 LOAD_SQL = """
 SELECT 0 AS what, s.ord, e.version AS number, e.type, e.schema, e.data::text AS data,
        NULL::bytea AS digest, NULL::bytea AS response, NULL::bigint AS position
-FROM unnest($1::integer[], $2::text[]) WITH ORDINALITY AS s(era, stream, ord)
+FROM unnest($1::text::integer[], string_to_array($2, $6)) WITH ORDINALITY AS s(era, stream, ord)
 CROSS JOIN LATERAL (
     SELECT version, type, schema, data FROM platform.events
     WHERE events.era = s.era AND events.stream = s.stream
@@ -50,32 +51,26 @@ CROSS JOIN LATERAL (
 ) AS i
 """
 
-_APPEND_TYPES = (
-    *("int[]", "int[]", "text[]", "int[]"),  # expected versions
-    *(
-        "int[]",
-        "text[]",
-        "text[]",
-        "text[]",
-        "bytea[]",
-        "int[]",
-        "bytea[]",
-        "int[]",
-        "text[]",
-        "int[]",
-    ),  # keys
-    *("int[]", "text[]", "text[]", "text[]"),  # guards
-    *("int[]", "uuid[]", "int[]", "text[]", "int[]", "text[]", "int[]", "text[]", "text[]"),  # events
-    *("timestamptz[]", "timestamptz"),
-)
-
-APPEND_SQL = "SELECT * FROM platform.append_events({})".format(
-    ", ".join(f"${number}::{kind}" for number, kind in enumerate(_APPEND_TYPES, start=1))
-)
+APPEND_SQL = """
+SELECT * FROM platform.append_events(
+    $1::text::int[], $2::text::int[], string_to_array($3, $27), $4::text::int[],
+    $5::int[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::int[], $11::bytea[], $12::int[],
+    $13::text[], $14::int[],
+    $15::int[], $16::text[], $17::text[], $18::text[],
+    $19::text::int[], $20::text::uuid[], $21::text::int[], string_to_array($22, $27), $23::text::int[],
+    string_to_array($24, $27), $25::text::int[], string_to_array($26, $27), string_to_array($28, $27),
+    ARRAY(SELECT ($29::timestamptz[])[n.at] FROM unnest($30::text::int[]) WITH ORDINALITY AS n(at, ord)
+          ORDER BY n.ord),
+    $31::timestamptz)
+"""
 
 RECEIVED_SQL = """
-SELECT * FROM platform.append_received($1::uuid[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[],
-                                       $7::text[], $8::timestamptz[], $9::timestamptz)
+SELECT * FROM platform.append_received(
+    $1::text::uuid[], $2::text::int[], string_to_array($3, $7), string_to_array($4, $7), $5::text::int[],
+    string_to_array($6, $7), string_to_array($8, $7),
+    ARRAY(SELECT ($9::timestamptz[])[n.at] FROM unnest($10::text::int[]) WITH ORDINALITY AS n(at, ord)
+          ORDER BY n.ord),
+    $11::timestamptz)
 """
 
 COLUMNS = """position, event_id::text AS event_id, era, stream, version, type, schema,
@@ -114,6 +109,9 @@ SELECT extract(epoch FROM clock_timestamp() - (
 GUARDS_SQL = "SELECT key, holder FROM platform.guards WHERE kind = $1 AND key = ANY ($2::text[])"
 
 LAST = 2**63 - 1
+
+SEPARATOR = "\x01"
+"""Joins strings on their way."""
 
 
 class GapError(Exception):
@@ -220,16 +218,21 @@ class _PostgresTransaction:
         return await _append(self.connection.driver, proposal)
 
     async def append_received(self, rows: Sequence[ReceivedEvent]) -> tuple[int, Sequence[int]]:
+        facts = [row.append for row in rows]
+        separator, (streams, types) = _joined(
+            [fact.stream_id for fact in facts], [fact.type for fact in facts]
+        )
         position, versions = await self.connection.driver.fetchrow(
             RECEIVED_SQL,
-            [row.event_id for row in rows],
-            [row.append.era for row in rows],
-            [row.append.stream_id for row in rows],
-            [row.append.type for row in rows],
-            [row.append.schema for row in rows],
-            [row.append.data.decode() for row in rows],
-            [row.metadata.decode() for row in rows],
-            [row.append.occurred_at for row in rows],
+            _literal([row.event_id for row in rows]),
+            _literal([fact.era for fact in facts]),
+            streams,
+            types,
+            _literal([fact.schema for fact in facts]),
+            _texts([fact.data for fact in facts], separator),
+            separator,
+            _texts([row.metadata for row in rows], separator),
+            *_moments([fact.occurred_at for fact in facts]),
             rows[0].recorded_at,
         )
         return int(position), versions
@@ -238,13 +241,15 @@ class _PostgresTransaction:
 async def _load(driver: Driver, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
     if not streams and not keys:
         return History({}, {})
+    separator, (names,) = _joined([stream for _, stream in streams])
     rows = await driver.fetch(
         LOAD_SQL,
-        [era for era, _ in streams],
-        [stream for _, stream in streams],
+        _literal([era for era, _ in streams]),
+        names,
         [key[0] for key in keys],
         [key[1] for key in keys],
         [key[2] for key in keys],
+        separator,
     )
     loaded: dict[StreamKey, list[StoredEvent]] = {}
     outcomes: dict[KeyId, StoredOutcome] = {}
@@ -257,23 +262,31 @@ async def _load(driver: Driver, streams: Sequence[StreamKey], keys: Sequence[Key
 
 
 async def _append(driver: Driver, proposal: Proposal) -> Verdict:
-    expected, claims = proposal.expected, proposal.claims
-    guards, events = proposal.guards, proposal.events
+    expected, events = proposal.expected, proposal.events
+    separator, (asked, streams, types) = _joined(
+        [row.stream for row in expected],
+        [event.stream for event in events],
+        [event.type for event in events],
+    )
     row = await driver.fetchrow(
         APPEND_SQL,
-        *_columns(expected, 4),
-        *_columns(claims, 10),
-        *_columns(guards, 4),
-        [event.group for event in events],
-        [event.event_id for event in events],
-        [event.era for event in events],
-        [event.stream for event in events],
-        [event.version for event in events],
-        [event.type for event in events],
-        [event.schema for event in events],
-        [event.data.decode() for event in events],
-        [event.metadata.decode() for event in events],
-        [event.occurred_at for event in events],
+        _literal([row.group for row in expected]),
+        _literal([row.era for row in expected]),
+        asked,
+        _literal([row.version for row in expected]),
+        *_columns(proposal.claims, 10),
+        *_columns(proposal.guards, 4),
+        _literal([event.group for event in events]),
+        _literal([event.event_id for event in events]),
+        _literal([event.era for event in events]),
+        streams,
+        _literal([event.version for event in events]),
+        types,
+        _literal([event.schema for event in events]),
+        _texts([event.data for event in events], separator),
+        separator,
+        _texts([event.metadata for event in events], separator),
+        *_moments([event.occurred_at for event in events]),
         events[0].recorded_at if events else None,
     )
     first, last, lost, taken, waited = row
@@ -287,3 +300,40 @@ async def _append(driver: Driver, proposal: Proposal) -> Verdict:
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:
     """Rows as one list per column."""
     return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+# Arrays cost the driver a call per element, and a test whether the element is an array itself. A text costs it
+# one: numbers and ids go as array literals, strings joined by what stands in none of them.
+
+
+def _literal(values: Sequence[int] | Sequence[str]) -> str:
+    """An array literal of numbers or uuids."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _joined(*columns: Sequence[str]) -> tuple[str, list[str]]:
+    """A separator that occurs in no value, and each column joined by it. No value may be empty."""
+    separator, attempt = SEPARATOR, 0
+    while True:
+        texts = [separator.join(values) for values in columns]
+        if all(
+            not values or text.count(separator) == len(values) - 1
+            for text, values in zip(texts, columns, strict=True)
+        ):
+            return separator, texts
+        attempt += 1
+        separator = f"{SEPARATOR}|{attempt}|"  # no beginning of it is an end of it: nothing spans a border
+
+
+def _texts(documents: Sequence[bytes], separator: str) -> str:
+    """Documents joined by a separator with a control character, which JSON never holds raw."""
+    return separator.encode().join(documents).decode()
+
+
+def _moments(moments: Sequence[dt.datetime]) -> tuple[list[dt.datetime], str]:
+    """Each moment once, and per value which of them (from 1): a batch has few, mostly one."""
+    if moments and moments.count(moments[0]) == len(moments):
+        return [moments[0]], _literal([1] * len(moments))
+    places: dict[dt.datetime, int] = {}
+    numbers = [places.setdefault(moment, len(places) + 1) for moment in moments]
+    return list(places), _literal(numbers)

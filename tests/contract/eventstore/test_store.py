@@ -70,6 +70,28 @@ class TestAppending:
         assert recorded.occurred_at.tzinfo is SHANGHAI
         assert recorded.recorded_at == parts.clock.now()
 
+    async def test_names_of_any_characters_stay_apart(self, parts: Parts) -> None:
+        """Given names that hold what joins texts on their way, then each stream keeps its own events."""
+        names = ["a\x01b", "a", "b\x01", "\x01|1|", 'c"\\,{}', "中\x01|1|\x01|2|"]
+        times = [dt.datetime(2020, 9, 1 + number % 3, tzinfo=SHANGHAI) for number in range(len(names))]
+        for fen in (1, 2):
+            commands = [pay(name, fen, occurred_at=at) for name, at in zip(names, times, strict=True)]
+            outcomes = [done(outcome) for outcome in await together(parts, *commands)]
+            assert {outcome.response for outcome in outcomes} == {b'{"before":%d}' % (fen - 1)}
+        blind = [
+            BlindAppend(f"received:{name}", "Paid", b'{"fen":3}', METADATA, at)
+            for name, at in zip(names, times, strict=True)
+        ]
+        await parts.store.execute_page(Page((), blind=blind))
+        for name, at in zip(names, times, strict=True):
+            stored = await parts.log.read_stream(f"purse:{name}", 2020)
+            assert [(item.event.fen, item.version, item.occurred_at) for item in stored] == [
+                (1, 1, at),
+                (2, 2, at),
+            ]
+            (fact,) = await parts.log.read_stream(f"received:{name}")
+            assert (fact.event.fen, fact.version, fact.occurred_at) == (3, 1, at)
+
     async def test_commands_of_a_batch_see_their_predecessors(self, parts: Parts) -> None:
         outcomes = await together(parts, *[pay("a", 10, limit=30) for _ in range(5)])
         assert [getattr(outcome, "response", outcome) for outcome in outcomes] == [
