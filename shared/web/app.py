@@ -1,7 +1,8 @@
 """The one app factory: routes of a service and of the platform behind one stack of middleware.
 
 From the outside in: correlation, metrics and the last fence; authentication; waiting for a position; thin
-routes; FastAPI. All of it is pure ASGI, so thin and ordinary routes run the same code.
+routes; FastAPI. All of it is pure ASGI, so thin and ordinary routes run the same code. Before it stands the
+front, which answers ordinary requests of hot commands in one go and hands on all others untouched.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from shared.web.calendar import Calendar
 from shared.web.census import census_router
 from shared.web.context import RequestContext, correlation_of
 from shared.web.feed import feed_router
+from shared.web.front import Front
 from shared.web.issuing import issuer_router
 from shared.web.letters import letters_router
 from shared.web.machinery import Machinery
@@ -63,6 +65,20 @@ class ThinRoutes:
         scope["liangxian.route"] = route.path
         response = await route.endpoint(Request(scope, receive))
         await response(scope, receive, send)
+
+
+class ServiceApp(FastAPI):
+    """FastAPI behind the front."""
+
+    front: Front | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.front is not None and scope["type"] == "http":
+            left = await self.front.take(scope, receive, send)
+            if left is None:
+                return
+            receive = left
+        await super().__call__(scope, receive, send)
 
 
 def build_app(
@@ -105,12 +121,14 @@ def build_app(
     app.add_middleware(MinimumPosition, positions=machinery)
     app.add_middleware(StorableBodies)
     app.add_middleware(Authentication, verifier=verifier)
-    app.add_middleware(
-        RequestContext,
-        runtime=ports.runtime,
-        metrics=ports.metrics,
-        unavailable=lambda fault: ports.log.failure(fault) is Failure.CONNECTION,
-    )
+
+    def unavailable(fault: Exception) -> bool:
+        return ports.log.failure(fault) is Failure.CONNECTION
+
+    app.add_middleware(RequestContext, runtime=ports.runtime, metrics=ports.metrics, unavailable=unavailable)
+    hot = {thin.path: thin.hot for thin in description.thin if thin.hot is not None}
+    if hot:
+        app.front = Front(hot, verifier, ports.runtime, ports.metrics, unavailable)
     return app
 
 
@@ -125,9 +143,9 @@ def mount(app: FastAPI, router: APIRouter) -> None:
         app.router.routes.append(route)
 
 
-def bare_app(definition: ServiceDefinition, lifespan: Lifespan | None = None) -> FastAPI:
+def bare_app(definition: ServiceDefinition, lifespan: Lifespan | None = None) -> ServiceApp:
     """FastAPI with our error answers and without the routes nobody asked for."""
-    app = FastAPI(
+    app = ServiceApp(
         title=definition.title,
         version=VERSION,
         lifespan=lifespan or _nothing,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kernel.clock import Runtime
@@ -99,13 +100,14 @@ class RequestContext:
                     log.error("request_broken", route=route_of(scope), error=type(fault).__name__)
                     raise ConnectionError("the answer was cut off") from None
                 away = self._unavailable(fault)
-                await _failure(fault, correlation, route_of(scope), away)(scope, receive, passing)
+                await failure(fault, correlation, route_of(scope), away)(scope, receive, passing)
             finally:
                 seconds = self._runtime.monotonic() - started
                 self._metrics.observe_request(route_of(scope), scope["method"], status or 499, seconds)
 
 
-def _failure(fault: Exception, correlation: str, route: str, away: bool) -> ASGIApp:
+def failure(fault: Exception, correlation: str, route: str, away: bool) -> Response:
+    """The answer to an exception: a problem, and for the unexpected a line in the log. away: see above."""
     if isinstance(fault, OverloadedError):
         return problem_response(Refusal("OVERLOADED"), correlation, 503, fault.retry_after)
     if isinstance(fault, ProblemError):

@@ -15,6 +15,9 @@ from shared.web.context import correlation_of
 from shared.web.spool import Spool, TooLargeError
 
 T = TypeVar("T")
+BODY_LIMIT = 1 << 20
+"""Largest JSON body of a command, bytes."""
+
 _PATH = re.compile(r" - at `(\$[^`]*)`\Z")
 
 
@@ -36,15 +39,16 @@ def metadata(
     request: HTTPConnection, principal: Principal, campaign: str = "", pack: PackIdentity | None = None
 ) -> Metadata:
     """Who and why, for every event of the request. Causation is the request itself."""
-    correlation = correlation_of(request.scope)
+    told = metadata_of(correlation_of(request.scope), principal, campaign)
+    if pack is not None:
+        told.pack, told.pack_digest = pack.id, pack.digest
+    return told
+
+
+def metadata_of(correlation: str, principal: Principal, campaign: str = "") -> Metadata:
+    """As ``metadata``, where there is no request object."""
     return Metadata(
-        correlation=correlation,
-        causation=f"request:{correlation}",
-        actor=principal.client_id,
-        organisation=principal.organisation,
-        campaign=campaign,
-        pack=pack.id if pack is not None else "",
-        pack_digest=pack.digest if pack is not None else "",
+        correlation, f"request:{correlation}", principal.client_id, principal.organisation, campaign
     )
 
 
@@ -94,7 +98,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-async def parsed(request: Request, kind: type[T], limit_bytes: int = 1 << 20) -> T:
+async def parsed(request: Request, kind: type[T], limit_bytes: int = BODY_LIMIT) -> T:
     """The JSON body of a route as a struct; see ``decode``."""
     return decode(await read_body(request, limit_bytes), kind)
 

@@ -18,6 +18,7 @@ def serve(factory: str, settings: ServiceSettings) -> None:
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         lifespan="on",

@@ -23,20 +23,22 @@ from services.collection.payments.handlers import (
 from services.collection.payments.orders import Order, OrderLine, Receipt
 from services.collection.payments.projection import payment_line, payment_receipt
 from services.collection.payments.queries import CampaignYears, lines_statement
-from shared.eventstore.commands import Command, Store
+from shared.eventstore.commands import Command, IdempotencyKey, Outcome, Store
 from shared.eventstore.database import Connection, Row
+from shared.eventstore.streams import Metadata
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised
+from shared.web.front import hot_route
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
-from shared.web.requests import metadata, parsed
+from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
-from shared.web.service import Ports, ThinRoute
+from shared.web.service import HotCommand, Ports, ThinRoute
 
 READ = "collection:payments:read"
 WRITE = "collection:payments:write"
@@ -113,14 +115,9 @@ def order_of(body: PaymentBody, divisions: Sequence[str]) -> Order:
 
 def thin_payment(payments: Payments) -> ThinRoute:
     """``POST /payments``, the hot path."""
-    writer = authorised(WRITE)
 
-    async def record(request: Request) -> Response:
-        principal = await writer(request)
-        body = await parsed(request, PaymentBody)
-        key = required_key(request, principal, "record_payment", body)
-        order = order_of(body, principal.divisions)
-        return answer(await payments.record(order, metadata(request, principal), key))
+    async def record(body: PaymentBody, principal: Principal, told: Metadata, key: IdempotencyKey) -> Outcome:
+        return await payments.record(order_of(body, principal.divisions), told, key)
 
     _, schemas = msgspec.json.schema_components([PaymentBody], ref_template="#/components/schemas/{name}")
     operation: dict[str, Any] = {
@@ -145,7 +142,9 @@ def thin_payment(payments: Payments) -> ThinRoute:
             "201": {"description": "已收款 / recorded"},
         },
     }
-    return ThinRoute("POST", "/payments", record, operation, schemas)
+    return hot_route(
+        "/payments", HotCommand(WRITE, "record_payment", PaymentBody, record), operation, schemas
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,184 @@
+"""The front: ordinary requests of hot commands, from the headers to the answer in one coroutine.
+
+A stack of middlewares costs a payment as much as deciding and storing it. The front does what the stack does, with
+the stack's own functions, for requests that are as they should be; whatever is unusual (a token that does not
+verify, a header that is missing or malformed, a body that arrives in parts or is refused, a position to wait for)
+it leaves, unread or to be read again, to the stack, which says why. So there is one place for every refusal at the
+door, and tests hold both to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from shared.eventstore.commands import IdempotencyKey, Outcome
+from shared.kernel.clock import Runtime
+from shared.kernel.errors import ProblemError, Refusal
+from shared.observability.logging import bound
+from shared.security.tokens import InvalidTokenError, TokenVerifier
+from shared.web.auth import caller
+from shared.web.bodies import refuse_unstorable
+from shared.web.context import RequestMetrics, failure, incoming_correlation
+from shared.web.idempotency import MAX_LENGTH, digest_of, required_key
+from shared.web.problems import problem_response
+from shared.web.requests import BODY_LIMIT, metadata, metadata_of, parsed
+from shared.web.responses import answer
+from shared.web.service import HotCommand, ThinRoute
+
+_KNOWN = {
+    b"authorization": 0,
+    b"idempotency-key": 1,
+    b"content-type": 2,
+    b"traceparent": 3,
+    b"x-correlation-id": 4,
+    b"min-log-position": 5,
+}
+_JSON = (b"content-type", b"application/json")
+_REPLAYED = (b"idempotency-replayed", b"true")
+
+
+def hot_route(
+    path: str, hot: HotCommand[Any], operation: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> ThinRoute:
+    """``POST path`` for the front and, with the same handler, for the stack."""
+
+    async def endpoint(request: Request) -> Response:
+        principal = caller(request, hot.scope)
+        body = await parsed(request, hot.body)
+        key = required_key(request, principal, hot.operation, body)
+        return answer(await hot.handle(body, principal, metadata(request, principal), key))
+
+    return ThinRoute("POST", path, endpoint, operation, schemas, hot)
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What the front needs of the headers. traced: the caller brought a correlation."""
+
+    token: str
+    key: str
+    traced: bool
+
+
+def _head(scope: Scope) -> _Head | None:
+    """None where a header is missing, malformed or there twice, or asks for what the stack does."""
+    found: list[bytes | None] = [None] * len(_KNOWN)
+    for name, value in scope["headers"]:
+        number = _KNOWN.get(name)
+        if number is not None:
+            if found[number] is not None:
+                return None
+            found[number] = value
+    authorization, given, media, trace, own, position = found
+    if authorization is None or given is None or media is None or position is not None:
+        return None
+    if not media.startswith(b"application/json") or authorization[:7].lower() != b"bearer ":
+        return None
+    key = given.decode("latin-1").strip()
+    if not key or len(key) > MAX_LENGTH or not key.isprintable():
+        return None
+    token = authorization[7:].decode("latin-1").strip()
+    return _Head(token, key, trace is not None or own is not None)
+
+
+class Front:
+    """commands: hot commands by their exact path. unavailable: as in ``RequestContext``."""
+
+    def __init__(
+        self,
+        commands: Mapping[str, HotCommand[Any]],
+        verifier: TokenVerifier,
+        runtime: Runtime,
+        metrics: RequestMetrics,
+        unavailable: Callable[[Exception], bool],
+    ) -> None:
+        self._commands = {path: (hot, msgspec.json.Decoder(hot.body)) for path, hot in commands.items()}
+        self._verifier = verifier
+        self._runtime = runtime
+        self._metrics = metrics
+        self._unavailable = unavailable
+
+    async def take(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """None when the request was answered; else what the stack is to read it from."""
+        found = self._commands.get(scope["path"])
+        if found is None or scope["method"] != "POST":
+            return receive
+        hot, decoder = found
+        started = self._runtime.monotonic()
+        head = _head(scope)
+        if head is None:
+            return receive
+        try:
+            principal = self._verifier.verify(head.token)
+        except InvalidTokenError:
+            return receive
+        if not principal.allows(hot.scope):
+            return receive
+        first = await receive()
+        raw = first.get("body", b"")
+        if first["type"] != "http.request" or first.get("more_body") or len(raw) > BODY_LIMIT:
+            return again(first, receive)
+        try:
+            refuse_unstorable(b"", raw)
+            body = decoder.decode(raw)
+        except (ProblemError, msgspec.MsgspecError, UnicodeDecodeError):
+            return again(first, receive)
+        correlation = incoming_correlation(Headers(scope=scope)) if head.traced else None
+        correlation = correlation or self._runtime.new_id()
+        key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(body))
+        status = 499
+        try:
+            try:
+                outcome = await hot.handle(body, principal, metadata_of(correlation, principal), key)
+            except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
+                with bound(correlation=correlation):
+                    away = self._unavailable(fault)
+                    status = await _problem(
+                        failure(fault, correlation, scope["path"], away), correlation, send
+                    )
+            else:
+                status = await _answered(outcome, correlation, send)
+        finally:
+            self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)
+        return None
+
+
+def again(first: Message, receive: Receive) -> Receive:
+    """The stream of messages as it was before its first was taken."""
+    waiting = [first]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+async def _answered(outcome: Outcome, correlation: str, send: Send) -> int:
+    """As ``responses.answer``; the status it had."""
+    if isinstance(outcome, Refusal):
+        return await _problem(problem_response(outcome, correlation), correlation, send)
+    body = outcome.response
+    headers = [
+        (b"log-position", b"%d" % outcome.position),
+        (b"content-length", b"%d" % len(body)),
+        _JSON,
+        (b"x-correlation-id", correlation.encode("latin-1")),
+    ]
+    if outcome.replayed:
+        headers.insert(1, _REPLAYED)
+    await send({"type": "http.response.start", "status": outcome.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+    return outcome.status
+
+
+async def _problem(response: Response, correlation: str, send: Send) -> int:
+    headers = [*response.raw_headers, (b"x-correlation-id", correlation.encode("latin-1"))]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+    return response.status_code

@@ -1,0 +1,128 @@
+"""The front answers as the stack answers (ADR 0021): every ordinary and every odd request, to both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from shared.eventstore.commands import Command, Outcome
+from shared.kernel.errors import OverloadedError
+from tests.unit.collection.money_service import SCOPES, MoneyService, opened, payment
+
+PERSONS = ("p1", "p2", "p3")
+JSON = {"Content-Type": "application/json"}
+ORDER = msgspec.json.encode(payment("O1", "p1"))
+
+
+async def services(*persons: str) -> tuple[MoneyService, MoneyService]:
+    """The same service twice: behind its front, and behind the stack alone."""
+    fronted, stacked = await opened(*persons), await opened(*persons)
+    assert fronted.service.app.front is not None
+    stacked.service.app.front = None
+    return fronted, stacked
+
+
+async def sent(
+    money: MoneyService, content: Any, headers: Mapping[str, str], scopes: list[str]
+) -> httpx.Response:
+    async with money.service.client(scopes) as client:
+        return await client.post("/payments", content=content, headers=headers)
+
+
+def seen(response: httpx.Response) -> tuple[Any, ...]:
+    """What a caller sees, but for the correlation, which is the request's own."""
+    body = msgspec.json.decode(response.content) if response.content else None
+    if isinstance(body, dict):
+        body.pop("instance", None)
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    assert headers.pop("x-correlation-id")
+    return response.status_code, body, headers
+
+
+async def in_parts() -> AsyncIterator[bytes]:
+    yield ORDER[:20]
+    yield ORDER[20:]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        pytest.param(ORDER, {"Idempotency-Key": "k1"}, 201, id="ordinary"),
+        pytest.param(msgspec.json.encode(payment("O2", "p9")), {"Idempotency-Key": "k1"}, 422, id="refused"),
+        pytest.param(ORDER, {}, 400, id="no key"),
+        pytest.param(ORDER, {"Idempotency-Key": "k" * 256}, 400, id="long key"),
+        pytest.param(b"{", {"Idempotency-Key": "k1"}, 400, id="malformed"),
+        pytest.param(b'{"order_no": 1}', {"Idempotency-Key": "k1"}, 422, id="invalid"),
+        pytest.param(b'{"order_no": "\\u0000"}', {"Idempotency-Key": "k1"}, 422, id="not storable"),
+        pytest.param(b" " * (1 << 20) + ORDER, {"Idempotency-Key": "k1"}, 413, id="too large"),
+        pytest.param(ORDER, {"Idempotency-Key": "k1", "Authorization": "Bearer x"}, 401, id="bad token"),
+        pytest.param(ORDER, {"Idempotency-Key": "k1", "Authorization": "Basic x"}, 401, id="no bearer"),
+        pytest.param(ORDER, {"Idempotency-Key": "k1", "Min-Log-Position": "x"}, 400, id="bad position"),
+        pytest.param(ORDER, {"Idempotency-Key": "k1", "Min-Log-Position": "1"}, 201, id="position"),
+        pytest.param(ORDER, {"Idempotency-Key": "k1", "Content-Type": "text/plain"}, 201, id="media type"),
+    ],
+)
+async def test_the_front_answers_as_the_stack(content: bytes, headers: dict[str, str], status: int) -> None:
+    """Status, body and headers are the same, whatever the request is like."""
+    answers = [seen(await sent(each, content, JSON | headers, SCOPES)) for each in await services(*PERSONS)]
+    assert answers[0] == answers[1]
+    assert answers[0][0] == status
+
+
+async def test_a_body_in_parts_and_a_missing_scope_are_the_stacks_matter() -> None:
+    """What the front does not take reaches the stack whole."""
+    for each in await services(*PERSONS):
+        assert (await sent(each, in_parts(), JSON | {"Idempotency-Key": "k1"}, SCOPES)).status_code == 201
+        refused = await sent(each, ORDER, JSON | {"Idempotency-Key": "k2"}, ["collection:payments:read"])
+        assert (refused.status_code, refused.json()["code"]) == (403, "INSUFFICIENT_SCOPE")
+
+
+async def test_a_key_means_the_same_to_both() -> None:
+    """A request replayed through the other way in is a replay, with the answer it had."""
+    fronted, _ = await services(*PERSONS)
+    first = await sent(fronted, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)
+    fronted.service.app.front = None
+    again = await sent(fronted, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("headers", "correlation"),
+    [
+        ({"X-Correlation-Id": "gateway-00000001"}, "gateway-00000001"),
+        ({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}, "a" * 32),
+    ],
+)
+async def test_the_callers_correlation_is_kept(headers: dict[str, str], correlation: str) -> None:
+    """In the answer and on the event, as the stack keeps it."""
+    for each in await services(*PERSONS):
+        response = await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"} | headers, SCOPES)
+        assert response.headers["X-Correlation-Id"] == correlation
+        page = await each.service.parts.log.read(0, 1000)
+        assert page[-1].metadata.correlation == correlation
+
+
+@pytest.mark.parametrize(("fault", "status"), [(OverloadedError(), 503), (RuntimeError("secret"), 500)])
+async def test_a_fault_is_a_problem_without_its_text(
+    fault: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 says when to come back; 500 says nothing of what went wrong."""
+
+    async def failing(_: Command) -> Outcome:
+        raise fault
+
+    answers = []
+    for each in await services(*PERSONS):
+        monkeypatch.setattr(each.service.ports.store, "execute", failing)
+        response = await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)
+        assert "secret" not in response.text
+        answers.append(seen(response))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == status
+    assert ("retry-after" in answers[0][2]) == (status == 503)
