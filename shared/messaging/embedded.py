@@ -22,6 +22,7 @@ import asyncpg
 import msgspec
 
 from shared.contracts.topics import Topic
+from shared.eventstore.sessions import Session
 from shared.kernel.clock import Runtime
 from shared.messaging.broker import (
     Batch,
@@ -148,6 +149,8 @@ class EmbeddedBroker:
                     min_size=1,
                     max_size=self._pool_size,
                     command_timeout=COMMAND_SECONDS,
+                    connection_class=Session,
+                    reset=_as_it_is,
                     server_settings={
                         "application_name": "broker",
                         "idle_in_transaction_session_timeout": "3000",
@@ -438,6 +441,11 @@ class EmbeddedSubscription:
                 await connection.execute(
                     "SELECT broker.leave($1, $2, $3)", self._group, self._worker, self._session
                 )
+
+
+async def _as_it_is(_session: Any) -> None:
+    """A session goes back without another round trip: nothing is set on one, and what was left open in it the
+    driver has ended already."""
 
 
 @lru_cache(maxsize=256)
