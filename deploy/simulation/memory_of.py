@@ -46,7 +46,9 @@ class Pristine:
         if state:
             self._states.append((state, dict(state)))
         for value in (*state.values(), *slots):
-            if isinstance(value, dict | list | set) and not any(value is seen for seen, _ in self._containers):
+            if isinstance(value, dict | list | set) and not any(
+                value is seen for seen, _ in self._containers
+            ):
                 self._containers.append((value, value.copy()))
         return [*state.values(), *slots]
 
@@ -59,5 +61,7 @@ class Pristine:
         for container, content in self._containers:
             if len(container) != len(content):
                 container.clear()
-                put: Callable[[Any], Any] = container.extend if isinstance(container, list) else container.update
+                put: Callable[[Any], Any] = (
+                    container.extend if isinstance(container, list) else container.update
+                )
                 put(content)

@@ -117,13 +117,20 @@ class Plan:
 
     def keeping(self, decisions: Sequence[tuple[str, object]]) -> Plan:
         """The same plan with these decisions only."""
-        kept = set(map(_mark, decisions))
-        lists = {
-            name: tuple(value for value in getattr(self, name) if _mark((name, value)) in kept)
-            for name in ("faults", "deaths", "payments", "split")
-        }
-        flags = {name: _mark((name, True)) in kept for name in ("shuffled", "reject")}
-        return replace(self, **lists, **flags)
+        kept = {_mark(name, value) for name, value in decisions}
+
+        def chosen(name: str, values: Sequence[T]) -> tuple[T, ...]:
+            return tuple(value for value in values if _mark(name, value) in kept)
+
+        return replace(
+            self,
+            faults=chosen("faults", self.faults),
+            deaths=chosen("deaths", self.deaths),
+            payments=chosen("payments", self.payments),
+            split=chosen("split", self.split),
+            shuffled=_mark("shuffled", True) in kept,
+            reject=_mark("reject", True) in kept,
+        )
 
     def lines(self) -> Iterator[str]:
         """The decisions in words."""
@@ -134,8 +141,8 @@ class Plan:
             yield f"{name}: {value}"
 
 
-def _mark(decision: tuple[str, object]) -> str:
-    return f"{decision[0]} {decision[1]!r}"
+def _mark(name: str, value: object) -> str:
+    return f"{name} {value!r}"
 
 
 KINDS: tuple[tuple[str, int, int, int], ...] = (
@@ -179,9 +186,7 @@ def draw_plan(seed: int) -> Plan:
     deaths = [Death(draws.of(persons).name, early=draws.one_in(2))] if draws.one_in(2) else []
     split = tuple(name for name in SERVICES if draws.one_in(3))
     faults = [_fault(draws, split) for _ in range(draws.below(MOST_FAULTS + 1))]
-    return Plan(
-        seed, persons, tuple(payments), tuple(deaths), tuple(faults), split, reject=draws.one_in(3)
-    )
+    return Plan(seed, persons, tuple(payments), tuple(deaths), tuple(faults), split, reject=draws.one_in(3))
 
 
 def _person(draws: Draws, name: str) -> Person:

@@ -40,7 +40,6 @@ from shared.messaging.broker import (
 )
 from shared.messaging.memory import MemoryBroker
 
-
 PARTITIONS = 2
 """Partitions of a topic here: enough for them to overtake one another."""
 
@@ -56,11 +55,30 @@ class ConnectionLostError(Exception):
 class Mortal(Protocol):
     """The process a gate belongs to."""
 
-    name: str
-    dead: bool
-    fate: Fate
-    runtime: Runtime
-    memberships: list[tuple[str, str]]
+    @property
+    def name(self) -> str:
+        """As faults name it."""
+        ...
+
+    @property
+    def dead(self) -> bool:
+        """Whether it was killed."""
+        ...
+
+    @property
+    def fate(self) -> Fate:
+        """What goes wrong."""
+        ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """Its time."""
+        ...
+
+    @property
+    def memberships(self) -> list[tuple[str, str]]:
+        """The groups it joined, and as whom."""
+        ...
 
     def kill(self, downtime_ms: int) -> None:
         """Die, and be started again after so long."""

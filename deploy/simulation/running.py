@@ -179,7 +179,7 @@ class Workshop:
         """Start again what died, after its time; its group hears of its death then."""
         while True:
             for name, process in list(run.living.items()):
-                if process.gone:
+                if process.gone():
                     process.downtime_ms -= 50
                     if process.downtime_ms <= 0:
                         for group, worker in process.memberships:
@@ -212,7 +212,9 @@ def _why(process: Process) -> str:
     """What a process that does not come to rest is behind with."""
     head = process.site.log.rows[-1].position if process.site.log.rows else 0
     behind = [name for name, at in process.wiring.machinery.positions.items() if at() < head]
-    return f"head {head}, behind {behind}, conditions {process.wiring.machinery.conditions}"
+    tasks = [str(task.get_coro()) for task in process.runtime.tasks] if process.dead else []
+    state = "dead" if process.dead else "ready" if process.ready else "starting"
+    return f"{state} {tasks}, head {head}, behind {behind}, {process.wiring.machinery.conditions}"
 
 
 def _serving(living: dict[str, Process], service: str) -> Process | None:

@@ -25,12 +25,12 @@ from services.registration.app import SERVICE as REGISTRATION
 from services.subsidy.app import SERVICE as SUBSIDY
 from shared.eventstore import tables as store_tables
 from shared.eventstore.dead_letters import DeadLetters
+from shared.eventstore.log import Failure
 from shared.eventstore.memory import MemoryLog
 from shared.eventstore.sqlite import MemoryDatabase
 from shared.eventstore.tail import Tail
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import SeededRuntime, SimulatedClock, VirtualRuntime
-from shared.messaging.address import LogIdentity
 from shared.messaging.epoch import memory_timeline, open_identity
 from shared.messaging.memory import MemoryBroker
 from shared.messaging.publication import Publications
@@ -45,13 +45,15 @@ from shared.web.assemble import start_work
 from shared.web.background import Background
 from shared.web.calendar import Calendar, follow_clock
 from shared.web.imports import Imports
-from shared.web.machinery import GroupLag, Machinery, readers_of, received_messages
+from shared.web.machinery import Machinery, readers_of, received_messages
 from shared.web.readers import ToldProjections
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 from shared.web.settings import Role
 
 DEFINITIONS: tuple[ServiceDefinition, ...] = (REGISTRATION, COLLECTION, SUBSIDY, NOTIFICATION)
 RESTART_MS = 500
+OFFSETS = "SELECT topic, part, next_offset FROM platform.offsets"
+DAY = "SELECT day FROM platform.business_clock"
 PACKS = Path(__file__).parent / "packs"
 
 
@@ -112,9 +114,18 @@ class SimulatedDatabase(MemoryDatabase):
             for statement in self._emptying:
                 self._connection.exec_driver_sql(statement)
 
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows as they are now, past the transactions: for whoever looks on."""
+        cursor = self._connection.connection.cursor()
+        try:
+            found: list[tuple[Any, ...]] = cursor.execute(query).fetchall()
+        finally:
+            cursor.close()
+        return found
+
     def dump(self, table: sa.Table) -> list[tuple[Any, ...]]:
         """Every row of a table, in the order of its key."""
-        order = [column for column in table.primary_key.columns] or list(table.c)
+        order = list(table.primary_key.columns) or list(table.c)
         with self._connection.begin():
             return [tuple(row) for row in self._connection.execute(sa.select(table).order_by(*order))]
 
@@ -134,16 +145,16 @@ class Instance:
         self._switches["clock"] = SwitchedClock()
         runtime = SeededRuntime(0)
         template = Imports(
-            store=cast(Any, self._switches["store"]),
-            database=cast(Any, self._switches["database"]),
-            vault=cast(Any, self._switches["vault"]),
-            clock=cast(Any, self._switches["clock"]),
-            runtime=cast(Any, self._switches["runtime"]),
-            failure=lambda fault: self._switches["log"].failure(fault),
+            store=cast("Any", self._switches["store"]),
+            database=cast("Any", self._switches["database"]),
+            vault=cast("Any", self._switches["vault"]),
+            clock=cast("Any", self._switches["clock"]),
+            runtime=cast("Any", self._switches["runtime"]),
+            failure=self._failure,
         )
         self._imports = template
         self._switches["imports"].turn(template)
-        metrics = cast(ServiceMetrics, Unmeasured())
+        metrics = cast("ServiceMetrics", Unmeasured())
         parts: dict[str, Any] = {name: self._switches[name] for name in names}
         self.ports = Ports(
             service=definition.name, types=definition.types, settings=self.settings, metrics=metrics, **parts
@@ -152,7 +163,7 @@ class Instance:
         self._switches["clock"].turn(SimulatedClock(self.settings.rehearsal_start))
         self.description: ServiceDescription = definition.describe(self.ports)
         machinery: Any = self._switches["machinery"]
-        machinery.turn(_Before(cast(Any, self._switches["letters"])))
+        machinery.turn(_Before(cast("Any", self._switches["letters"])))
         calendar: Any = self._switches["calendar"]
         self.app: FastAPI = build_app(
             definition, self.ports, self.description, machinery, verifier, calendar=calendar
@@ -160,6 +171,10 @@ class Instance:
         self.app.middleware_stack = self.app.build_middleware_stack()
         endpoints = [getattr(route, "endpoint", None) for route in self.app.routes]
         self._pristine = Pristine([self.description, *endpoints], keep=[*self._switches.values(), template])
+
+    def _failure(self, fault: Exception) -> Failure:
+        judged: Failure = self._switches["log"].failure(fault)
+        return judged
 
     def imports(self, wiring: Mapping[str, Any]) -> Imports:
         """The imports of a process, with the kinds the service described."""
@@ -201,7 +216,9 @@ class _Leadership:
 
     async def hold(self) -> bool:
         """See Leadership.hold."""
-        if self._site.leader is None and not self._process.dead:
+        if self._process.dead:
+            raise asyncio.CancelledError("killed")
+        if self._site.leader is None:
             self._site.leader = self._process
         return self._site.leader is self._process
 
@@ -245,7 +262,14 @@ class Process:
     """One life of a process. ``ready`` once it serves; ``dead`` once it was killed."""
 
     def __init__(
-        self, name: str, number: int, instance: Instance, site: Site, broker: MemoryBroker, fate: Fate, seed: int
+        self,
+        name: str,
+        number: int,
+        instance: Instance,
+        site: Site,
+        broker: MemoryBroker,
+        fate: Fate,
+        seed: int,
     ) -> None:
         self.name = name
         self.instance = instance
@@ -274,14 +298,20 @@ class Process:
         imports = instance.imports({**base, "failure": log.failure})
         ports = dataclasses.replace(instance.ports, log=log, imports=imports, **base)
         projections = ToldProjections(
-            log=log, projections=instance.description.projections, runtime=self.runtime, tail=tail, announcer=writer
+            log=log,
+            projections=instance.description.projections,
+            runtime=self.runtime,
+            tail=tail,
+            announcer=writer,
         )
         letters = DeadLetters(database, clock)
         readers = readers_of(instance.description, definition.types)
         machinery = Machinery(definition.name, log, database, projections, letters, readers=readers)
         calendar = Calendar(definition.name, writer, database, clock)
         broker = GatedBroker(self._broker, gate, self)
-        instance.turn(log=log, imports=imports, machinery=machinery, calendar=calendar, letters=letters, **base)
+        instance.turn(
+            log=log, imports=imports, machinery=machinery, calendar=calendar, letters=letters, **base
+        )
         return Wiring(
             definition, instance.settings, ports, instance.description, database, log, tail, writer, projections,
             machinery, calendar, broker, _Leadership(self.site, self), self.site.database.close,
@@ -322,9 +352,10 @@ class Process:
         for task in list(self.runtime.tasks):
             task.cancel("killed")
 
-    @property
     def gone(self) -> bool:
-        """Whether its last task has ended."""
+        """Whether its last task has ended. Who did not hear that it was killed hears it again."""
+        for task in list(self.runtime.tasks) if self.dead else ():
+            task.cancel("killed")
         return self.dead and not self.runtime.tasks
 
     async def at_rest(self) -> bool:
@@ -332,22 +363,28 @@ class Process:
         wiring = self.wiring
         if not self.ready or wiring.writer.busy or wiring.ports.imports.busy:
             return False
-        if wiring.settings.roles is not Role.ALL and not await self._follows():
+        if wiring.settings.roles is not Role.ALL and not self._follows():
             return False
         if not wiring.settings.works:
             return True
         busy, head = wiring.machinery.busy, await self.site.log.head()
         if busy is None or busy() or any(at() < head for at in wiring.machinery.positions.values()):
             return False
-        unread = GroupLag(self._broker, self.site.database, self.instance.definition.name, self._topics)
-        return not any((await unread.unread()).values())
+        return not self._unread()
 
-    async def _follows(self) -> bool:
-        """Whether the clock stands at the day last begun, in whatever process it was."""
-        calendar = Calendar(
-            self.instance.definition.name, self.wiring.writer, self.site.database, self.wiring.ports.clock
+    def _unread(self) -> bool:
+        """Whether the broker holds messages for the service that it has not booked."""
+        stored = {(topic, part): offset for topic, part, offset in self.site.database.ask(OFFSETS)}
+        return any(
+            self._broker.bound(partition)[1] > stored.get(partition, 0)
+            for partition in self._broker.records
+            if partition.topic in self._topics
         )
-        return await calendar.last() in (None, self.wiring.ports.clock.today())
+
+    def _follows(self) -> bool:
+        """Whether the clock stands at the day last begun, in whatever process it was."""
+        days = self.site.database.ask(DAY)
+        return not days or days[0][0] == self.wiring.ports.clock.today().isoformat()
 
 
 def _seed(seed: int, name: str, number: int) -> int:

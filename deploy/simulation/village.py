@@ -63,7 +63,9 @@ class Village:
         await self._post("tax", "collection", f"/packs/{PACK}:publish", publish)
         await self._post("tax", "collection", "/campaigns", {"campaign": CAMPAIGN, "pack_id": PACK})
         await self._rest()
-        await self._together(self._household(), *(self._enrol(*each) for each in enumerate(self._plan.persons, 1)))
+        await self._together(
+            self._household(), *(self._enrol(*each) for each in enumerate(self._plan.persons, 1))
+        )
         await self._rest()
         await self._together(*(self._choose(person) for person in self._plan.persons))
         listed = [person for person in self._plan.persons if person.listed]

@@ -46,6 +46,14 @@ RETURNING 1
 """
 
 
+_MOVE = (
+    sa.update(checkpoints)
+    .where(checkpoints.c.name == sa.bindparam("reader"))
+    .values(position=sa.bindparam("to_position"), step=sa.bindparam("to_step"))
+)
+"""In memory, where no other transaction comes between reading and moving: one statement for all readers."""
+
+
 async def move_checkpoints(
     connection: Connection, moves: Mapping[str, tuple[Checkpoint, Checkpoint]]
 ) -> bool:
@@ -70,13 +78,13 @@ async def _moved(connection: Connection, moves: Mapping[str, tuple[Checkpoint, C
     current = await read_checkpoints(connection, list(moves))
     if any(current[name] != before for name, (before, _) in ordered):
         return False
-    moved = [
-        await connection.execute(
-            sa.update(checkpoints)
-            .where(checkpoints.c.name == name)
-            .values(position=after.position, step=after.step)
-            .returning(checkpoints.c.name)
-        )
-        for name, (_, after) in ordered
+    begun = [
+        {"name": name, "position": 0, "step": 0} for name, (before, _) in ordered if before == Checkpoint()
     ]
-    return all(moved)
+    if begun:
+        await connection.upsert(checkpoints, begun, ignore=True)
+    moved = [
+        {"reader": name, "to_position": after.position, "to_step": after.step} for name, (_, after) in ordered
+    ]
+    await connection.execute(_MOVE, moved)
+    return True
