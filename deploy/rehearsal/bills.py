@@ -63,7 +63,7 @@ def _orders(driver: Driver, size: VillageSize) -> Iterable[dict[str, Any]]:
 
 def order_no(driver: Driver, size: VillageSize, household: int, day: dt.date) -> str:
     """A household's order of a day."""
-    return f"{driver.plan.seed}-{size.division[3:]}-{household:04d}-{day:%m%d}"
+    return f"{driver.plan.run}-{size.division[3:]}-{household:04d}-{day:%m%d}"
 
 
 def moment(day: dt.date, household: int) -> str:

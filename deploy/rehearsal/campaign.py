@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from deploy.rehearsal import birthdays, closing, collecting, preparation
+from deploy.rehearsal import birthdays, closing, collecting, preparation, years
 from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.plan import DIED_EARLY, DIED_UNPAID, OVER, PAID_DEAD, SHORT
 
@@ -139,6 +139,7 @@ class Campaign:
         yield from self._villages()
         yield from self._months()
         yield from birthdays.tasks(driver)
+        yield from years.tasks_after(driver)
         yield self._window_end + 5 * DAY, "close-cases", lambda: closing.close_cases(driver)
         if days.late is not None:
             late = days.late
@@ -177,6 +178,25 @@ class Campaign:
             if day.day == 5:
                 yield day, "death-batches", partial(closing.report_death_batches, driver, day)
             day += DAY
+
+
+class EmptyCampaign(Campaign):
+    """The days of a campaign nobody takes part in: opened, every day begun and ended, month ends, and what the
+    outside asks daily. What it costs, a campaign costs whatever its size."""
+
+    def _preparation(self) -> Sequence[preparation.Task]:
+        driver, day = self._driver, self._days.open
+        return [
+            (day, "open-campaign", lambda: preparation.open_campaign(driver)),
+            (day, "assign-targets", lambda: preparation.assign_targets(driver)),
+        ]
+
+    def _closing(self) -> Iterator[preparation.Task]:
+        return self._months()
+
+    def _daily(self, day: dt.date) -> Iterator[tuple[str, Act]]:
+        if not self._driver.plan.pack.pays_into_fund_accounts:
+            yield from super()._daily(day)
 
 
 def campaign_of(driver: Driver) -> Runs:

@@ -174,12 +174,12 @@ async def pay_outside_window(driver: Driver, day: dt.date) -> Any:
     return {"lines": len(lines)}
 
 
-async def assess_late(driver: Driver, day: dt.date) -> Any:
+async def assess_late(driver: Driver, day: dt.date, who: str = LATE_PAYER) -> Any:
     """逾期核定: 医保 assesses a late payer, or says what the plan leaves open (D-21, D-48)."""
-    role, plan = driver.plan.roles[LATE_PAYER], driver.plan
+    role, plan = driver.plan.roles[who], driver.plan
     person = driver.person(role.payers[0])
     body = {"person_id": person, "insurance": "medical", "year": plan.year, "paid_at": day.isoformat()}
-    path, key = "/special-assessments", driver.key("late")
+    path, key = "/special-assessments", driver.key(_late(who))
     reply = await driver.services.ask("medical", "registration", path, body, key)
     told = reply.body if isinstance(reply.body, dict) else {}
     if reply.status >= 400:
@@ -187,16 +187,20 @@ async def assess_late(driver: Driver, day: dt.date) -> Any:
     return {"status": reply.status, "code": "", "rule": "", "answer": told}
 
 
-async def pay_late(driver: Driver, day: dt.date) -> Any:
+def _late(who: str) -> str:
+    return "late" if who == LATE_PAYER else f"late-{who}"
+
+
+async def pay_late(driver: Driver, day: dt.date, who: str = LATE_PAYER) -> Any:
     """And he pays what was assessed, after the window."""
-    role = driver.plan.roles[LATE_PAYER]
+    role = driver.plan.roles[who]
     person = driver.person(role.payers[0])
 
     async def decide() -> Any:
         owed = lines_of(driver, await unpaid(driver, role))
         return [line for line in owed if line["person_id"] == person and line["insurance"] == "medical"]
 
-    lines = await driver.journal.decided("late", decide)
+    lines = await driver.journal.decided(_late(who), decide)
     number = role.household.number
     order = {"channel": driver.plan.script.online[0], "paid_at": moment(day, number), "asked": True}
     answer = await send(driver, order, order_no(driver, driver.plan.cast, number, day), lines)

@@ -166,8 +166,8 @@ async def close_day(driver: Driver, day: dt.date, mixed: Sequence[str] = ()) -> 
 async def send_channel_files(driver: Driver, day: dt.date) -> dict[str, Any]:
     """渠道日终文件 of a day, sent the morning after: one is late by a day, one forgets an order."""
     plan = driver.plan
-    roles = {name: plan.roles[name] for name in (MISFILED, LATE_FILE)}
-    forgotten, late = (roles[name].on == day for name in (MISFILED, LATE_FILE))
+    roles = {name: plan.roles[name] for name in (MISFILED, LATE_FILE) if name in plan.roles}
+    forgotten, late = (name in roles and roles[name].on == day for name in (MISFILED, LATE_FILE))
     body = {
         "campaign": plan.campaign,
         "late": [roles[LATE_FILE].channel] if late else [],

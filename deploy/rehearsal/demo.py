@@ -12,18 +12,22 @@ from typing import Any
 
 import httpx
 
-from deploy.rehearsal.campaign import campaign_of
+from deploy.rehearsal.campaign import EmptyCampaign, campaign_of
 from deploy.rehearsal.clients import SERVICES, Services
 from deploy.rehearsal.driver import Driver, Outside, Watcher, drain_over_http
 from deploy.rehearsal.files import Files
 from deploy.rehearsal.journal import Journal, OtherRunError
-from deploy.rehearsal.plan import Plan, draw_plan
+from deploy.rehearsal.plan import Plan, draw_plan, follow_plan, nobody
 from deploy.rehearsal.report import Report, collect_report
 from deploy.rehearsal.script import SCRIPTS
 from deploy.rehearsal.watching import watcher_for
-from shared.policy import load_packs
+from deploy.rehearsal.years import continue_from
+from shared.policy import Pack, copy_to_year, dump, load_packs
+from shared.policy.registry import open_registry
 
 WORLD_OFFSET = 9
+YEARS = ("SC-2025",)
+"""Packs that are rehearsed for two years: the second is a synthetic copy."""
 DEFAULT_PACK = "SC-2025"
 REQUEST_SECONDS = 900.0
 """A treasury day, or a day of everybody paying, is one call of the outside world."""
@@ -38,6 +42,8 @@ class DemoOptions:
     """What to run, on which system. data: folder of the journal; organisations: the clients' file.
 
     place: a town of the pack or its whole region, "" for the pack's own; villages: only so many of each town.
+    years: insured years one after the other, the later ones by copies of the pack in ``packs``, the folder the
+    services look into; empty: a campaign of its days alone, nobody in it.
     """
 
     data: Path
@@ -46,6 +52,9 @@ class DemoOptions:
     place: str = ""
     scale: float = 1.0
     villages: int = 0
+    years: int = 1
+    empty: bool = False
+    packs: Path | None = None
     seed: int = 1
     broker: str = "embedded"
     host: str = "127.0.0.1"
@@ -61,20 +70,48 @@ def plan_of(options: DemoOptions) -> Plan:
         raise NotRehearsedError(
             f"此演练只支持 / this rehearsal runs {', '.join(SCRIPTS)} only: {options.pack}"
         )
+    if options.years > 1 and (options.empty or options.packs is None or pack.id not in YEARS):
+        raise NotRehearsedError(f"跨年演练只支持 / several years are rehearsed with {', '.join(YEARS)} only")
     try:
-        return draw_plan(pack, options.place, options.seed, options.scale, options.villages)
+        plan = draw_plan(
+            pack, options.place, options.seed, options.scale, options.villages, goes_on=options.years > 1
+        )
     except ValueError as fault:
         raise NotRehearsedError(str(fault)) from None
+    return nobody(plan) if options.empty else plan
 
 
-async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Report:
+def write_next_pack(plan: Plan, folder: Path) -> Pack:
+    """The plan's pack a year later, marked synthetic, written where the services look for packs."""
+    pack, year = plan.pack, plan.year + 1
+    name = f"{pack.id.rpartition('-')[0]}-{year}"
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        text = dump(copy_to_year(pack, name, year), "synthetic")
+        partial = path.with_suffix(".part")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    found = open_registry(folder).newest(name)
+    if found is None:
+        raise NotRehearsedError(f"{path}")
+    return found
+
+
+def journal_of(options: DemoOptions, number: int = 0) -> Journal:
+    """The journal of the first year (0) or of one that follows it."""
+    return Journal(options.data / ("demo.sqlite" if number == 0 else f"demo-{number + 1}.sqlite"))
+
+
+async def run_demo(options: DemoOptions, watcher: Watcher | None = None, number: int = 0) -> Report:
     """Run, or go on with, the campaign; answers the report without the audit's findings.
 
+    number: of the year, from 0; the years before it are behind us.
     Raises NotRehearsedError for options, or when the folder holds a run with others; RestlessError when the
     system does not come to rest; UnexpectedAnswerError when a service answers what it must not.
     """
     plan = plan_of(options)
-    journal = Journal(options.data / "demo.sqlite")
+    journal = journal_of(options, number)
     limits = httpx.Limits(max_connections=4 * options.concurrency)
     timeout = httpx.Timeout(REQUEST_SECONDS, connect=10)
     http = httpx.AsyncClient(timeout=timeout, trust_env=False, limits=limits)
@@ -87,9 +124,12 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Repo
                 plan, services, outside, journal, Files(services), drain_over_http(services), shown,
                 options.concurrency,
             )  # fmt: skip
-            await campaign_of(driver).run()
+            if number:
+                await _follow(driver, options)
+            await (EmptyCampaign(driver) if options.empty else campaign_of(driver)).run()
         report = await collect_report(driver)
         report.seconds["run"] = round(journal.seconds(), 1)
+        report.cpu_seconds = {"driver": round(journal.cpu_seconds(), 2)}
         report.broker = options.broker
         report.endpoints = options.endpoints or endpoints(options)
         return report
@@ -98,8 +138,40 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None) -> Repo
         await http.aclose()
 
 
+def kept_year(options: DemoOptions, number: int) -> dict[str, Any] | None:
+    """What was kept of a year when it was finished; None while it is not."""
+    journal = journal_of(options, number)
+    try:
+        kept: dict[str, Any] | None = journal.note("finished")
+        return kept
+    finally:
+        journal.close()
+
+
+def keep_year(options: DemoOptions, number: int, kept: dict[str, Any]) -> None:
+    """The year is finished: it is run, audited and written, and another one may begin."""
+    journal = journal_of(options, number)
+    try:
+        journal.write("finished", kept)
+    finally:
+        journal.close()
+
+
+async def _follow(driver: Driver, options: DemoOptions) -> None:
+    """Give the driver the plan of the year after its own, and who is who from the year before."""
+    assert options.packs is not None
+    driver.plan = follow_plan(driver.plan, write_next_pack(driver.plan, options.packs))
+    earlier = journal_of(options)
+    try:
+        await continue_from(driver, earlier)
+    finally:
+        earlier.close()
+
+
 def _bind(journal: Journal, options: DemoOptions) -> None:
     run = {name: getattr(options, name) for name in ("pack", "place", "scale", "seed", "villages")}
+    run |= {"years": options.years} if options.years > 1 else {}
+    run |= {"empty": True} if options.empty else {}
     try:
         journal.open_run(run)
     except OtherRunError:

@@ -118,7 +118,7 @@ class Driver:
 
     def key(self, *parts: object) -> str:
         """An Idempotency-Key derived from the seed and what is done."""
-        return "-".join([f"demo{self.plan.seed}", *map(str, parts)])
+        return "-".join([f"demo{self.plan.run}", *map(str, parts)])
 
     def person(self, resident: Resident) -> str:
         """Who a resident is to the services. Raises KeyError before registration."""

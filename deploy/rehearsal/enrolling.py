@@ -10,6 +10,7 @@ from deploy.rehearsal.clients import UnexpectedAnswerError
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.population import VillageSize
 from deploy.rehearsal.residents import Resident
+from deploy.rehearsal.years import moved_away
 
 REFUSED_EMPLOYEES = 5
 """So many employees try to enrol all the same and are refused (I-05)."""
@@ -76,9 +77,11 @@ async def register_people(driver: Driver) -> Any:
             rows: list[dict[str, Any]] = []
             for size in batch:
                 for each in plan.village(size).each():
-                    if each.ordinal != omitted:
+                    if each.ordinal != omitted and plan.registers(each):
                         ordinals.append(each.ordinal)
                         rows.append(person_row(size, each))
+            if not rows:
+                return NO_ROWS
             handed = await driver.hand_in(
                 "hr", "registration", "/people:import", rows, driver.key("people", number)
             )
@@ -134,6 +137,8 @@ async def enrol(driver: Driver) -> Any:
                         continue
                 if each.ordinal != omitted:
                     yield {"person_id": persons[each.ordinal], "insurance": "medical", "year": plan.year}
+            for each in moved_away(plan, size):
+                yield {"person_id": persons[each.ordinal], "insurance": "medical", "year": plan.year}
 
     def pension(batch: tuple[VillageSize, ...]) -> Iterable[Any]:
         for size in batch:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.rehearsal import birthdays
+from deploy.rehearsal import birthdays, years
 from deploy.rehearsal.bills import order_no
 from deploy.rehearsal.collecting import MISFIT
 from deploy.rehearsal.driver import Driver
@@ -16,6 +16,7 @@ from deploy.rehearsal.plan import (
     ANSWERED_TWICE,
     BIRTHDAY,
     DIED_UNPAID,
+    FALLBACK,
     LATE,
     LATE_FILE,
     LOST_ANSWER,
@@ -76,6 +77,8 @@ async def injected_events(driver: Driver, items: Items) -> list[Injected]:
         *_late_payer(driver),
         *_birthday(driver),
         *await _family_planning(driver),
+        *await _years(driver),
+        *await _fallback(driver),
     ]
 
 
@@ -96,7 +99,11 @@ async def _employees(driver: Driver) -> Injected:
         found = await driver.services.get(
             "medical", "registration", "/enrolments", person_id=driver.person(each)
         )
-        states += [f"{row['status']} {row.get('rule', '')}".strip() for row in found["items"]]
+        states += [
+            f"{row['status']} {row.get('rule', '')}".strip()
+            for row in found["items"]
+            if row["year"] == driver.plan.year
+        ]
     expected = f"{REFUSED_EMPLOYEES} REJECTED"
     told = f"{sum(state.startswith('REJECTED') for state in states)} REJECTED"
     return Injected("EMPLOYEE_ENROLS", "职工参加居民医保", expected, told)
@@ -339,3 +346,36 @@ async def _family_planning(driver: Driver) -> list[Injected]:
     kinds = 2 + bool(birthdays.couples(driver))
     told = f"{claimed} moneys claimed, {open_fen} fen open"
     return [Injected("FISCAL_MONEY", "财政补助按记账人数核拨", f"{kinds} moneys claimed, 0 fen open", told)]
+
+
+async def _years(driver: Driver) -> list[Injected]:
+    """跨年: who does not go on is told apart; a payer of last year is late beside this year's window (D-12, D-48)."""
+    before = driver.plan.before
+    if before is None:
+        return []
+    compared = driver.journal.answer(f"{driver.plan.script.days.learn}/compare-years")
+    both = f"assessed, TAKEN, booked {before.year} {driver.plan.year}"
+    late = await years.late_payer_of_last_year(driver)
+    return [
+        Injected("LAPSED", "上年缴费今年断缴", compared["expected"], compared["told"]),
+        Injected("LATE_PAYER_OF_LAST_YEAR", "上年逾期缴费与今年缴费并行", both, late),
+    ]
+
+
+async def _fallback(driver: Driver) -> list[Injected]:
+    """特殊群体现金兜底: an elder's cash, with its receipt, through the fallback's virtual household (D-41)."""
+    role, campaign = driver.plan.roles.get(FALLBACK), driver.plan.campaign
+    if role is None:
+        return []
+    channels = set()
+    for member in role.household.members:
+        if not member.employee:
+            person = driver.person(member)
+            async for row in driver.services.pages(
+                "tax", "collection", "/payments", campaign=campaign, person_id=person
+            ):
+                channels.add(str(row["channel"]) if row["receipt"] else "no receipt")
+    village = driver.plan.cast.division
+    told = await driver.services.get("tax", "collection", "/declarations", campaign=campaign, village=village)
+    outcome = f"{', '.join(sorted(channels))}, {len(told['items'])} declared"
+    return [Injected("CASH_FALLBACK", "特殊群体现金缴费", "CASH_AGENT, 1 declared", outcome)]

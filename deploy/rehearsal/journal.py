@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ class Journal:
             "CREATE TABLE IF NOT EXISTS step (name TEXT PRIMARY KEY, answer TEXT NOT NULL, seconds REAL NOT NULL);"
             "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
             "CREATE TABLE IF NOT EXISTS person (ordinal INTEGER PRIMARY KEY, person_id TEXT NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS driver (number INTEGER PRIMARY KEY, cpu REAL NOT NULL);"
         )
+        self._driver: int | None = None
+        self._used = time.process_time()
 
     def close(self) -> None:
         """Close the file."""
@@ -63,6 +67,20 @@ class Journal:
         """The step is done and everything it caused is at rest; seconds: how long that took."""
         row = (name, json.dumps(answer), round(seconds, 3))
         self._db.execute("INSERT OR IGNORE INTO step VALUES (?, ?, ?)", row)
+        self._note_cpu()
+
+    def _note_cpu(self) -> None:
+        """What this driver has used since it opened the journal, so that it counts if it is killed."""
+        used = time.process_time() - self._used
+        if self._driver is None:
+            self._driver = self._db.execute("INSERT INTO driver (cpu) VALUES (?)", (used,)).lastrowid
+        else:
+            self._db.execute("UPDATE driver SET cpu = ? WHERE number = ?", (used, self._driver))
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds of this driver and of those that were killed before it, each until its last step."""
+        self._note_cpu()
+        return float(self._db.execute("SELECT SUM(cpu) FROM driver").fetchone()[0])
 
     def seconds(self) -> float:
         """Seconds of all steps, of this driver and of those that were killed before it."""

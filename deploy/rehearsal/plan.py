@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
-from deploy.rehearsal.population import Population, VillageSize, draw_population
+from deploy.rehearsal.population import WHOLE_TABLE, Population, VillageSize, draw_population
 from deploy.rehearsal.residents import (
     NEVER,
     PER_VILLAGE,
@@ -23,6 +23,7 @@ from deploy.rehearsal.residents import (
     synthesise_village,
 )
 from deploy.rehearsal.script import CASH, SCRIPTS, Script
+from deploy.rehearsal.turnover import Turnover, is_newborn
 from shared.kernel.division import campaign_id
 from shared.kernel.identity import Sex
 from shared.policy import Pack
@@ -33,6 +34,7 @@ SHORT, OVER, LATE = "short", "over", "late"
 DIED_UNPAID, PAID_DEAD, DIED_EARLY = "died_unpaid", "paid_dead", "died_early"
 OMITTED, OBJECTOR = "omitted", "objector"
 OUT_OF_WINDOW, LATE_PAYER, MISFILED, LATE_FILE = "out_of_window", "late_payer", "misfiled", "late_file"
+YEAR_LATER, FALLBACK = "year_later", "fallback"
 
 BIRTHDAY = "birthday"
 BORN_ON = (12, 1)
@@ -59,7 +61,10 @@ ROLES: Mapping[str, tuple[str, int, int, int]] = {
     OMITTED: (AGENT, 18, 0, 1),
     OUT_OF_WINDOW: (NOBODY, 0, 0, 1),
     LATE_PAYER: (NOBODY, 0, 0, 1),
+    YEAR_LATER: (NOBODY, 0, 0, 1),
 }
+DIE = (DIED_UNPAID, PAID_DEAD, DIED_EARLY)
+"""Roles whose first payer dies."""
 CASH_ROLES = frozenset({SHORT, OVER, LATE})
 NOTICE_ROLES = frozenset({OBJECTOR, OMITTED})
 
@@ -91,7 +96,8 @@ class PlannedHousehold:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a run will do. roles: households of the first village, by role."""
+    """Everything a run will do. roles: households of the first village, by role; before: the plan of the year
+    before on the same databases; goes_on: another year follows."""
 
     pack: Pack
     script: Script
@@ -105,11 +111,31 @@ class Plan:
     mistyped: int = 0
     birthday: int = 0
     stranger: Resident | None = None
+    goes_on: bool = False
+    before: Plan | None = None
 
     @property
     def year(self) -> int:
         """Insured year."""
         return self.pack.insured_year
+
+    @property
+    def run(self) -> str:
+        """What keys and order numbers of the run begin with: the seed, and the year of one that follows."""
+        return str(self.seed) if self.before is None else f"{self.seed}y{self.year % 100:02d}"
+
+    @property
+    def turnover(self) -> Turnover:
+        """Who goes on from the year before."""
+        if self.before is None:
+            raise ValueError("no year before")
+        roles = self.before.roles
+        dead = frozenset(roles[role].payers[0].ordinal for role in DIE if role in roles)
+        return Turnover(self.year, self.script, dead, alone=len(self.villages) < 2)
+
+    def registers(self, person: Resident) -> bool:
+        """True for somebody the run registers; in a year that follows, the newborn."""
+        return self.before is None or is_newborn(person.ordinal)
 
     @property
     def villages(self) -> tuple[VillageSize, ...]:
@@ -130,7 +156,20 @@ class Plan:
     def agents(self, village: VillageSize) -> tuple[str, ...]:
         """The agents of a village: two in the first, else one."""
         count = 2 if village.number == 1 else 1
-        return tuple(f"A-{village.division}-{number}" for number in range(1, count + 1))
+        year = f"-{self.year % 100:02d}" if self.before is not None else ""
+        return tuple(f"A-{village.division}-{number}{year}" for number in range(1, count + 1))
+
+    def cash_agent(self, village: VillageSize) -> str:
+        """The agent of a village who takes nothing but special groups' cash; "" where every agent takes cash."""
+        return f"A-{village.division}-C" if self.script.fallback else ""
+
+    def hands(self, village: VillageSize) -> tuple[tuple[str, frozenset[str], str], ...]:
+        """Agents of a village with the channels at their hand and their virtual household, "" for none."""
+        script, household = self.script, self.virtual_household(village.town)
+        if not script.fallback:
+            return tuple((agent, script.at_hand, household) for agent in self.agents(village))
+        plain = tuple((agent, script.at_hand - {CASH}, "") for agent in self.agents(village))
+        return (*plain, (self.cash_agent(village), frozenset({CASH}), household))
 
     def unit(self, town: str) -> str:
         """A town's collecting unit (synthetic)."""
@@ -159,12 +198,18 @@ class Plan:
 
     def village(self, size: VillageSize) -> Village:
         """The people of a village; those of the first with the cases put on two lists."""
-        made = synthesise_village(self.seed, size, self.script)
+        made = self._people(size)
         if size.number == 1 and self.two_lists:
             made = _on_two_lists(made, self.two_lists)
         if size.number == 1 and self.birthday:
             made = _turning_sixty(made, self.birthday, self.year - 1)
         return made
+
+    def _people(self, size: VillageSize) -> Village:
+        """The people of a village before anything is put on for the cases."""
+        if self.before is not None:
+            return self.turnover.follow(self.before._people(size))
+        return synthesise_village(self.seed, size, self.script)
 
     def households(self, size: VillageSize) -> Iterator[PlannedHousehold]:
         """What the households of a village will do."""
@@ -193,15 +238,47 @@ def village_number(ordinal: int) -> int:
     return ordinal // PER_VILLAGE
 
 
-def draw_plan(pack: Pack, place: str, seed: int, scale: float, villages: int = 0) -> Plan:
-    """The plan of a seed. Raises ValueError for a pack without a script, an unknown place, no people."""
+def draw_plan(
+    pack: Pack, place: str, seed: int, scale: float, villages: int = 0, *, goes_on: bool = False
+) -> Plan:
+    """The plan of a seed. goes_on: another year will follow.
+
+    Raises ValueError for a pack without a script, an unknown place, no people.
+    """
     script = SCRIPTS.get(pack.id)
     if script is None:
         raise ValueError(f"没有此政策包的演练 / no rehearsal of pack {pack.id}")
     population = draw_population(pack, script, place or script.place, scale, villages)
     campaign = campaign_id(pack.region.division, pack.insured_year)
-    plan = Plan(pack, script, seed, scale, population.place, population, campaign)
+    plan = Plan(pack, script, seed, scale, population.place, population, campaign, goes_on=goes_on)
     return _cast(plan)
+
+
+def follow_plan(before: Plan, pack: Pack) -> Plan:
+    """The plan of the year after on the same databases: the same places a year older; pack: a copy for that year."""
+    years = pack.insured_year - before.year
+    days = before.script.days
+    moved = {
+        each.name: day.replace(year=day.year + years)
+        for each in fields(days)
+        if (day := getattr(days, each.name)) is not None
+    }
+    age_on = before.script.age_on
+    script = replace(
+        before.script,
+        pack=pack.id,
+        days=replace(days, **moved),
+        age_on=age_on.replace(year=age_on.year + years),
+    )
+    campaign = campaign_id(pack.region.division, pack.insured_year)
+    population = replace(before.population, scope=WHOLE_TABLE)
+    plan = Plan(pack, script, before.seed, before.scale, before.place, population, campaign, before=before)
+    return _cast(plan)
+
+
+def nobody(plan: Plan) -> Plan:
+    """The plan without its people: the days of a campaign and nothing in them."""
+    return replace(plan, population=replace(plan.population, villages=()), roles={}, two_lists=(), mistyped=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +317,8 @@ def planned_household(plan: Plan, spans: Spans, size: VillageSize, household: Ho
     day = min(int(share * spans.days), spans.days - 1)
     if channel in plan.script.at_hand:
         agents = plan.agents(size)
+        if plan.script.fallback and of_special_groups(household):
+            agents, channel = (plan.cash_agent(size),), CASH
         on = spans.start + dt.timedelta(days=_visiting_day(day, size, spans.days))
         return PlannedHousehold(household, channel, on, agents[household.number % len(agents)])
     chance = (household.number * 37 % 100) / 100
@@ -253,6 +332,12 @@ def planned_household(plan: Plan, spans: Spans, size: VillageSize, household: Ho
     return PlannedHousehold(household, channel, spans.start + dt.timedelta(days=day), "")
 
 
+def of_special_groups(household: Household) -> bool:
+    """True when everybody who could owe something stands on a list, and somebody of them does (D-41)."""
+    members = [each for each in household.members if not each.employee]
+    return all(each.listings for each in members) and any(not each.exempt for each in members)
+
+
 def _visiting_day(day: int, size: VillageSize, days: int) -> int:
     """Agents go round every third day, each village on its own; in the first village daily."""
     if size.number == 1:
@@ -262,21 +347,34 @@ def _visiting_day(day: int, size: VillageSize, days: int) -> int:
 
 def _cast(plan: Plan) -> Plan:
     """Give each role to the first household of the first village that fits and has none."""
-    village = synthesise_village(plan.seed, plan.cast, plan.script)
+    village = plan.village(plan.cast)
     notice = plan.pack.notice("ROSTER") is not None
     online = next(each.code for each in plan.script.channels if not each.by_agent)
     roles: dict[str, PlannedHousehold] = {}
     free = [household for household in village.households if household.payers]
+    if plan.before is not None and YEAR_LATER in plan.before.roles:
+        busy = plan.before.roles[YEAR_LATER].household.number
+        free = [household for household in free if household.number != busy]
     agents = plan.agents(plan.cast)
+    of_all = plan.script.cash and not plan.script.fallback
+    if plan.script.fallback:
+        special = next((each for each in village.households if of_special_groups(each)), None)
+        if special is None:
+            raise ValueError("too few special groups for the injected cases: raise the scale")
+        cash_agent = plan.cash_agent(plan.cast)
+        roles[FALLBACK] = PlannedHousehold(special, CASH, plan.day(6), cash_agent, FALLBACK)
     for role, (kind, offset, agent, payers) in ROLES.items():
-        if (role in CASH_ROLES and not plan.script.cash) or (role in NOTICE_ROLES and not notice):
+        if (role in CASH_ROLES and not of_all) or (role in NOTICE_ROLES and not notice):
             continue
-        chosen = next((each for each in free if len(each.payers) >= payers), None)
+        if role == YEAR_LATER and not plan.goes_on:
+            continue
+        fits = [each for each in free if len(each.payers) >= payers and _suits(plan, role, each)]
+        chosen = fits[0] if fits else None
         if chosen is None:
             raise ValueError("too few households for the injected cases: raise the scale")
         free.remove(chosen)
         if kind == AGENT:
-            channel = CASH if plan.script.cash else plan.script.agent_channels[0].code
+            channel = CASH if of_all else plan.script.agent_channels[0].code
             roles[role] = PlannedHousehold(chosen, channel, plan.day(offset), agents[agent], role)
         elif kind == ONLINE:
             roles[role] = PlannedHousehold(chosen, online, plan.day(offset), "", role)
@@ -300,6 +398,17 @@ def _cast(plan: Plan) -> Plan:
         plan, roles=roles, two_lists=tuple(listed[:2]), mistyped=listed[2], birthday=birthday,
         stranger=_stranger(plan),
     )  # fmt: skip
+
+
+def _suits(plan: Plan, role: str, household: Household) -> bool:
+    """Who was omitted in a year that follows is a newborn, and nobody else is; who pays a year later is there."""
+    newborn = is_newborn(household.payers[0].ordinal)
+    if role == OMITTED:
+        return newborn == (plan.before is not None)
+    if role == YEAR_LATER:
+        turnover = Turnover(plan.year + 1, plan.script, alone=len(plan.villages) < 2)
+        return household.channel != NEVER and not any(turnover.fate(each) for each in household.members)
+    return not newborn
 
 
 def _elder(free: Sequence[Household]) -> tuple[int, Household]:

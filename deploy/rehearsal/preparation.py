@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from deploy.rehearsal import bills, enrolling, rosters, subsidy_lists
+from deploy.rehearsal import bills, enrolling, rosters, subsidy_lists, years
 from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.population import VillageSize
 
@@ -24,12 +24,18 @@ def tasks(driver: Driver) -> Sequence[Task]:
     days, plan = driver.plan.script.days, driver.plan
     notice = plan.pack.notice_days("ROSTER")
     closed = days.roster + dt.timedelta(days=2 + (notice or 0) + 1)
-    found = [
+    found: list[Task] = [
+        *years.tasks_before(driver),
         (days.open, "open-campaign", lambda: open_campaign(driver)),
         (days.open, "assign-targets", lambda: assign_targets(driver)),
         (days.open, "authorise-agents", lambda: authorise_agents(driver)),
         (days.register, "register-people", lambda: enrolling.register_people(driver)),
-        (days.register, "report-employees", lambda: enrolling.report_employees(driver)),
+        *(
+            []
+            if plan.before
+            else [(days.register, "report-employees", lambda: enrolling.report_employees(driver))]
+        ),
+        *years.tasks_of_history(driver),
         (days.enrol, "enrol", lambda: enrolling.enrol(driver)),
         (days.lists, "submit-lists", lambda: subsidy_lists.submit_lists(driver)),
         (days.lists, "verify-lists", lambda: subsidy_lists.verify_lists(driver)),
@@ -71,6 +77,8 @@ async def open_campaign(driver: Driver) -> Any:
 async def assign_targets(driver: Driver) -> Any:
     """下达任务: the plan's task table, one table per insurance, in the units it prints (I-02, D-19, D-20)."""
     table, plan = driver.plan.pack.document.task_table, driver.plan
+    if plan.before is not None:
+        return await years.assign_proposed_targets(driver)
     if table is None:
         return {}
     codes = {size.name: size.division for size in plan.villages}
@@ -109,9 +117,7 @@ async def authorise_agents(driver: Driver) -> Any:
     for town in plan.population.towns:
         if plan.script.households:
             await _register_household(driver, town.division, town.name)
-    works = [
-        partial(_authorise, driver, size, agent) for size in plan.villages for agent in plan.agents(size)
-    ]
+    works = [partial(_authorise, driver, size, *hand) for size in plan.villages for hand in plan.hands(size)]
     await driver.each(works)
     await _tell_agents(driver)
     return {"agents": len(works)}
@@ -137,16 +143,18 @@ async def _register_household(driver: Driver, town: str, name: str) -> None:
     await post("tax-branch", "collection", path, scope, driver.key("scope", town))
 
 
-async def _authorise(driver: Driver, size: VillageSize, agent: str) -> None:
+async def _authorise(
+    driver: Driver, size: VillageSize, agent: str, channels: frozenset[str], household: str
+) -> None:
     plan = driver.plan
     body = {
         "agent_id": agent,
         "campaign": plan.campaign,
         "village": size.division,
-        "virtual_household_id": plan.virtual_household(size.town),
+        "virtual_household_id": household,
         "unit": plan.unit(size.town),
         "designated_account_ref": plan.account(size.town),
-        "channels": sorted(plan.script.at_hand),
+        "channels": sorted(channels),
     }
     await driver.services.post("tax-branch", "collection", "/agents", body, driver.key("agent", agent))
 
@@ -162,6 +170,6 @@ async def _tell_agents(driver: Driver) -> None:
             "receipts": " ".join(receipts),
         }
         for size in plan.villages
-        for agent in plan.agents(size)
+        for agent, _, _ in plan.hands(size)
     ]
     await driver.outside.post("/agents", {"campaign": plan.campaign, "agents": agents})

@@ -53,6 +53,13 @@ READINGS = {
     "inferred": "推定 inferred",
     "external": "外部规定 external",
 }
+REASONS = {
+    "DIED": "死亡 died",
+    "MOVED": "迁出 moved",
+    "NO_TIER": "未选档次 no tier",
+    "NOT_REGISTERED": "未登记 not registered",
+}
+"""Why somebody who paid last year is not assessed here this year."""
 PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "asyncpg", "aiokafka", "msgspec", "httpx", "pydantic")
 CSV_COLUMNS = ("division", "name", "area", *COUNTS, "rate", "target_persons", "target_rate", *TOTALS)
 
@@ -81,6 +88,7 @@ def html_of(report: Report, audit: Mapping[str, Any] | None = None) -> str:
         totals=TOTALS,
         insurances=INSURANCES,
         readings=READINGS,
+        reasons=REASONS,
         charts=_charts(report),
         sizes=_sizes(report),
         processes=_processes(report),

@@ -33,7 +33,8 @@ class Report:
 
     areas: sums per 管区 (or town, where several are rehearsed); scope: whom the task table counts (``ALL``, or
     ``EXCL_EXEMPT``); daily, channels: money of payers; coverage: rates by insurance and age band (I-32);
-    open_matters: what is not settled, and whose turn it is; costs: per person, see ``figures.costs``.
+    changes: villages beside the year before; open_matters: what is not settled, and whose turn it is; costs: per
+    person, see ``figures.costs``.
     """
 
     pack: dict[str, Any]
@@ -53,6 +54,7 @@ class Report:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     disk_mib: float = 0
     disk_mib_parts: dict[str, float] = field(default_factory=dict)
+    cpu_ms_per_person: float = 0.0
     costs: dict[str, float] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
     insurances: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Report:
     coverage: list[dict[str, Any]] = field(default_factory=list)
     open_matters: list[dict[str, Any]] = field(default_factory=list)
     cases: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     injected: list[dict[str, Any]] = field(default_factory=list)
     invariants: list[dict[str, Any]] = field(default_factory=list)
@@ -88,6 +91,7 @@ class Report:
     def add_costs(self, baseline: Mapping[str, Any] | None = None) -> None:
         """CPU and disk per person; baseline: ``report.json`` of an empty campaign, taken off."""
         self.costs = figures.costs(self.document(), baseline)
+        self.cpu_ms_per_person = self.costs.get("cpu_ms_per_person", 0.0)
 
     @property
     def clean(self) -> bool:
@@ -109,7 +113,8 @@ async def collect_report(driver: Driver) -> Report:
     """Everything of the report that HTTP tells, in a dozen requests and those of the injected cases."""
     summaries = await read_summaries(driver)
     report = report_of(driver.plan, summaries)
-    report.injected = [each.row() for each in await injected_events(driver, summaries.told)]
+    if driver.plan.villages:
+        report.injected = [each.row() for each in await injected_events(driver, summaries.told)]
     return report
 
 
@@ -147,6 +152,7 @@ def report_of(plan: Plan, summaries: Summaries) -> Report:
         terms,
     )
     report.cases = figures.case_counts(summaries.cases, terms)
+    report.changes = [dict(row) for row in summaries.changes]
     report.steps = step_rows(plan)
     report.count_steps(summaries.types)
     report.unaccounted_fen = int(summaries.money["unaccounted_fen"])

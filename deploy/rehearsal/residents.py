@@ -209,7 +209,7 @@ class _Numbers:
     """Birth dates and numbers: a village has serials of its own on each day, so that no number meets another."""
 
     def __init__(self, size: VillageSize, age_on: dt.date) -> None:
-        self._county = COUNTIES[_town_index(size.town) % len(COUNTIES)]
+        self._county = COUNTIES[town_index(size.town) % len(COUNTIES)]
         village = int(size.division[9:]) - 200
         self._first = 9 * (village % 55)
         self._age_on = age_on
@@ -228,8 +228,8 @@ class _Numbers:
         return birth, Sex.MALE if male else Sex.FEMALE, number_of(self._county, birth, serial)
 
 
-def _town_index(town: str) -> int:
-    """Towns (from 100) before sub-districts (from 001)."""
+def town_index(town: str) -> int:
+    """A town's own number: towns (from 100) before sub-districts (from 001)."""
     number = int(town[6:])
     return number - 100 if number >= 100 else 9 + number
 

@@ -45,7 +45,7 @@ async def publish_rosters(driver: Driver) -> Any:
     plan = driver.plan
 
     async def one(size: VillageSize) -> None:
-        body = {"to": "TOWN_AGENCY", "agents": list(plan.agents(size))}
+        body = {"to": "TOWN_AGENCY", "agents": [agent for agent, _, _ in plan.hands(size)]}
         path = f"/rosters/{plan.roster(size)}:publish"
         await driver.services.post(
             "town-agency", "collection", path, body, driver.key("dispatch", size.division)

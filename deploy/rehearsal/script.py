@@ -102,7 +102,8 @@ class Offices:
 @dataclass(frozen=True)
 class Script:
     """A pack's rehearsal. exempt_ratio: exempt people per person counted by the task table; age_on: the day
-    on which people's ages are drawn; households: the pack has virtual households; late_amount: what a late
+    on which people's ages are drawn; households: the pack has virtual households; fallback: these take cash of
+    special groups only, by an agent of their own (D-41); late_amount: what a late
     payer is expected to meet (a rule when the pack refuses, else empty)."""
 
     pack: str
@@ -118,6 +119,7 @@ class Script:
     pyramid: tuple[tuple[int, int], ...] = COUNTY_PYRAMID
     areas: tuple[str, ...] = ()
     households: bool = True
+    fallback: bool = False
     late_rule: str = ""
     offices: Offices = Offices()
     readings: tuple[StepReading, ...] = field(default=())
@@ -130,7 +132,7 @@ class Script:
     @cached_property
     def at_hand(self) -> frozenset[str]:
         """Codes of the channels at an agent's hand."""
-        return frozenset(each.code for each in self.agent_channels)
+        return frozenset(each.code for each in self.agent_channels) | ({CASH} if self.fallback else set())
 
     @property
     def online(self) -> tuple[str, ...]:
@@ -145,7 +147,7 @@ class Script:
     @property
     def cash(self) -> bool:
         """True where agents hold money of their own."""
-        return any(each.code == CASH for each in self.channels)
+        return self.fallback or any(each.code == CASH for each in self.channels)
 
 
 def client_of(channel: str) -> str:
@@ -296,7 +298,7 @@ DZ_2022 = Script(
         open="2021-11-01", register="2021-11-02", enrol="2021-11-03", lists="2021-11-08",
         tiers="2021-11-10", roster="2021-11-12", learn="2021-11-18", apply="2021-12-06",
         appropriate="2021-12-13", transfer="2021-12-15", government="2021-12-17", last="2022-01-25",
-        late="2021-12-23",
+        sign="2021-12-21", declare="2021-12-22", late="2021-12-23",
     ),
     channels=(
         ChannelShare("YUNONGTONG", 30, by_agent=True),
@@ -321,7 +323,7 @@ DZ_2022 = Script(
     tiers=TIERS_2023,
     exempt_ratio=0.155,
     age_on=_day("2021-12-31"),
-    households=False,
+    fallback=True,
     late_rule="FISCAL_SUBSIDY_UNKNOWN",
 )  # fmt: skip
 

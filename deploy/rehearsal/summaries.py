@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.rehearsal import years
 from deploy.rehearsal.clients import SERVICES
 from deploy.rehearsal.driver import OPERATOR, Driver
 
@@ -41,7 +42,8 @@ class Summaries:
 
     villages: rows per village and insurance (insurance ``ALL``: people, whatever they owe); days: rows per
     date, channel and insurance; coverage: rates of the whole place by insurance and age band (I-32); types:
-    events per name in all four logs; told: published facts of ``SHOWN``.
+    events per name in all four logs; told: published facts of ``SHOWN``; changes: villages beside the year before.
+    In a year that follows another on the same databases, types, messages and told are those since it began.
     """
 
     villages: Sequence[Row]
@@ -57,6 +59,7 @@ class Summaries:
     events: int
     messages: int
     told: Mapping[str, list[dict[str, Any]]]
+    changes: Sequence[Row] = ()
 
 
 async def read_summaries(driver: Driver) -> Summaries:
@@ -66,6 +69,8 @@ async def read_summaries(driver: Driver) -> Summaries:
     types = Counter[str]()
     for one in census:
         types.update(one["types"])
+    earlier = driver.journal.note(years.CENSUS) or {"types": {}, "messages": 0}
+    types.subtract(earlier["types"])
     progress = await services.get(AUDITOR, "notification", f"/progress/{campaign}")
     coverage = await services.get(
         REGISTRAR,
@@ -94,16 +99,18 @@ async def read_summaries(driver: Driver) -> Summaries:
         )["items"],
         types=types,
         events=sum(types.values()),  # positions have gaps where an append was cut off by a kill
-        messages=sum(int(one["messages"] or 0) for one in census),
+        messages=sum(int(one["messages"] or 0) for one in census) - int(earlier["messages"]),
         told=await told(driver, [name for name in SHOWN if types[name]]),
+        changes=await years.changes(driver),
     )
 
 
 async def told(driver: Driver, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Published facts of some names, by name, in log order."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    since = driver.journal.note(years.SINCE) or {}
     for service in SERVICES if names else ():
-        after = 0
+        after = int(since.get(service, 0))
         while True:
             page = await driver.services.get(
                 OPERATOR, service, "/events", after=after, limit=PAGE, types=",".join(names)

@@ -6,10 +6,21 @@ import datetime as dt
 
 import pytest
 
-from deploy.rehearsal.plan import BIRTHDAY, CASH_ROLES, NOTICE_ROLES, ROLES, Plan, draw_plan, lists_of_town
+from deploy.rehearsal.plan import (
+    BIRTHDAY,
+    CASH_ROLES,
+    FALLBACK,
+    NOTICE_ROLES,
+    ROLES,
+    YEAR_LATER,
+    Plan,
+    draw_plan,
+    lists_of_town,
+    of_special_groups,
+)
 from deploy.rehearsal.population import Population, VillageSize, apportion, draw_population
 from deploy.rehearsal.residents import NEVER, Village, synthesise_village
-from deploy.rehearsal.script import SCRIPTS
+from deploy.rehearsal.script import CASH, SCRIPTS
 from shared.kernel.identity import birth_of, full_years, identity_fault, sex_of
 from shared.policy import load_pack
 from shared.policy.terms import AgeMode, ChannelKind
@@ -163,9 +174,13 @@ def test_the_same_seed_gives_the_same_plan() -> None:
 def test_every_injected_case_has_its_household(pack: str, scale: float) -> None:
     """Each role the pack can have is cast once, in the first village, with as many payers as it needs."""
     drawn = plan(pack, scale=scale)
-    wanted = set(ROLES)
-    if not drawn.script.cash:
+    wanted = set(ROLES) - {YEAR_LATER}
+    if not drawn.script.cash or drawn.script.fallback:
         wanted -= CASH_ROLES
+    if drawn.script.fallback:
+        wanted |= {FALLBACK}
+        assert of_special_groups(drawn.roles[FALLBACK].household)
+        assert drawn.roles[FALLBACK].channel == CASH
     if drawn.pack.notice("ROSTER") is None:
         wanted -= NOTICE_ROLES
     if drawn.pack.age_reference(ChannelKind.ONLINE).mode is AgeMode.PAYMENT_DATE:
@@ -177,7 +192,7 @@ def test_every_injected_case_has_its_household(pack: str, scale: float) -> None:
     assert set(drawn.roles) == wanted
     assert len({each.household.number for each in drawn.roles.values()}) == len(wanted)
     for role, cast in drawn.roles.items():
-        if role == BIRTHDAY:
+        if role in (BIRTHDAY, FALLBACK):
             continue
         kind, offset, _, payers = ROLES[role]
         assert len(cast.payers) >= payers
