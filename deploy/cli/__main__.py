@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deploy.cli import auditing, demonstrating, operations, policy, rehearsing, system
+from deploy.cli import auditing, demonstrating, operations, policy, rehearsing, simulating, system
 
 app = typer.Typer(
     name="liangxian",
@@ -18,6 +18,7 @@ app.command("down")(system.down)
 app.command("status")(system.status)
 app.command("demo")(demonstrating.demo)
 app.command("verify")(auditing.verify)
+app.command("simulate")(simulating.simulate)
 app.command("assess")(policy.assess_command)
 app.add_typer(policy.packs_app, name="packs")
 app.command("trace")(operations.trace)

@@ -6,7 +6,7 @@ Whoever gets no answer asks again with the same key, as ``deploy.rehearsal.clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +20,11 @@ from shared.kernel.clock import Runtime
 
 Front = Callable[[str], Process | None]
 """The process that serves a service now; None while it is down."""
+
+
+class AnswersDifferError(Exception):
+    """The same request with the same key was answered in two ways."""
+
 
 PATIENCE_SECONDS = 120.0
 PAUSES = (0.02, 1.0)
@@ -85,6 +90,7 @@ class SimulatedServices(Services):
         lost = self._fate.strikes("lost_answer", OUTSIDE) is not None
         tries = [self._deliver(service, scope, body) for _ in range(2 if twice else 1)]
         done = await asyncio.gather(*tries, return_exceptions=True)
+        _compare([one for one in done if not isinstance(one, BaseException)], scope["path"])
         (answer, *_) = [one for one in done if not isinstance(one, BaseException)] or done
         if isinstance(answer, BaseException):
             raise answer
@@ -125,6 +131,17 @@ class SimulatedServices(Services):
         if fault is not None:
             raise fault
         return answer[0], answer[1], answer[2]
+
+
+def _compare(answers: Sequence[tuple[int, dict[str, str], bytes]], path: str) -> None:
+    """Two requests with one key are one command: both are told the same. Raises AnswersDifferError."""
+    final = [(status, content) for status, _, content in answers if status < 400]
+    told = [status for status, _, _ in answers if status not in AGAIN]
+    if len(set(final)) > 1 or (final and any(status >= 400 and status != 409 for status in told)):
+        raise AnswersDifferError(f"{path}: {sorted(status for status, _, _ in answers)}")
+    refused = [content for status, _, content in answers if status == 409]
+    if final and any(msgspec.json.decode(content)["code"] not in AGAIN_CODES for content in refused):
+        raise AnswersDifferError(f"{path}: answered and refused")
 
 
 def _scope(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

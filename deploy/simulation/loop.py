@@ -73,7 +73,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Let time pass. A nanosecond more than asked: rounding must not leave a timer in the future."""
         self._now += seconds + 1e-9
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         """Refused: a thread would run when the machine pleases."""
         raise RuntimeError(f"the simulation has no threads ({getattr(func, '__name__', func)})")
 

@@ -1,0 +1,123 @@
+"""``simulate``: villages in one process under a drawn order of tasks and drawn faults, each audited."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from deploy.cli.output import Exit, Json, err, fail, out, show_json
+
+SLICE = 10
+"""Seeds a worker takes at once."""
+
+
+def simulate(
+    seeds: Annotated[str, typer.Option(help="种子范围 A..B / seeds from A to B")] = "1..20",
+    trace: Annotated[
+        int | None, typer.Option(help="只运行这个种子并打印经过 / run this seed only and print what happened")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="并行进程数 / processes at once")] = 1,
+    as_json: Json = False,
+) -> None:
+    """仿真四个服务与外部世界：同一种子同一经过 / the whole system in one process; one seed, one history.
+
+    A failing seed prints its shortest trace. Ends with 1 when a seed failed.
+    """
+    if trace is not None:
+        _show_trace(trace, as_json=as_json)
+        return
+    wanted = _range(seeds)
+    started = time.monotonic()
+    failed: list[dict[str, Any]] = []
+    events = 0
+    for done, history in enumerate(_histories(wanted, jobs), 1):
+        events += history["events"]
+        if history["failure"]:
+            failed.append(history)
+            err.print(f"{history['seed']}: {history['detail']}", markup=False)
+        if done % 100 == 0:
+            err.print(f"{done}/{len(wanted)}", markup=False)
+    seconds = time.monotonic() - started
+    report = {
+        "seeds": len(wanted),
+        "failed": [{name: one[name] for name in ("seed", "failure", "detail", "digest")} for one in failed],
+        "events": events,
+        "seconds": round(seconds, 1),
+        "seeds_per_second": round(len(wanted) / seconds, 2),
+    }
+    if as_json:
+        show_json(report)
+    else:
+        out.print(f"{len(wanted)} 种子 seeds · {report['seeds_per_second']}/s · 失败 failed {len(failed)}")
+    if failed:
+        if not as_json:
+            _show_shortest(failed[0]["seed"])
+        raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+def _range(text: str) -> range:
+    found = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if last < first:
+        fail(Exit.USAGE, "种子范围写作 A..B / write the seeds as A..B")
+    return range(first, last + 1)
+
+
+def _histories(wanted: range, jobs: int) -> Iterator[dict[str, Any]]:
+    if jobs == 1:
+        for seed in wanted:
+            yield from run_slice([seed])
+        return
+    slices = [list(wanted[start : start + SLICE]) for start in range(0, len(wanted), SLICE)]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for part in pool.map(run_slice, slices):
+            yield from part
+
+
+_workshops: list[Any] = []
+
+
+def run_slice(seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Histories of some seeds, in this process."""
+    from deploy.simulation.running import Workshop, simulate
+
+    if not _workshops:
+        _workshops.append(Workshop())
+    return [msgspec.to_builtins(simulate(seed, _workshops[0])) for seed in seeds]
+
+
+def _show_trace(seed: int, *, as_json: bool) -> None:
+    from deploy.simulation.plan import draw_plan
+    from deploy.simulation.running import Workshop
+
+    history = Workshop().run(draw_plan(seed), traced=True)
+    if as_json:
+        show_json(msgspec.to_builtins(history))
+    else:
+        out.print("\n".join([*draw_plan(seed).lines(), *history.record]), markup=False)
+        out.print(history.detail or f"合格 sound · {history.digest}", markup=False)
+    if history.failure:
+        if not as_json:
+            _show_shortest(seed)
+        raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+def _show_shortest(seed: int) -> None:
+    """The decisions that are enough for the failure, and what happens under them."""
+    from deploy.simulation.plan import draw_plan
+    from deploy.simulation.running import Workshop
+    from deploy.simulation.shrinking import shortest
+
+    workshop = Workshop()
+    failure = workshop.run(draw_plan(seed)).failure
+    plan = shortest(draw_plan(seed), failure, workshop.run)
+    history = workshop.run(plan, traced=True)
+    out.print(f"最短经过 / the shortest trace of seed {seed}: {failure}", markup=False)
+    out.print("\n".join([*plan.lines(), "", *history.record, "", history.detail]), markup=False)
