@@ -26,7 +26,7 @@ from deploy.rehearsal.script import Script
 from shared.kernel.identity import Sex, full_years
 
 DIED, MOVED, LEFT = "DIED", "MOVED", "LEFT"
-FATES = ((131, 17, DIED), (149, 23, MOVED), (61, 31, LEFT))
+FATES = ((131, 17, DIED), (53, 23, MOVED), (61, 31, LEFT))
 """Every so-manieth person of a village, from which one on, and what became of him."""
 
 NEWBORN = 90_000
@@ -46,7 +46,8 @@ class Turnover:
     alone: bool = False
 
     def fate(self, person: Resident) -> str:
-        """What became of somebody since: DIED, MOVED, LEFT, or "" who goes on. Employees go on."""
+        """What became of somebody since: DIED, MOVED, LEFT, or "" who goes on. Employees, and who stands on a
+        list and would move, go on."""
         if person.ordinal in self.dead:
             return DIED
         if person.employee:
@@ -54,7 +55,7 @@ class Turnover:
         number = person.ordinal % PER_VILLAGE
         found = next((name for every, first, name in FATES if number % every == first), "")
         if found == MOVED and (self.alone or person.listings or person.exempt):
-            return LEFT
+            return ""
         return found
 
     def follow(self, village: Village) -> Village:

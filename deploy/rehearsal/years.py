@@ -27,8 +27,6 @@ HISTORY_LINES = 5000
 HISTORY_SOURCE = "上年征缴系统（合成）"
 NEW_PAYERS = 29
 """One in so many did not pay the year before the first."""
-LATE_AFTER = 12
-"""So many days into the new collecting phase the late payer of the year before pays."""
 ENTERED_WITHIN = 5
 """Days until his money is entered: filed, debited, remitted, entered."""
 NOT_REGISTERED = "NOT_REGISTERED"
@@ -96,8 +94,9 @@ def tasks_after(driver: Driver) -> Iterator[Task]:
 
 
 def late_day(plan: Plan) -> dt.date:
-    """On which the late payer of the year before pays."""
-    return plan.day(LATE_AFTER)
+    """On which the late payer of the year before pays: the new window is open, and his cover still begins
+    before his year is over (D-21)."""
+    return max(plan.script.days.learn + DAY, plan.pack.window("medical").start)
 
 
 # -- history of the year before the first --------------------------------------------------------------------
