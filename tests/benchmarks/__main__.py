@@ -11,12 +11,16 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.benchmarks import closed_loop
+from tests.benchmarks import bulk_file, closed_loop, consuming, open_loop, projecting
 from tests.benchmarks.rig.site import Site
 from tests.benchmarks.rig.table import Measure, Table
 
 MEASURES: dict[str, Callable[[Site, Table], Awaitable[None]]] = {
     "closed": closed_loop.measure,
+    "open": open_loop.measure,
+    "bulk": bulk_file.measure,
+    "consume": consuming.measure,
+    "project": projecting.measure,
 }
 
 

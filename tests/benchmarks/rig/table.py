@@ -118,6 +118,7 @@ class Table:
 
     def __init__(self, directory: Path, machine: dict[str, Any]) -> None:
         self.measures: list[Measure] = []
+        self.notes: list[str] = []
         self._directory = directory
         self._machine = machine
 
@@ -125,6 +126,12 @@ class Table:
         """Keep, print and write."""
         self.measures.append(measure)
         print(measure.markdown(), flush=True)
+        self.write()
+
+    def note(self, text: str) -> None:
+        """Something a reader of the whole table must know."""
+        self.notes.append(text)
+        print(text, flush=True)
         self.write()
 
     def write(self) -> None:
@@ -139,10 +146,12 @@ class Table:
                 f"{'met' if goal.met else 'NOT MET'}{verdict} |"
                 for goal in measure.goals
             ]
+        summary += ["", *(f"- {text}" for text in self.notes)]
         parts = ["\n".join(summary) + "\n", *(measure.markdown() for measure in self.measures)]
         (self._directory / "bench.md").write_text("\n".join(parts), encoding="utf-8")
         document = {
             "machine": self._machine,
+            "notes": self.notes,
             "measures": [{**msgspec.to_builtins(each), "met": each.met} for each in self.measures],
         }
         (self._directory / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(document)))
