@@ -77,6 +77,15 @@ async def _give_up(work: Awaitable[Any]) -> None:
         logger.debug("kafka: close: %s", type(error).__name__)
 
 
+def topic_settings(topic: Topic) -> dict[str, str]:
+    """What a topic is created with, whoever creates it."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(topic.retention_days * DAY_MS),
+        "max.message.bytes": str(MAX_RECORD_BYTES + 1024),
+    }
+
+
 class KafkaBroker:
     """See broker.Broker.
 
@@ -129,12 +138,7 @@ class KafkaBroker:
             await _give_up(admin.close())
 
     def _new_topic(self, topic: Topic) -> NewTopic:
-        settings = {
-            "cleanup.policy": "delete",
-            "retention.ms": str(topic.retention_days * DAY_MS),
-            "max.message.bytes": str(MAX_RECORD_BYTES + 1024),
-        }
-        return NewTopic(topic.name, topic.partitions, self._replication, topic_configs=settings)
+        return NewTopic(topic.name, topic.partitions, self._replication, topic_configs=topic_settings(topic))
 
     # -- publishing -----------------------------------------------------------------------------------
 

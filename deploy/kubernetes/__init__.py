@@ -1,0 +1,1 @@
+"""Kubernetes manifests: the topics are made from the contracts."""

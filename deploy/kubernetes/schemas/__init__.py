@@ -1,0 +1,1 @@
+"""Schemas of the manifests, made from the engines' releases (make.sh)."""
