@@ -71,6 +71,10 @@ bench: $(READY) ## measure: what a payment costs, stage by stage
 kafka-deps: ## Java 17 and Maven, for a Kafka without containers (installs as root, else says how)
 	@sh deploy/local/kafka/dependencies.sh
 
+.PHONY: asyncapi-deps
+asyncapi-deps: ## the AsyncAPI CLI, for its test (needs Node 20 and npm)
+	npm install --prefix .tools/asyncapi --no-save --no-audit --no-fund --loglevel=error @asyncapi/cli@4.1.1
+
 .PHONY: compose
 compose: ## the same system in containers, on Kafka (docker compose)
 	docker compose up --build --wait

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deploy.cli import auditing, demonstrating, operations, policy, rehearsing, simulating, system
+from deploy.cli import auditing, demonstrating, documents, operations, policy, rehearsing, simulating, system
 
 app = typer.Typer(
     name="liangxian",
@@ -27,6 +27,7 @@ app.add_typer(operations.letters_app, name="dead-letters")
 app.command("replay")(operations.replay)
 app.add_typer(operations.relay_app, name="relay")
 app.command("token")(operations.token)
+app.command("asyncapi")(documents.asyncapi_command)
 app.command("rehearse")(rehearsing.rehearse_command)
 app.add_typer(operations.clock_app, name="clock")
 
