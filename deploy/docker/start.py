@@ -1,4 +1,4 @@
-"""What a container of the image does: ``prepare``, ``databases``, ``healthy`` or a service's name.
+"""What a container of the image does: ``prepare``, ``databases``, ``healthy``, ``rehearsal`` or a service's name.
 
 Secrets live in two volumes and in no file of the checkout: ``/run/liangxian/keys`` (services) and
 ``/run/liangxian/postgres`` (the database's administrator, shared with its container only).
@@ -11,11 +11,10 @@ import json
 import os
 import secrets
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
+from deploy.docker.healthy import healthy
 from deploy.local.databases import ExternalPostgres
 from deploy.local.keys import ensure_keys
 from deploy.local.layout import SERVICES
@@ -25,6 +24,7 @@ from deploy.local.provisioning import provision
 
 KEYS = Path("/run/liangxian/keys")
 POSTGRES = Path("/run/liangxian/postgres")
+REHEARSAL = Path("/var/lib/liangxian/rehearsal")
 
 
 def prepare(keys: Path = KEYS, postgres: Path = POSTGRES) -> None:
@@ -61,15 +61,6 @@ def environment(service: str, given: Mapping[str, str], keys: Path = KEYS) -> di
     return dict(found)
 
 
-def healthy(port: int) -> bool:
-    """True when ``/readyz`` of this container answers 200."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
-
-
 def main(arguments: Sequence[str]) -> int:
     """Exit code 2 for an argument it does not know."""
     match arguments:
@@ -79,11 +70,15 @@ def main(arguments: Sequence[str]) -> int:
             asyncio.run(databases(os.environ.get("LIANGXIAN_POSTGRES_HOST", "postgres:5432")))
         case ["healthy"]:
             return 0 if healthy(int(os.environ["LIANGXIAN_PORT"])) else 1
+        case ["rehearsal", *options]:
+            from deploy.docker.rehearsing import main as rehearse
+
+            return rehearse(options, KEYS, REHEARSAL)
         case [service] if service in SERVICES:
             command = [sys.executable, "-m", f"services.{service}"]
             os.execve(sys.executable, command, environment(service, os.environ))
         case _:
-            print(f"one of: prepare, databases, healthy, {', '.join(SERVICES)}", file=sys.stderr)
+            print(f"one of: prepare, databases, healthy, {', '.join(SERVICES)}, rehearsal", file=sys.stderr)
             return 2
     return 0
 

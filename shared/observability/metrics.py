@@ -202,8 +202,10 @@ class ServiceMetrics:
     # Money --------------------
 
     def money_fen(self, campaign: str, insurance: str, stages: Mapping[str, int]) -> None:
-        """Fen in each stage (due, paid, deposited, in_treasury, …) of a campaign."""
-        for stage, fen in stages.items():
+        """Fen in each stage (received, settled, in_treasury, …) of a campaign; a stage left empty goes to 0."""
+        where = (self._money, campaign, insurance)
+        emptied = {key[3]: 0 for key in self._children if key[:3] == where}
+        for stage, fen in {**emptied, **stages}.items():
             self._child(self._money, campaign, insurance, stage).set(fen)
 
     def unaccounted_fen(self, campaign: str, insurance: str, fen: int) -> None:

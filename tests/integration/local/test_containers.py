@@ -12,7 +12,8 @@ import msgspec
 import pytest
 import yaml
 
-from deploy.docker.start import databases, environment, healthy, main, prepare
+from deploy.docker.healthy import healthy
+from deploy.docker.start import databases, environment, main, prepare
 from deploy.local.databases import ExternalPostgres
 from deploy.local.layout import SERVICES
 from deploy.local.postgres import PostgresServer
@@ -102,19 +103,45 @@ def test_nobody_listening_is_not_healthy() -> None:
     assert healthy(free_port()) is False
 
 
-def test_compose_runs_the_four_services_behind_kafka_and_postgres(compose: dict[str, Any]) -> None:
-    """Issue 3 §1: four services, Kafka, PostgreSQL; ports as in the interfaces."""
+def test_compose_runs_both_roles_of_the_four_services_behind_kafka_and_postgres(
+    compose: dict[str, Any],
+) -> None:
+    """Issue 5 §3: API and worker of four services, Kafka, PostgreSQL, Prometheus; ports as in the interfaces."""
     services = compose["services"]
-    assert set(services) == {"prepare", "databases", "postgres", "kafka", *SERVICES}
+    always = {name for name, each in services.items() if "profiles" not in each}
+    workers = {f"{name}-worker" for name in SERVICES}
+    assert always == {"prepare", "databases", "postgres", "kafka", "prometheus", *SERVICES, *workers}
     assert services["kafka"]["image"] == "apache/kafka:4.3.0"
     assert services["postgres"]["image"] == "postgres:18"
     for offset, name in enumerate(SERVICES):
-        assert services[name]["command"] == [name]
-        assert services[name]["environment"]["LIANGXIAN_PORT"] == 8101 + offset
-        assert services[name]["environment"]["LIANGXIAN_BROKER"] == "kafka"
-        assert set(services[name]["depends_on"]) == {"databases", "kafka"}
+        for each, role in ((services[name], "api"), (services[f"{name}-worker"], "worker")):
+            assert each["command"] == [name]
+            assert each["environment"]["LIANGXIAN_ROLES"] == role
+            assert each["environment"]["LIANGXIAN_PORT"] == 8101 + offset
+            assert each["environment"]["LIANGXIAN_BROKER"] == "kafka"
+            assert set(each["depends_on"]) == {"databases", "kafka"}
+            assert "healthcheck" in each
         port = f"${{{name.upper()}_PORT:-{8101 + offset}}}"
         assert services[name]["ports"] == [f"127.0.0.1:{port}:{8101 + offset}"]
+        assert "ports" not in services[f"{name}-worker"]
+
+
+def test_prometheus_scrapes_every_process_of_compose(compose: dict[str, Any]) -> None:
+    """Its configuration and rules are mounted, and no process is forgotten."""
+    assert "./deploy/prometheus:/etc/prometheus:ro" in compose["services"]["prometheus"]["volumes"]
+    text = (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
+    scraped = {
+        target
+        for job in yaml.safe_load(text)["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    }
+    processes = {
+        f"{name}:{each['environment']['LIANGXIAN_PORT']}"
+        for name, each in compose["services"].items()
+        if "LIANGXIAN_PORT" in each.get("environment", {})
+    }
+    assert scraped == processes
 
 
 def test_no_secret_stands_in_a_file(compose: dict[str, Any]) -> None:

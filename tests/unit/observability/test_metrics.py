@@ -105,3 +105,16 @@ def test_letters_that_were_resolved_go_back_to_zero() -> None:
     assert '\nliangxian_dead_letters{service="collection",topic="t"} 0.0\n' in text
     assert '\nliangxian_parked_messages{service="collection",topic="t"} 0.0\n' in text
     assert '\nliangxian_parked_messages{service="collection",topic="u"} 3.0\n' in text
+
+
+def test_a_stage_the_money_has_left_goes_back_to_zero() -> None:
+    """Vouchers move on together: what is in no stage any more is not shown there for ever."""
+    metrics = ServiceMetrics("collection")
+    metrics.money_fen("370406-2020", "medical", {"issued": 100})
+    metrics.money_fen("370406-2020", "pension", {"issued": 70})
+    metrics.money_fen("370406-2020", "medical", {"debited": 100})
+    text = metrics.render().decode()
+    shown = 'campaign="370406-2020",insurance="{}",service="collection",stage="{}"'
+    assert f"liangxian_money_fen{{{shown.format('medical', 'issued')}}} 0.0" in text
+    assert f"liangxian_money_fen{{{shown.format('medical', 'debited')}}} 100.0" in text
+    assert f"liangxian_money_fen{{{shown.format('pension', 'issued')}}} 70.0" in text

@@ -1,0 +1,1 @@
+"""Grafana: four dashboards, made from code, and their provisioning."""
