@@ -82,6 +82,8 @@ class Tail:
 
     ``_entries`` hold everything in (``_after``, ``_last``]; before the first reader came nothing is known
     (``_last`` is -1). What was fed beyond a hole waits in ``_coming`` until the hole has been looked at.
+    ``_gone`` says where the last row of each type stood that has left the window, for rows after ``_since``: a
+    reader that has slept through rows of other types need not read them.
     """
 
     def __init__(self, log: RawLog, runtime: Runtime, *, window: int = WINDOW) -> None:
@@ -90,7 +92,8 @@ class Tail:
         self._runtime = runtime
         self._window = window
         self._entries: list[Entry] = []
-        self._after = self._last = -1
+        self._after = self._last = self._since = -1
+        self._gone: dict[str, int] = {}
         self._coming: deque[list[Entry]] = deque()
         self._blocks: OrderedDict[int, list[Entry]] = OrderedDict()
         self._asking = asyncio.Lock()
@@ -104,7 +107,7 @@ class Tail:
         self._join()
         if sum(map(len, self._coming)) > self._window:
             self._entries, self._after = [], entries[-1].position
-            self._last = self._after
+            self._last = self._since = self._after
             self._coming.clear()
 
     def _join(self) -> None:
@@ -114,6 +117,7 @@ class Tail:
         surplus = len(self._entries) - self._window
         if surplus > BLOCK:
             self._after = self._entries[surplus - 1].position
+            self._gone |= {entry.type: entry.position for entry in self._entries[:surplus]}
             del self._entries[:surplus]
 
     def _extend(self, entries: list[Entry]) -> None:
@@ -128,7 +132,7 @@ class Tail:
         """See Log.read_page. A page of the past ends with its block."""
         if self._coming or self._last < 0 or after >= self._last:
             await self._look(after)
-        if after >= self._after:
+        if after >= self._after or self._slept(after, types):
             entries, scanned = self._entries, self._last
         else:
             entries, scanned = await self._block(after)
@@ -141,6 +145,13 @@ class Tail:
             page = page[: bisect.bisect_right(page, until, key=_position)]
         wanted = page if types is None else [entry for entry in page if entry.type in types]
         return TailPage([entry.recorded(self._types) for entry in wanted], max(scanned, after))
+
+    def _slept(self, after: int, types: frozenset[str] | None) -> bool:
+        """Whether nothing of the types lies between a position and the window."""
+        if types is None or after < self._since:
+            return False
+        gone = self._gone
+        return all(gone.get(each, 0) <= after for each in types)
 
     async def _block(self, after: int) -> tuple[list[Entry], int]:
         """The block of the past after a position, and where it ends."""
@@ -162,7 +173,7 @@ class Tail:
         """Fill holes, and ask now and then for what others appended."""
         async with self._asking:
             if self._last < 0:
-                self._after = self._last = await self._log.head()
+                self._after = self._last = self._since = await self._log.head()
             while self._coming and self._coming[0][0].position > self._last + 1:
                 until = self._coming[0][0].position - 1
                 if len(await self._read_on(until)) < BLOCK:

@@ -149,6 +149,23 @@ async def test_readers_far_behind_read_a_block_once(parts: Parts) -> None:
     assert counted.rows == 14
 
 
+async def test_a_reader_that_slept_through_other_types_reads_none_of_them(parts: Parts) -> None:
+    """Given a reader far behind a window, when nothing of its types lies between, then no row is read for it."""
+    counted = Counted(parts.log)
+    parts.store.tail = follower = Tail(counted, parts.runtime, window=10)
+    await follower.read_page(0, 1)
+    await parts.store.execute(said_more())
+    for number in range(40):
+        await parts.store.execute(pay("a", number + 1))
+    noted = frozenset({"Noted"})
+    page = await follower.read_page(1, 1000, noted)
+    assert (page.events, page.scanned, counted.rows) == ([], 41, 0)
+    assert (await follower.read_page(1, 1000, noted, 5)).scanned == 5
+    await parts.store.execute(said_more())
+    assert [item.position for item in (await follower.read_page(1, 1000, noted)).events] == [42]
+    assert [item.position for item in await read_through(follower, 0, 1000, types=noted)] == [1, 42]
+
+
 async def test_it_holds_no_more_than_its_window(parts: Parts) -> None:
     """A process whose readers stand still must not fill its memory."""
     follower = Tail(parts.log, parts.runtime, window=10)  # type: ignore[arg-type]
