@@ -189,6 +189,7 @@ class Failure(Enum):
 
     CONNECTION = "connection"  # lost in mid-flight: nobody knows whether the commit happened
     TRANSIENT = "transient"  # a deadlock or a lock timeout: rolled back, may pass next time
+    BUSY = "busy"  # it took longer than a statement may: rolled back, not to be asked again at once
     COMMAND = "command"  # something in the batch is bad
 
 

@@ -311,6 +311,8 @@ def failure_of(error: BaseException) -> Failure:
         ),
     ):
         return Failure.TRANSIENT
+    if isinstance(cause, asyncpg.QueryCanceledError):  # statement_timeout: no command is to blame
+        return Failure.BUSY
     return Failure.COMMAND
 
 

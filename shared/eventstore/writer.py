@@ -230,8 +230,9 @@ class Writer:
             for task in tasks:
                 task.attempts += 1
             lane.extendleft(reversed(tasks))
-        elif len(tasks) == 1:
-            self._answer(tasks[0], error)
+        elif failure is Failure.BUSY or len(tasks) == 1:
+            for task in tasks:
+                self._answer(task, error)
         elif tasks:
             half = len(tasks) // 2
             await self._batch(tasks[:half], lane, row_limit)

@@ -122,8 +122,8 @@ def build_app(
     app.add_middleware(StorableBodies)
     app.add_middleware(Authentication, verifier=verifier)
 
-    def unavailable(fault: Exception) -> bool:
-        return ports.log.failure(fault) is Failure.CONNECTION
+    def unavailable(fault: Exception) -> Refusal | None:
+        return UNAVAILABLE.get(ports.log.failure(fault))
 
     app.add_middleware(RequestContext, runtime=ports.runtime, metrics=ports.metrics, unavailable=unavailable)
     hot = {thin.path: thin.hot for thin in description.thin if thin.hot is not None}
@@ -195,6 +195,14 @@ async def _http(request: Request, error: Exception) -> Response:
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+UNAVAILABLE = {
+    Failure.CONNECTION: Refusal("NOT_READY", rule="DATABASE"),
+    Failure.TRANSIENT: Refusal("OVERLOADED", rule="DATABASE"),
+    Failure.BUSY: Refusal("OVERLOADED", rule="DATABASE"),
+}
+"""503 for who may ask again: the database is away, or too busy to answer in time."""
 
 
 async def _problem(request: Request, error: Exception) -> Response:

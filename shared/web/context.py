@@ -62,14 +62,14 @@ def route_of(scope: Mapping[str, Any]) -> str:
 
 
 class RequestContext:
-    """Wraps a whole app. unavailable: whether an exception says that the database is away or busy (503)."""
+    """Wraps a whole app. unavailable: the refusal of an exception that says that the database is away or busy."""
 
     def __init__(
         self,
         app: ASGIApp,
         runtime: Runtime,
         metrics: RequestMetrics,
-        unavailable: Callable[[Exception], bool] = lambda _: False,
+        unavailable: Callable[[Exception], Refusal | None] = lambda _: None,
     ) -> None:
         self._app = app
         self._runtime = runtime
@@ -106,13 +106,13 @@ class RequestContext:
                 self._metrics.observe_request(route_of(scope), scope["method"], status or 499, seconds)
 
 
-def failure(fault: Exception, correlation: str, route: str, away: bool) -> Response:
+def failure(fault: Exception, correlation: str, route: str, away: Refusal | None) -> Response:
     """The answer to an exception: a problem, and for the unexpected a line in the log. away: see above."""
     if isinstance(fault, OverloadedError):
         return problem_response(Refusal("OVERLOADED"), correlation, 503, fault.retry_after)
     if isinstance(fault, ProblemError):
         return problem_response(fault.refusal, correlation, fault.status, fault.retry_after)
     log.error("request_failed", route=route, error=type(fault).__name__, at=place_of(fault))
-    if away:
-        return problem_response(Refusal("NOT_READY", rule="DATABASE"), correlation)
+    if away is not None:
+        return problem_response(away, correlation)
     return problem_response(Refusal("INTERNAL_ERROR"), correlation)

@@ -96,7 +96,7 @@ class Front:
         verifier: TokenVerifier,
         runtime: Runtime,
         metrics: RequestMetrics,
-        unavailable: Callable[[Exception], bool],
+        unavailable: Callable[[Exception], Refusal | None],
     ) -> None:
         self._commands = {path: (hot, msgspec.json.Decoder(hot.body)) for path, hot in commands.items()}
         self._verifier = verifier

@@ -20,6 +20,7 @@ from shared.eventstore.postgres import failure_of
         (TimeoutError(), Failure.CONNECTION),
         (asyncpg.DeadlockDetectedError("40P01"), Failure.TRANSIENT),
         (asyncpg.LockNotAvailableError("55P03"), Failure.TRANSIENT),
+        (asyncpg.QueryCanceledError("57014"), Failure.BUSY),
         (asyncpg.CheckViolationError("23514"), Failure.COMMAND),
         (asyncpg.ProgramLimitExceededError("54000"), Failure.COMMAND),
         (ZeroDivisionError(), Failure.COMMAND),

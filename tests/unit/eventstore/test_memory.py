@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.eventstore.commands import Done
+from shared.eventstore.postgres import failure_of
 from shared.eventstore.rebuild import rebuild
 from shared.testing.store import memory_store, settle
 from tests.contract.eventstore.sample import (
@@ -86,3 +89,25 @@ async def test_a_transaction_inside_a_transaction_is_an_error_not_a_standstill()
         with pytest.raises(RuntimeError, match="already open"):
             async with parts.database.begin():
                 raise AssertionError("never reached")
+
+
+async def test_a_statement_that_took_too_long_is_not_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """57014: nobody of the batch is to blame; each is told once, nothing is written, and the next batch goes on."""
+    asked = 0
+
+    async def late(_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise asyncpg.QueryCanceledError("57014")
+
+    async with memory_store(TYPES, seed=1, today=dt.date(2020, 3, 1)) as parts:
+        with monkeypatch.context() as busy:
+            busy.setattr(parts.log, "append", late)
+            busy.setattr(parts.log, "failure", failure_of)
+            commands = [parts.store.execute(pay(name)) for name in ("a", "b", "c")]
+            outcomes = await asyncio.gather(*commands, return_exceptions=True)
+        assert [type(each) for each in outcomes] == [asyncpg.QueryCanceledError] * 3
+        assert (asked, await parts.log.head()) == (1, 0)
+        assert isinstance(await parts.store.execute(pay("a")), Done)

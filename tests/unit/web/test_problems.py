@@ -6,15 +6,19 @@ import io
 import json
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 import structlog
 
+from shared.eventstore.postgres import failure_of
 from shared.kernel.clock import SeededRuntime
 from shared.kernel.errors import ProblemError, Refusal
 from shared.observability.logging import configure
 from shared.testing.http import MARKED_NAME, MARKED_NUMBER, MARKED_PHONE, assert_no_personal_data
 from shared.testing.service import MemoryService
+from shared.web.app import UNAVAILABLE
 from shared.web.bodies import refuse_unstorable
+from shared.web.context import failure
 from shared.web.problems import STATUS, TITLES, problem_of, problem_response, status_of
 from tests.unit.web.conftest import READ, WRITE
 
@@ -212,3 +216,20 @@ def test_the_leak_detector_detects() -> None:
     for leak in (MARKED_NUMBER, f"x{MARKED_NAME}y", MARKED_PHONE.encode(), repr(MARKED_NAME.encode())):
         with pytest.raises(AssertionError):
             assert_no_personal_data(leak)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (asyncpg.QueryCanceledError("57014"), "OVERLOADED"),
+        (asyncpg.DeadlockDetectedError("40P01"), "OVERLOADED"),
+        (ConnectionResetError(), "NOT_READY"),
+        (ZeroDivisionError(), "INTERNAL_ERROR"),
+    ],
+)
+def test_whose_fault_it_was_decides_whether_to_ask_again(fault: Exception, code: str) -> None:
+    """A statement that took too long is the server's matter: 503 with when to come back, not an error of ours."""
+    answer = failure(fault, "c-1", "/payments", UNAVAILABLE.get(failure_of(fault)))
+    told = json.loads(bytes(answer.body))
+    assert (told["code"], told["instance"]) == (code, "c-1")
+    assert (answer.status_code == 503) == ("Retry-After" in answer.headers) == (code != "INTERNAL_ERROR")
