@@ -109,6 +109,12 @@ class Imports:
         self._kinds: dict[str, ImportKind[Any]] = {}
         self._accepted = asyncio.Event()
         self._recorded = asyncio.Event()
+        self._works = False
+        self._running: set[str] = set()
+        """Jobs accepted where they are worked off that are not done yet: nobody need ask for them."""
+        self._ended: set[str] = set()
+        self._left = False
+        """Jobs that ended in this round, and whether any other was seen in it."""
         self.busy = False
 
     def register(self, kind: ImportKind[Any]) -> None:
@@ -162,13 +168,17 @@ class Imports:
         }
         try:
             async with self._database.begin() as connection:
-                await connection.execute(sa.insert(IMPORTS), [job])
-                await self._stage(connection, str(job["import_id"]), rows)
+                total = await self._stage(connection, str(job["import_id"]), rows)
+                if not total:
+                    job |= {"state": "DONE", "finished_at": self._clock.now()}
+                await connection.execute(sa.insert(IMPORTS), [job | {"rows_total": total}])
         except sa.exc.IntegrityError:
             raced = await self._known(principal.organisation, kind.name, key, digest)
             if raced is None:
                 raise
             return raced
+        if total and self._works:
+            self._running.add(str(job["import_id"]))
         self._accepted.set()
         return Upload(str(job["import_id"]))
 
@@ -181,18 +191,16 @@ class Imports:
             return await asyncio.to_thread(read_rows, body, upload_format, headings)
         return read_rows(body, upload_format, headings)
 
-    async def _stage(self, connection: Connection, import_id: str, rows: Iterator[RawRow]) -> None:
-        """Seal and store the rows slice by slice: a file of a million rows is never in memory as objects."""
+    async def _stage(self, connection: Connection, import_id: str, rows: Iterator[RawRow]) -> int:
+        """Seal and store the rows slice by slice: a file of a million rows is never in memory as objects. Answers
+        how many there are."""
         total = 0
         while parts := list(islice(iter(lambda: list(islice(rows, SLICE)), []), STAGED)):
             await connection.upsert(IMPORT_CHUNKS, [self._chunk(import_id, part) for part in parts])
             total += sum(map(len, parts))
             if total > MAX_ROWS:
                 raise file_fault("BODY_TOO_LARGE", "TOO_MANY_ROWS")
-        done = {"state": "DONE", "finished_at": self._clock.now()} if not total else {}
-        await connection.execute(
-            sa.update(IMPORTS).where(IMPORTS.c.import_id == import_id).values(rows_total=total, **done)
-        )
+        return total
 
     async def _known(self, organisation: str, kind: str, key: str, digest: bytes) -> Upload | Refusal | None:
         async with self._database.read() as connection:
@@ -224,11 +232,14 @@ class Imports:
         """``status`` as soon as the job is done, at the latest when the seconds are over."""
         until = self._runtime.monotonic() + seconds
         while True:
+            looks = 0  # another process may do the work: ask the database now and then
+            while import_id in self._running and looks < LOOKS and self._runtime.monotonic() < until:
+                looks += 1
+                await self._runtime.sleep(LOOK_SECONDS)
             recorded = self._recorded
             status = await self.status(import_id, organisation)
             if status is None or status.state == "DONE" or self._runtime.monotonic() >= until:
                 return status
-            looks = 0  # another process may do the work: ask the database now and then
             while not recorded.is_set() and looks < LOOKS and self._runtime.monotonic() < until:
                 looks += 1
                 await self._runtime.sleep(LOOK_SECONDS)
@@ -244,6 +255,8 @@ class Imports:
         if not rows:
             return None
         job = rows[0]
+        if job.state == "DONE":
+            self._running.discard(import_id)
         return ImportStatus(
             job.import_id,
             job.kind,
@@ -292,6 +305,7 @@ class Imports:
                 .order_by(IMPORTS.c.created_at, IMPORTS.c.import_id)
             )
         done, faults = 0, []
+        self._ended.clear()
         for job in jobs:
             if job.kind in self._kinds:
                 with bound(correlation=job.correlation):
@@ -300,10 +314,12 @@ class Imports:
                     except Exception as fault:
                         log.error("import_slice_failed", kind=job.kind, exc_info=fault)
                         faults.append(fault)
+        self._left = any(job.import_id not in self._ended for job in jobs)
         return done, faults
 
     async def run(self) -> None:
         """Work for ever; what fails comes again in the next round."""
+        self._works = True
         while True:
             self._accepted.clear()
             self.busy = True
@@ -312,8 +328,8 @@ class Imports:
             except Exception as fault:
                 log.error("imports_failed", exc_info=fault)
                 done = 0
-            self.busy = bool(done)
-            if not done:
+            self.busy = bool(done) and self._left
+            if not self.busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._accepted.wait(), IDLE_SECONDS)
 
@@ -352,30 +368,13 @@ class Imports:
         self, kind: ImportKind[Any], job: Row, number: int, rows: Sequence[RawRow]
     ) -> Coroutine[Any, Any, int]:
         """Make the slice's commands; answers what executes them and says how much was done."""
-        context = msgspec.json.decode(job.context, type=JobContext)
-        outcomes: dict[int, Outcome] = {}
-        parsed: dict[int, Any] = {}
-        for raw in rows:
-            row = parse_row(raw, kind.row_type)
-            if isinstance(row, Refusal):
-                outcomes[raw.number] = row
-            else:
-                parsed[raw.number] = row
-        prepared = None
-        if kind.prepare is not None and parsed:
-            async with self._database.read() as connection:
-                prepared = await kind.prepare(list(parsed.values()), connection)
-        commands: dict[int, Command] = {}
-        for place, row in parsed.items():
-            command = _command_of(kind, row, row_context(job, context, place, row, prepared))
-            if isinstance(command, Refusal):
-                outcomes[place] = command
-            else:
-                commands[place] = command
+        commands, refused = await self._commands(kind, job, rows)
+        ended = False
 
         async def record(connection: Connection, answers: Sequence[Outcome]) -> None:
-            judged = outcomes | dict(zip(commands, answers, strict=True))
-            await self._record(connection, job, number, dict(sorted(judged.items())))
+            nonlocal ended
+            judged = refused | dict(zip(commands, answers, strict=True))
+            ended = await self._record(connection, job, number, dict(sorted(judged.items())))
 
         async def execute() -> int:
             page = Page(list(commands.values()), partial(_take, job, number), keyed=False, settled=record)
@@ -389,9 +388,39 @@ class Imports:
                 if self._failure(fault) is not Failure.COMMAND:
                     raise
                 await self._set_apart(job, number, rows, fault)
+                return len(rows)
+            if ended:
+                self._running.discard(job.import_id)
+                self._ended.add(job.import_id)
             return len(rows)
 
         return execute()
+
+    async def _commands(
+        self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]
+    ) -> tuple[dict[int, Command], dict[int, Outcome]]:
+        """Commands and refusals by row number."""
+        context = msgspec.json.decode(job.context, type=JobContext)
+        refused: dict[int, Outcome] = {}
+        parsed: dict[int, Any] = {}
+        for raw in rows:
+            row = parse_row(raw, kind.row_type)
+            if isinstance(row, Refusal):
+                refused[raw.number] = row
+            else:
+                parsed[raw.number] = row
+        prepared = None
+        if kind.prepare is not None and parsed:
+            async with self._database.read() as connection:
+                prepared = await kind.prepare(list(parsed.values()), connection)
+        commands: dict[int, Command] = {}
+        for number, row in parsed.items():
+            command = _command_of(kind, row, row_context(job, context, number, row, prepared))
+            if isinstance(command, Refusal):
+                refused[number] = command
+            else:
+                commands[number] = command
+        return commands, refused
 
     async def _set_apart(self, job: Row, number: int, rows: Sequence[RawRow], fault: Exception) -> None:
         """One of the rows is bad: each half is tried by itself, and a row that stands alone has failed."""
@@ -408,8 +437,9 @@ class Imports:
 
     async def _record(
         self, connection: Connection, job: Row, number: int, outcomes: Mapping[int, Outcome]
-    ) -> None:
-        """What became of a slice, in the transaction that makes it so; its rows are taken already."""
+    ) -> bool:
+        """What became of a slice, in the transaction that makes it so; its rows are taken already. True when it
+        was the job's last."""
         accepted = [outcome for outcome in outcomes.values() if isinstance(outcome, Done)]
         answers = self._kinds[job.kind].answers
         judged = [row_outcome(place, outcome, answers) for place, outcome in outcomes.items()]
@@ -424,7 +454,7 @@ class Imports:
         position = max((outcome.position for outcome in accepted), default=0)
         c = IMPORTS.c
         remaining = sa.exists().where(IMPORT_CHUNKS.c.import_id == job.import_id)
-        await connection.execute(
+        changed = await connection.execute(
             sa.update(IMPORTS)
             .where(c.import_id == job.import_id)
             .values(
@@ -434,7 +464,9 @@ class Imports:
                 state=sa.case((remaining, c.state), else_="DONE"),
                 finished_at=sa.case((remaining, c.finished_at), else_=self._clock.now()),
             )
+            .returning(c.state)
         )
+        return bool(changed) and changed[0].state == "DONE"
 
     async def _finish(self, connection: Connection, import_id: str) -> None:
         """Done, when no slice is left."""
