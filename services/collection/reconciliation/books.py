@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.collection.reconciliation.tables import outside_book, voucher_book
+from services.collection.reconciliation.events import ThreeWayMatchVerified
+from services.collection.reconciliation.tables import outside_book, three_way, voucher_book
 from shared.eventstore.database import Connection
 
 Key = tuple[str, str, str, dt.date]
@@ -24,6 +25,7 @@ class Books:
         self._entered: dict[str, dict[str, Any]] = {}
         self._sums: dict[str, dict[str, tuple[str, str, int, int]]] = {"returned": {}, "booked": {}}
         self._acknowledged: dict[str, None] = {}
+        self._matched: list[dict[str, Any]] = []
 
     def tell(self, event: Any, book: str, insurance: Any, channel: str, fen: int, told: int) -> list[Any]:
         """Add to a day's book what a deposit, correction or day file told; the row, for a discrepancy's amount."""
@@ -55,8 +57,21 @@ class Books:
         """Registration answered the whole return."""
         self._acknowledged[voucher_no] = None
 
+    def match(self, event: ThreeWayMatchVerified) -> None:
+        """A village's books agree three ways."""
+        row = {
+            "campaign": event.campaign,
+            "village": event.village,
+            "insurance": event.insurance.value,
+            "count": event.collected_count,
+            "fen": event.collected_fen,
+        }
+        self._matched.append(row)
+
     async def flush(self) -> None:
         """Write everything that was told."""
+        if self._matched:
+            await self._connection.upsert(three_way, self._matched)
         await self._flush_outside()
         if self._entered:
             await self._connection.upsert(voucher_book, self._entered.values())

@@ -17,6 +17,8 @@ from services.collection.reconciliation.books import Books
 from services.collection.reconciliation.ledger import Ledger
 from services.collection.reconciliation.tables import (
     CASH,
+    ON_DECLARATION,
+    ON_VOUCHER,
     VOUCHERED,
     government_line_id,
     metadata,
@@ -157,6 +159,8 @@ class _Page:
                 self._books.add("returned", *where, len(event.lines), fen)
             case t.CollectionInfoAcknowledged():
                 self._books.acknowledge(event.voucher_no)
+            case r.ThreeWayMatchVerified():
+                self._books.match(event)
             case _ if isinstance(event, _OUTSIDE):
                 _outside(self._books, event)
             case _:
@@ -196,7 +200,6 @@ class _Page:
                 r.TotalsReconciled()
                 | r.ReconciliationDifferenceFound()
                 | r.ReconciliationDifferenceResolved()
-                | r.ThreeWayMatchVerified()
             ):
                 await self._found(self._connection, event)
             case _ if isinstance(event, _FUND):
@@ -210,7 +213,9 @@ class _Page:
         for line in event.lines:
             payers.setdefault(line.payer, []).append(line.person_id)
         for payer, persons in payers.items():
-            mine = sa.and_(c.voucher_no == event.voucher_no, c.payer == payer, c.person_id.in_(persons))
+            mine = sa.and_(
+                ON_VOUCHER, c.voucher_no == event.voucher_no, c.payer == payer, c.person_id.in_(persons)
+            )
             await self._ledger.move(mine, stage="BOOKED")
         where = (event.voucher_no, event.campaign, event.insurance.value)
         self._books.add("booked", *where, len(event.lines), sum(line.fen for line in event.lines))
@@ -232,7 +237,7 @@ class _Page:
                 ids = [line.line_id for line in event.lines]
                 await self._ledger.move_lines(ids, stage="DECLARED", declaration_no=event.declaration_no)
             case t.DeclarationReturned():
-                mine = money_line.c.declaration_no == event.declaration_no
+                mine = sa.and_(ON_DECLARATION, money_line.c.declaration_no == event.declaration_no)
                 await self._ledger.move(mine, stage="SETTLED", declaration_no="")
             case t.VoucherLines():
                 ids = [line.line_id for line in event.lines if line.line_id]
@@ -301,15 +306,6 @@ class _Page:
                         c.difference_id == event.difference_id,
                     )
                 )
-            case r.ThreeWayMatchVerified():
-                row = {
-                    "campaign": event.campaign,
-                    "village": event.village,
-                    "insurance": event.insurance.value,
-                    "count": event.collected_count,
-                    "fen": event.collected_fen,
-                }
-                await connection.upsert(three_way, [row])
 
 
 _STAGES: dict[type[Any], str] = {

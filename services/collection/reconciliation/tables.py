@@ -38,8 +38,11 @@ money_line = sa.Table(
     postgresql_with={"fillfactor": "70"},
 )
 _l = money_line.c
-_partial("money_line_by_voucher", _l.voucher_no != "", _l.voucher_no, _l.person_id)
-_partial("money_line_by_declaration", _l.declaration_no != "", _l.declaration_no)
+# Written out in the statements too: a plan for any value uses such an index only where they say so.
+ON_VOUCHER = _l.voucher_no != sa.literal_column("''")
+ON_DECLARATION = _l.declaration_no != sa.literal_column("''")
+_partial("money_line_by_voucher", ON_VOUCHER, _l.voucher_no, _l.person_id)
+_partial("money_line_by_declaration", ON_DECLARATION, _l.declaration_no)
 _partial("money_line_unidentified", _l.standing == "UNIDENTIFIED", _l.campaign, _l.date)
 
 money_voucher = sa.Table(

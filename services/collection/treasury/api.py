@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.collection.treasury import domain as d
 from services.collection.treasury.handlers import Treasury, VoucherStep, step_command, verify_command
-from services.collection.treasury.projection import declaration, treasury_line, voucher
+from services.collection.treasury.projection import VOUCHERED, declaration, treasury_line, voucher
 from services.collection.treasury.queries import vouchers_statement
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Row
@@ -284,7 +284,7 @@ def _vouchers(routes: APIRouter, ports: Ports, kind: ImportKind[VoucherStepRow])
             rows = await connection.execute(voucher.select().where(voucher.c.voucher_no == voucher_no))
             lines: Sequence[Row] = await connection.execute(
                 treasury_line.select()
-                .where(treasury_line.c.voucher_no == voucher_no)
+                .where(VOUCHERED, treasury_line.c.voucher_no == voucher_no)
                 .order_by(treasury_line.c.line_id)
             )
         if not rows:

@@ -10,7 +10,13 @@ import sqlalchemy as sa
 
 from services.collection.treasury.domain import DeclaredLine
 from services.collection.treasury.events import VoucherLine
-from services.collection.treasury.projection import declaration, government_leg, treasury_line, voucher
+from services.collection.treasury.projection import (
+    DECLARED,
+    declaration,
+    government_leg,
+    treasury_line,
+    voucher,
+)
 from shared.eventstore.commands import FactSource
 from shared.eventstore.database import Connection, Database, Row
 from shared.eventstore.log import Log
@@ -169,7 +175,7 @@ async def settled_channel_lines(
 async def declared_lines(connection: Connection, declaration_no: str) -> list[str]:
     """Line ids of a declaration."""
     c = treasury_line.c
-    rows = await connection.execute(sa.select(c.line_id).where(c.declaration_no == declaration_no))
+    rows = await connection.execute(sa.select(c.line_id).where(DECLARED, c.declaration_no == declaration_no))
     return [row[0] for row in rows]
 
 

@@ -502,8 +502,20 @@ def upgrade() -> None:
         sa.Column("voucher_no", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("line_id"),
     )
-    op.create_index("treasury_line_by_declaration", "treasury_line", ["declaration_no"], unique=False)
-    op.create_index("treasury_line_by_voucher", "treasury_line", ["voucher_no"], unique=False)
+    op.create_index(
+        "treasury_line_by_declaration",
+        "treasury_line",
+        ["declaration_no"],
+        unique=False,
+        postgresql_where=sa.text("declaration_no != ''"),
+    )
+    op.create_index(
+        "treasury_line_by_voucher",
+        "treasury_line",
+        ["voucher_no"],
+        unique=False,
+        postgresql_where=sa.text("voucher_no != ''"),
+    )
     op.create_index(
         "treasury_line_waiting",
         "treasury_line",
