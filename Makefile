@@ -75,6 +75,10 @@ kafka-deps: ## Java 17 and Maven, for a Kafka without containers (installs as ro
 asyncapi-deps: ## the AsyncAPI CLI, for its test (needs Node 20 and npm)
 	npm install --prefix .tools/asyncapi --no-save --no-audit --no-fund --loglevel=error @asyncapi/cli@4.1.1
 
+.PHONY: ops-deps
+ops-deps: ## Prometheus, promtool and kubeconform for the tests of operations (installs as root, else says how)
+	@sh deploy/prometheus/dependencies.sh
+
 .PHONY: compose
 compose: ## the same system in containers, on Kafka (docker compose)
 	docker compose up --build --wait
