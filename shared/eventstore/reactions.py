@@ -38,8 +38,9 @@ from shared.observability.logging import logger
 
 LOGGER = logger(__name__)
 
-NOTE_SECONDS = 5.0
-"""How often a reaction stores, while nothing happens, that it passed over events that are not its own."""
+QUIET_SECONDS = 1.5
+"""How long nothing may have come before a reaction stores that it passed over events that are not its own: while
+a log grows, each of twenty reactions would commit again and again what saves a short read after a restart."""
 
 LOOK_AGAIN = 40
 """Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
@@ -102,7 +103,7 @@ class ReactionRunner:
         self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
         self._working = False
-        self._noted_at = float("-inf")
+        self._moved_at = float("-inf")
         self._waiting = True  # whether anything may be parked; asked again now and then
         self._clear = False  # whether, as of the checkpoint, no key is blocked
         self._retried: tuple[int, dt.date] | None = None
@@ -160,7 +161,7 @@ class ReactionRunner:
         self._scanned = page.scanned
         if not page.events:
             behind = page.scanned - self._here.position
-            if behind >= self._page or (behind and page.scanned == start and self._may_note_passing()):
+            if behind >= self._page or (behind and self._quiet(page.scanned > start)):
                 # A long way, or nothing new: store that events of other types were passed over.
                 await self._commit(Checkpoint(page.scanned), [])
             self._done = page.scanned
@@ -172,13 +173,12 @@ class ReactionRunner:
         self._done = page.scanned
         return len(page.events)
 
-    def _may_note_passing(self) -> bool:
-        """Whether it is time again: every wake of every reaction would be a commit that saves a short read."""
+    def _quiet(self, moved: bool) -> bool:
+        """Whether nothing has come for a while."""
         now = self._runtime.monotonic()
-        if now - self._noted_at < NOTE_SECONDS:
-            return False
-        self._noted_at = now
-        return True
+        if moved:
+            self._moved_at = now
+        return now - self._moved_at >= QUIET_SECONDS
 
     async def _react_all(self, events: Sequence[Recorded[Any]]) -> list[Reacted]:
         keys = {recorded.position: self._key(recorded) for recorded in events}
