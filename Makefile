@@ -63,8 +63,14 @@ format: $(READY) ## rewrite the sources in the agreed format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+BENCH ?=
 .PHONY: bench
-bench: $(READY) ## measure: what a payment costs, stage by stage
+bench: $(READY) ## measure beside baselines, write out/bench/bench.md and bench.json (BENCH="closed open treasury bulk consume project")
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[bench]'
+	timeout 1500 $(BIN)/python -m tests.benchmarks $(BENCH) --port-base 8600
+
+.PHONY: bench-parts
+bench-parts: $(READY) ## what the parts of a payment cost, stage by stage (pytest, with floors)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -p no:cacheprovider -q -s --timeout 900 $(PYTEST_OPTIONS)
 
 .PHONY: kafka-deps

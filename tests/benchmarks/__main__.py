@@ -11,13 +11,14 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.benchmarks import bulk_file, closed_loop, consuming, open_loop, projecting
+from tests.benchmarks import bulk_file, closed_loop, consuming, open_loop, projecting, treasury_file
 from tests.benchmarks.rig.site import Site
 from tests.benchmarks.rig.table import Measure, Table
 
 MEASURES: dict[str, Callable[[Site, Table], Awaitable[None]]] = {
     "closed": closed_loop.measure,
     "open": open_loop.measure,
+    "treasury": treasury_file.measure,
     "bulk": bulk_file.measure,
     "consume": consuming.measure,
     "project": projecting.measure,

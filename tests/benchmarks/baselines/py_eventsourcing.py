@@ -11,6 +11,7 @@ from eventsourcing.domain import Aggregate, DomainEvent, event
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
+from psycopg.sql import SQL
 from sqlalchemy.engine import make_url
 
 
@@ -32,8 +33,8 @@ class Sums(PostgresTrackingRecorder):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.create_table_statements.append(
-            "CREATE TABLE IF NOT EXISTS owed (person text PRIMARY KEY, fen bigint NOT NULL)"
+        self.sql_create_statements.append(
+            SQL("CREATE TABLE IF NOT EXISTS owed (person text PRIMARY KEY, fen bigint NOT NULL)")
         )
 
     def add(self, person: str, fen: int, tracking: Tracking) -> None:
