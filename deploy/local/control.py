@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -32,6 +33,21 @@ Started = Callable[[int, int], None]
 """Told how many of the processes run, and of how many."""
 
 
+PRIVATE = ("logs", "run", "rehearsal", "driver")
+"""Folders of the data directory that nobody but us looks into; PostgreSQL keeps its own closed."""
+
+
+def keep_private(layout: Layout) -> None:
+    """Nobody else lists the data directory or reads what is in it. As root we let others pass through it, not
+    look: PostgreSQL runs as a user of its own and its cluster may lie below."""
+    layout.data.mkdir(parents=True, exist_ok=True)
+    layout.data.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    for name in PRIVATE:
+        folder = layout.data / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)
+
+
 async def up(options: Options, started: Started = lambda _ready, _of: None) -> State:
     """Start a supervisor of its own unless one runs; returns when every ``/readyz`` is green.
 
@@ -41,6 +57,7 @@ async def up(options: Options, started: Started = lambda _ready, _of: None) -> S
     layout = Layout(options.data)
     running = supervisor_of(layout)
     if running is None:
+        keep_private(layout)
         child = spawn(supervisor_command(options), log=layout.log(SUPERVISOR))
         running = identify(child.pid)
     deadline = time.monotonic() + READY_SECONDS

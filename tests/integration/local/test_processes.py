@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from deploy.local.control import keep_private
+from deploy.local.layout import Layout
 from deploy.local.processes import (
     Running,
     end,
@@ -128,3 +131,18 @@ async def test_memory_that_a_tree_shares_counts_once(tmp_path: Path) -> None:
     finally:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def test_nobody_else_looks_into_the_data_directory(tmp_path: Path) -> None:
+    """Logs, states and journals are the installation's own; as root others may pass, PostgreSQL's user must."""
+    layout = Layout(tmp_path / "deep" / "data")
+    layout.log("one").parent.mkdir(parents=True, mode=0o755)
+    keep_private(layout)
+    assert stat.S_IMODE(layout.data.stat().st_mode) in (0o700, 0o711)
+    assert not stat.S_IMODE(layout.data.stat().st_mode) & 0o066
+    folders = [each for each in layout.data.iterdir() if each.is_dir()]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in folders} == {0o700}
+    child = spawn([sys.executable, "-c", "print('told')"], log=layout.log("one"))
+    assert child.wait(30) == 0
+    assert stat.S_IMODE(layout.log("one").stat().st_mode) == 0o600
+    assert layout.log("one").read_text(encoding="ascii") == "told\n"
