@@ -26,6 +26,9 @@ class AnswersDifferError(Exception):
     """The same request with the same key was answered in two ways."""
 
 
+BEGIN_DAY = "/ops/begin-day"
+"""Needs no key: who asks again is told that the day has begun."""
+
 PATIENCE_SECONDS = 120.0
 PAUSES = (0.02, 1.0)
 
@@ -90,7 +93,8 @@ class SimulatedServices(Services):
         lost = self._fate.strikes("lost_answer", OUTSIDE) is not None
         tries = [self._deliver(service, scope, body) for _ in range(2 if twice else 1)]
         done = await asyncio.gather(*tries, return_exceptions=True)
-        _compare([one for one in done if not isinstance(one, BaseException)], scope["path"])
+        if any(name == b"idempotency-key" for name, _ in scope["headers"]) and scope["path"] != BEGIN_DAY:
+            _compare([one for one in done if not isinstance(one, BaseException)], scope["path"])
         (answer, *_) = [one for one in done if not isinstance(one, BaseException)] or done
         if isinstance(answer, BaseException):
             raise answer

@@ -1,0 +1,93 @@
+"""Bugs to be found: each switches off, for a while, one thing the foundation promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from shared.eventstore.commands import Page
+from shared.eventstore.decision import BatchDecider
+from shared.eventstore.log import Proposal, Verdict
+from shared.eventstore.memory import _MemoryTransaction
+from shared.messaging import relay_letters
+from shared.messaging.consumer import Consumer
+from shared.messaging.cursor import move_cursor
+from shared.messaging.relay import CURSOR, Relay
+
+Plant = Callable[[], Any]
+
+
+@contextmanager
+def cursor_before_acknowledgement() -> Iterator[None]:
+    """The relay moves its cursor first and publishes then: what is not acknowledged is never sent again."""
+    told = Relay._publish
+
+    async def publish_page(self: Relay, cursor: int, to: int, page: Sequence[Any]) -> None:
+        outbound = await self._publications.outgoing(page, self._database)
+        screened = relay_letters.screen(outbound, page, set(self._blocked))
+        async with self._database.begin() as connection:
+            await move_cursor(connection, CURSOR, cursor, to)
+        self._moved(to, screened, set(self._blocked))
+        await told(self, screened, set(self._blocked))
+
+    with mock.patch.object(Relay, "_publish_page", publish_page):
+        yield
+
+
+@contextmanager
+def offset_before_effect() -> Iterator[None]:
+    """The consumer commits its offset, then books the page: who dies in between never gets it again."""
+    told = Consumer._book
+
+    async def book(self: Consumer, subscription: Any, batches: Sequence[Any]) -> int:
+        real = self._store
+
+        class Apart:
+            async def execute_page(self, page: Page) -> Any:
+                await real.execute_page(Page((), page.effects, ()))
+                return await real.execute_page(Page((), None, page.blind))
+
+        self._store = Apart()  # type: ignore[assignment]
+        try:
+            return await told(self, subscription, batches)
+        finally:
+            self._store = real
+
+    with mock.patch.object(Consumer, "_book", book):
+        yield
+
+
+@contextmanager
+def equal_keys_not_merged() -> Iterator[None]:
+    """Two commands with one idempotency key in one batch are both decided."""
+    told = BatchDecider.known
+
+    def known(self: BatchDecider, task: Any) -> bool:
+        self._keys.clear()
+        return told(self, task)
+
+    with mock.patch.object(BatchDecider, "known", known):
+        yield
+
+
+@contextmanager
+def no_compare_and_set() -> Iterator[None]:
+    """An append does not ask whether the streams are where the decision saw them."""
+    told = _MemoryTransaction.append
+
+    async def append(self: _MemoryTransaction, proposal: Proposal) -> Verdict:
+        proposal.expected = []
+        return await told(self, proposal)
+
+    with mock.patch.object(_MemoryTransaction, "append", append):
+        yield
+
+
+PLANTED: dict[str, Plant] = {
+    "cursor before acknowledgement": cursor_before_acknowledgement,
+    "offset before effect": offset_before_effect,
+    "equal keys not merged": equal_keys_not_merged,
+    "no compare-and-set": no_compare_and_set,
+}

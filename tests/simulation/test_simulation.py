@@ -1,0 +1,132 @@
+"""Deterministic simulation (issue 5 §2): one seed one history; every history is sound; what is broken is found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from deploy.simulation.plan import Fault, Plan, draw_plan
+from deploy.simulation.running import History, Workshop
+from deploy.simulation.shrinking import shortest
+from tests.simulation.planted import PLANTED
+
+SEEDS = int(os.environ.get("LIANGXIAN_SIMULATION_SEEDS", "20"))
+"""How many seeds a run of the suite tries; CI sets more."""
+
+WITHIN = 1000
+"""A planted bug is found within so many seeds."""
+
+STARTS = {
+    "cursor before acknowledgement": 1,
+    "offset before effect": 1,
+    "equal keys not merged": 1,
+    "no compare-and-set": 1,
+}
+"""Where looking for a planted bug begins; from there at most ``WITHIN`` seeds."""
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Workshop:
+    """Routes and databases, made once."""
+    return Workshop()
+
+
+@pytest.mark.timeout(900)
+def test_every_seed_ends_sound(workshop: Workshop) -> None:
+    """Whatever is drawn: payments exactly once, read models equal replays, the I-nn hold, 0 fen unaccounted."""
+    histories = [workshop.run(draw_plan(seed)) for seed in range(1, SEEDS + 1)]
+    assert [(one.seed, one.detail) for one in histories if one.failure] == []
+    assert all(one.events > 0 for one in histories)
+    assert any(one.struck for one in histories), "no fault struck: the seeds prove nothing"
+
+
+def test_one_seed_gives_one_history_in_any_process(workshop: Workshop) -> None:
+    """Same seed, other processes, other hash salts: the same bytes in all four logs (architecture §5)."""
+    seed = 6
+    here = workshop.run(draw_plan(seed)).digest
+    assert workshop.run(draw_plan(seed)).digest == here, "what ran before shows"
+    program = (
+        "from deploy.simulation.plan import draw_plan; from deploy.simulation.running import Workshop;"
+        f"print(Workshop().run(draw_plan({seed})).digest)"
+    )
+    for salt in ("1", "2"):
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": salt},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert told.stdout.strip() == here
+
+
+def test_another_order_is_another_history(workshop: Workshop) -> None:
+    """The drawn order of tasks is felt: without it the same plan runs otherwise, and ends as sound."""
+    plan = replace(draw_plan(6), faults=())
+    drawn, plain = workshop.run(plan), workshop.run(replace(plan, shuffled=False))
+    assert (drawn.failure, plain.failure) == ("", "")
+    assert drawn.digest != plain.digest
+
+
+@pytest.mark.parametrize("at", [3, 40, 150, 260])
+def test_a_service_killed_at_any_await_loses_nothing(workshop: Workshop, at: int) -> None:
+    """Killed at its n-th await of a port and started again: the campaign ends as if nothing had been."""
+    plan = replace(draw_plan(2), faults=(Fault("crash", "collection/0", at, 300),), split=())
+    history = workshop.run(plan)
+    assert (history.failure, history.struck) == ("", [f"crash at collection/0 #{at} (300)"])
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_found(workshop: Workshop, name: str) -> None:
+    """A test that could not fail would prove nothing: each broken promise breaks a history within 1,000 seeds."""
+    with PLANTED[name]():
+        first = _first_failure(workshop, STARTS[name])
+    assert first is not None, f"{name} was not found within {WITHIN} seeds"
+    assert workshop.run(draw_plan(first.seed)).failure == "", "it is the planted bug that was found"
+
+
+def _first_failure(workshop: Workshop, start: int) -> History | None:
+    for seed in range(start, start + WITHIN):
+        history = workshop.run(draw_plan(seed))
+        if history.failure:
+            return history
+    return None
+
+
+@pytest.mark.timeout(900)
+def test_a_failing_seed_is_told_shortest(workshop: Workshop) -> None:
+    """The trace keeps only the decisions the failure needs, and still fails in the same way."""
+    with PLANTED["cursor before acknowledgement"]():
+        plan = draw_plan(4)
+        failing = workshop.run(plan)
+        short = shortest(plan, failing.failure, workshop.run, most_runs=40)
+        again = workshop.run(short, traced=True)
+    assert failing.failure
+    assert again.failure == failing.failure
+    assert 0 < len(short.faults) < len(plan.faults)
+    assert len(short.decisions()) < len(plan.decisions())
+    assert any(line.partition("!")[1] for line in again.record), "the trace names the fault"
+
+
+def test_a_plan_without_a_decision_keeps_the_others() -> None:
+    """Leaving one out leaves the others where they were."""
+    plan: Plan = draw_plan(3)
+    for number, left_out in enumerate(plan.decisions()):
+        rest = [one for place, one in enumerate(plan.decisions()) if place != number]
+        assert left_out not in plan.keeping(rest).decisions() or rest.count(left_out)
+        assert plan.keeping(rest).persons == plan.persons
+    assert plan.keeping(plan.decisions()) == plan
+
+
+def test_plans_differ_by_seed_only() -> None:
+    """Drawn from the seed and nothing else; a thousand seeds are a thousand plans."""
+    plans = [draw_plan(seed) for seed in range(1000)]
+    assert plans == [draw_plan(seed) for seed in range(1000)]
+    assert len({hashlib.sha256(repr(plan).encode()).digest() for plan in plans}) == 1000
