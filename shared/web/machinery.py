@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -112,6 +112,22 @@ class GroupLag:
         return unread
 
 
+_COUNTED = ("#open_letters", "#parked", "#imports")
+
+
+def _count(name: str, table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Select[str, int]:
+    return sa.select(sa.literal(name), sa.func.count()).select_from(table).where(*where)
+
+
+_STANDING: sa.CompoundSelect[Any] = sa.union_all(
+    sa.select(tables.checkpoints.c.name, tables.checkpoints.c.position),
+    _count(_COUNTED[0], tables.dead_letters, tables.dead_letters.c.state == "open"),
+    _count(_COUNTED[1], tables.parked),
+    _count(_COUNTED[2], IMPORTS, IMPORTS.c.state == "RUNNING"),
+)
+"""Where every reader stands, and how many open letters, parked events and running imports there are."""
+
+
 @dataclass
 class Machinery:
     """Collected by a composition. readers: who must have read the log for it to count as drained."""
@@ -139,42 +155,37 @@ class Machinery:
         """For ``Min-Log-Position``."""
         return await self.read_models.caught_up(position, timeout)
 
-    async def lag(self) -> LagReport:
-        """Everything that may be behind. Raises nothing: a broker that is away shows as topic "" unread."""
-        unread = await self._unread()
-        letters = sa.select(sa.func.count()).select_from(tables.dead_letters)
-        running = sa.select(sa.func.count()).select_from(IMPORTS)
+    async def lag(self, unread: Mapping[str, int] | None = None) -> LagReport:
+        """Everything that may be behind. Raises nothing: a broker that is away shows as topic "" unread.
+
+        unread: messages per topic, where they have just been asked for.
+        """
+        if unread is None:
+            unread = await self._unread()
         async with self.database.read() as connection:
-            rows = await connection.execute(
-                sa.select(tables.checkpoints.c.name, tables.checkpoints.c.position)
-            )
-            ((open_letters, parked, imports),) = await connection.execute(
-                sa.select(
-                    letters.where(tables.dead_letters.c.state == "open").scalar_subquery(),
-                    sa.select(sa.func.count()).select_from(tables.parked).scalar_subquery(),
-                    running.where(IMPORTS.c.state == "RUNNING").scalar_subquery(),
-                )
-            )
+            rows = await connection.execute(_STANDING)
         head = await self.log.head()
         known: dict[str, int] = {str(row.name): int(row.position) for row in rows}
+        open_letters, parked, imports = (known.pop(name) for name in _COUNTED)
         readers = {reader.checkpoint: 0 for reader in self.readers} | known
         for reader in self.readers:
             here = max(readers[reader.checkpoint], self.positions.get(reader.checkpoint, _nowhere)())
             readers[reader.checkpoint] = await self._read_until(reader, here, head)
         topics = [TopicLag(topic, messages) for topic, messages in sorted(unread.items())]
         behind = any(readers[reader.checkpoint] < head for reader in self.readers)
+        drained = not behind and not imports and not any(lag.messages for lag in topics)
         # Who has just read the head may have written behind it: then this is not rest yet.
-        moved = await self.log.head() != head
+        drained = drained and await self.log.head() == head
         return LagReport(
             service=self.service,
             log_position=head,
             relay_position=readers.get("relay", 0),
             readers=readers,
             topics=topics,
-            dead_letters=int(open_letters),
-            parked=int(parked),
-            imports_running=int(imports),
-            drained=not behind and not moved and not any(lag.messages for lag in topics) and not int(imports),
+            dead_letters=open_letters,
+            parked=parked,
+            imports_running=imports,
+            drained=drained,
         )
 
     async def rest(self, runtime: Runtime, seconds: float) -> LagReport:
@@ -182,9 +193,11 @@ class Machinery:
         until, pause = runtime.monotonic() + seconds, REST_SECONDS[0]
         while runtime.monotonic() < until:
             if self.busy is None or not self.busy():
-                report = await self.lag()
-                if report.drained and not report.parked:
-                    return report
+                unread = await self._unread()
+                if not any(unread.values()):
+                    report = await self.lag(unread)
+                    if report.drained and not report.parked:
+                        return report
             await runtime.sleep(pause)
             pause = min(REST_SECONDS[1], pause * 1.25)
         return await self.lag()
