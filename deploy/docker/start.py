@@ -61,8 +61,19 @@ def environment(service: str, given: Mapping[str, str], keys: Path = KEYS) -> di
     return dict(found)
 
 
+def unissued(given: Mapping[str, str]) -> str:
+    """Why a service must not start: outside a rehearsal somebody has to issue its callers' tokens, and the
+    development issuer's secrets are in every copy of the image. "" when it may."""
+    if given.get("LIANGXIAN_ISSUER_URL") or given.get("LIANGXIAN_REHEARSAL") == "1":
+        return ""
+    return (
+        "未设置令牌签发方：请设 LIANGXIAN_ISSUER_URL；演练请设 LIANGXIAN_REHEARSAL=1 / "
+        "nobody issues tokens: set LIANGXIAN_ISSUER_URL, or LIANGXIAN_REHEARSAL=1 for a rehearsal"
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Exit code 2 for an argument it does not know."""
+    """Exit code 2 for an argument it does not know, and for a service whose tokens nobody issues."""
     match arguments:
         case ["prepare"]:
             prepare()
@@ -75,6 +86,9 @@ def main(arguments: Sequence[str]) -> int:
 
             return rehearse(options, KEYS, REHEARSAL)
         case [service] if service in SERVICES:
+            if refusal := unissued(os.environ):
+                print(refusal, file=sys.stderr)
+                return 2
             command = [sys.executable, "-m", f"services.{service}"]
             os.execve(sys.executable, command, environment(service, os.environ))
         case _:

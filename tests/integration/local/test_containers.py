@@ -152,6 +152,34 @@ def test_no_secret_stands_in_a_file(compose: dict[str, Any]) -> None:
     assert compose["services"]["postgres"]["environment"].keys() == {"POSTGRES_PASSWORD_FILE"}
 
 
+@pytest.mark.parametrize(
+    ("given", "starts"),
+    [
+        ({}, False),
+        ({"LIANGXIAN_REHEARSAL": "0", "LIANGXIAN_ISSUER_URL": ""}, False),
+        ({"LIANGXIAN_REHEARSAL": "1"}, True),
+        ({"LIANGXIAN_REHEARSAL": "0", "LIANGXIAN_ISSUER_URL": "https://issuer.example"}, True),
+    ],
+)
+def test_a_service_without_rehearsal_and_issuer_does_not_start(
+    given: dict[str, str],
+    starts: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The development issuer's secrets are in every image: only a rehearsal may trust them (architecture §6)."""
+    started: list[str] = []
+    for name in ("LIANGXIAN_REHEARSAL", "LIANGXIAN_ISSUER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("deploy.docker.start.environment", lambda service, _: {"service": service})
+    monkeypatch.setattr("deploy.docker.start.os.execve", lambda *call: started.append(call[2]["service"]))
+    assert main(["collection"]) == (0 if starts else 2)
+    assert started == (["collection"] if starts else [])
+    assert ("LIANGXIAN_ISSUER_URL" in capsys.readouterr().err) is not starts
+
+
 def test_every_setting_of_compose_is_explained(compose: dict[str, Any]) -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     explained = (ROOT / ".env.example").read_text(encoding="utf-8")
