@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -369,6 +369,31 @@ class TestPages:
         ]
         assert events[3].event == Announced("x")
         assert len(await all_rows(parts.database, mixed)) == 1
+
+    async def test_what_is_kept_of_the_outcomes_commits_with_them(self, parts: Parts) -> None:
+        """``settled`` sees refusals and final positions; when it raises, nothing of the page is written."""
+        told: list[Any] = []
+
+        async def settled(connection: Connection, outcomes: Sequence[Any]) -> None:
+            told.append(outcomes)
+            await connection.upsert(mixed, [mixed_row(f"kept{len(told)}")])
+            if len(told) == 1:
+                raise LookupError
+
+        page = Page([pay("a"), pay("a", limit=150), pay("b")], settled=settled)
+        with pytest.raises(LookupError):
+            await parts.store.execute_page(page)
+        assert (await parts.log.head(), await all_rows(parts.database, mixed)) == (0, [])
+        await parts.store.preview_page(page)
+        assert len(told) == 1
+        answered = await parts.store.execute_page(page)
+        assert told[1] == answered
+        assert [done(answered[0]).position, answered[1], done(answered[2]).position] == [
+            await parts.log.head() - 1,
+            FULL,
+            await parts.log.head(),
+        ]
+        assert [row["id"] for row in await all_rows(parts.database, mixed)] == ["kept2"]
 
     async def test_a_stale_page_writes_nothing(self, parts: Parts) -> None:
         with pytest.raises(StaleCheckpointError):
