@@ -52,6 +52,7 @@ LINE = sa.Table(
     sa.Column("category", sa.Text, nullable=False),
     sa.Column("assessment_version", sa.Integer, nullable=False),
     sa.Index("roster_line_person", "campaign", "person_id", "insurance"),
+    postgresql_with={"fillfactor": "70"},  # forming the roster changes a row in its place
 )
 
 SUPPLEMENT = sa.Table(

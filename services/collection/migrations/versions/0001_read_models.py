@@ -418,6 +418,7 @@ def upgrade() -> None:
         sa.Column("category", sa.Text(), nullable=False),
         sa.Column("assessment_version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("roster_id", "insurance", "person_id"),
+        postgresql_with={"fillfactor": "70"},
     )
     op.create_index("roster_line_person", "roster_line", ["campaign", "person_id", "insurance"], unique=False)
     op.create_table(
