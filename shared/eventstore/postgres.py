@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -373,11 +374,11 @@ def _amend_sql(table: sa.Table, columns: tuple[str, ...], schemas: Mapping[str |
 
 def _arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """Rows as what asyncpg takes, one array per column."""
-    processors = [_processor(table.c[name].type) for name in columns]
-    return [
-        [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
-        for name, process in zip(columns, processors, strict=True)
-    ]
+    arrays = []
+    for name in columns:
+        values, process = map(itemgetter(name), rows), _processor(table.c[name].type)
+        arrays.append(list(values if process is None else map(process, values)))
+    return arrays
 
 
 def _processor(column: Any) -> Any:

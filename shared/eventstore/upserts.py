@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +24,8 @@ def merge_rows(
     differ in their columns.
     """
     keys = [column.name for column in table.primary_key.columns]
-    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    key_of = itemgetter(*keys)
+    merged: dict[Any, Mapping[str, Any]] = {}
     columns: set[str] | None = None
     for row in rows:
         if columns is None:
@@ -33,10 +35,10 @@ def merge_rows(
                 raise ValueError(f"rows for {table.name} need its key and only its columns")
         elif columns != row.keys():
             raise ValueError(f"rows of one upsert into {table.name} need the same columns")
-        key = tuple([row[name] for name in keys])
+        key = key_of(row)
         before = merged.get(key)
         if before is None:
-            merged[key] = dict(row)
+            merged[key] = row
         elif not ignore:
             later = dict(row)
             for name in add:
