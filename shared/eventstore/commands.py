@@ -181,6 +181,11 @@ class StaleCheckpointError(Exception):
 class Store(Protocol):
     """The writer of one service's log; see ``writer.py``. Adapters underneath: PostgreSQL and memory."""
 
+    @property
+    def full(self) -> bool:
+        """Whether ``execute`` would raise OverloadedError now."""
+        ...
+
     async def execute(self, command: Command) -> Outcome:
         """Decide and commit one command (batched with others).
 

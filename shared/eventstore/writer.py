@@ -103,6 +103,11 @@ class Writer:
         return self._work is not None and not self._work.done() and not self._closing
 
     @property
+    def full(self) -> bool:
+        """See Store.full."""
+        return len(self._singles) >= self._queue or not self.alive
+
+    @property
     def busy(self) -> bool:
         """Whether commands or pages wait or are being committed."""
         return self._working or bool(self._singles or self._pages or self._bulk)
@@ -113,8 +118,7 @@ class Writer:
 
     async def execute(self, command: Command) -> Outcome:
         """See Store.execute."""
-        self._check_open()
-        if len(self._singles) >= self._queue:
+        if self.full:
             raise OverloadedError
         future = self._enqueue(self._singles, command)
         self._wake.set()

@@ -128,7 +128,7 @@ def build_app(
     app.add_middleware(RequestContext, runtime=ports.runtime, metrics=ports.metrics, unavailable=unavailable)
     hot = {thin.path: thin.hot for thin in description.thin if thin.hot is not None}
     if hot:
-        app.front = Front(hot, verifier, ports.runtime, ports.metrics, unavailable)
+        app.front = Front(hot, verifier, ports.runtime, ports.metrics, unavailable, lambda: ports.store.full)
     return app
 
 

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from shared.eventstore.commands import IdempotencyKey, Outcome
 from shared.kernel.clock import Runtime
-from shared.kernel.errors import ProblemError, Refusal
+from shared.kernel.errors import OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound
 from shared.security.tokens import InvalidTokenError, TokenVerifier
 from shared.web.auth import caller
@@ -88,7 +88,8 @@ def _head(scope: Scope) -> _Head | None:
 
 
 class Front:
-    """commands: hot commands by their exact path. unavailable: as in ``RequestContext``."""
+    """commands: hot commands by their exact path. unavailable: as in ``RequestContext``. full: whether the writer
+    takes no more."""
 
     def __init__(
         self,
@@ -97,12 +98,14 @@ class Front:
         runtime: Runtime,
         metrics: RequestMetrics,
         unavailable: Callable[[Exception], Refusal | None],
+        full: Callable[[], bool],
     ) -> None:
         self._commands = {path: (hot, msgspec.json.Decoder(hot.body)) for path, hot in commands.items()}
         self._verifier = verifier
         self._runtime = runtime
         self._metrics = metrics
         self._unavailable = unavailable
+        self._full = full
 
     async def take(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """None when the request was answered; else what the stack is to read it from."""
@@ -120,6 +123,9 @@ class Front:
             return receive
         if not principal.allows(hot.scope):
             return receive
+        if self._full():
+            await self._shed(scope, head, started, send)
+            return None
         first = await receive()
         raw = first.get("body", b"")
         if first["type"] != "http.request" or first.get("more_body") or len(raw) > BODY_LIMIT:
@@ -147,6 +153,14 @@ class Front:
         finally:
             self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)
         return None
+
+    async def _shed(self, scope: Scope, head: _Head, started: float, send: Send) -> None:
+        """503 before the body is looked at: under overload a refusal must cost less than a payment."""
+        correlation = incoming_correlation(Headers(scope=scope)) if head.traced else None
+        correlation = correlation or self._runtime.new_id()
+        response = failure(OverloadedError(), correlation, scope["path"], None)
+        status = await _problem(response, correlation, send)
+        self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)
 
 
 def again(first: Message, receive: Receive) -> Receive:

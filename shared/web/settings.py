@@ -51,7 +51,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = "INFO"
     packs: Path | None = None
     database_pool: int = Field(default=12, ge=4)
-    queue_size: int = Field(default=1024, ge=1)
+    queue_size: int = Field(default=512, ge=1)
     request_limit_bytes: int = Field(default=1 << 20, ge=1024)
     import_limit_bytes: int = Field(default=512 << 20, ge=1024)
 

@@ -27,6 +27,7 @@ SHORT_SECONDS = 30.0
 OVERLOAD = 3
 OVERLOAD_SECONDS = 10.0
 CONNECTIONS = 256
+OVERLOAD_CONNECTIONS = 2_000
 SAMPLE = 200
 """One payment in so many is looked for in the read models."""
 
@@ -90,7 +91,7 @@ class Rig:
         return int(response.raise_for_status().json()["unaccounted_fen"])
 
     async def offer(
-        self, rate: float, seconds: float, watched: bool
+        self, rate: float, seconds: float, watched: bool, connections: int = CONNECTIONS
     ) -> tuple[Report, dict[str, float], Mapping[str, Watch]]:
         """Payments of people who have not paid yet."""
         first, count = self._next_person, int(rate * seconds * 1.03) + 100
@@ -118,7 +119,7 @@ class Rig:
         accounts = Accounts(pids, self.site.postmaster)
         looking = [asyncio.create_task(each.run()) for each in watches.values()] if watched else []
         before = accounts.read()
-        plan = Plan(target, str(requests), seconds, CONNECTIONS, rate=rate, seed=first + 1, times=watched)
+        plan = Plan(target, str(requests), seconds, connections, rate=rate, seed=first + 1, times=watched)
         report = await fire(plan)
         cpu = accounts.since(before, report.cpu_seconds)
         if watched:
@@ -186,7 +187,9 @@ def _sampled(report: Report, name: str) -> dict[str, float]:
 
 async def _overload(rig: Rig, table: Table, rate: float) -> None:
     """More than it can do: what is not refused stays quick, what is refused is told when to come back."""
-    report, cpu, _ = await rig.offer(rate * OVERLOAD, OVERLOAD_SECONDS, watched=False)
+    report, cpu, _ = await rig.offer(
+        rate * OVERLOAD, OVERLOAD_SECONDS, watched=False, connections=OVERLOAD_CONNECTIONS
+    )
     waited = await rig.drained(SETTLE_SECONDS)
     found = Measure(f"open loop: {OVERLOAD * rate:,.0f}/s offered to one API process", "accepted/s")
     found.add("payments", report.rate, cpu, p50_ms=report.p50_ms, p99_ms=report.p99_ms, late=report.late)

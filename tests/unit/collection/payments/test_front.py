@@ -126,3 +126,17 @@ async def test_a_fault_is_a_problem_without_its_text(
     assert answers[0] == answers[1]
     assert answers[0][0] == status
     assert ("retry-after" in answers[0][2]) == (status == 503)
+
+
+async def test_a_full_queue_refuses_before_the_body_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overload: 503 and Retry-After as the stack answers, but even a malformed body is not looked at."""
+    fronted, stacked = await services(*PERSONS)
+    for each in (fronted, stacked):
+        monkeypatch.setattr(each.service.ports.store, "_queue", 0)
+    refused = [
+        await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES) for each in (fronted, stacked)
+    ]
+    assert seen(refused[0]) == seen(refused[1])
+    assert (refused[0].status_code, refused[0].headers["Retry-After"]) == (503, "1")
+    unread = await sent(fronted, b"{", JSON | {"Idempotency-Key": "k2"}, SCOPES)
+    assert unread.status_code == 503
