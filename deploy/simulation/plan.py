@@ -94,8 +94,8 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All a seed decides. split: services whose routes and work are two processes; shuffled: the order of
-    tasks is drawn, else it is asyncio's own; reject: the treasury sends the first voucher back once."""
+    """All a seed decides. split: services of three processes, two with routes and one that works; shuffled: the
+    order of tasks is drawn, else it is asyncio's own; reject: the treasury sends the first voucher back once."""
 
     seed: int
     persons: tuple[Person, ...]
@@ -174,8 +174,8 @@ _WHEEL = tuple(kind for kind in KINDS for _ in range(kind[1]))
 
 
 def processes(split: Sequence[str]) -> list[str]:
-    """Names of the processes: ``/0`` serves (and works, if it is alone), ``/1`` works."""
-    return [f"{name}/{part}" for name in SERVICES for part in range(2 if name in split else 1)]
+    """Names of the processes: ``/0`` serves (and works, if it is alone), ``/1`` works, ``/2`` serves too."""
+    return [f"{name}/{part}" for name in SERVICES for part in range(3 if name in split else 1)]
 
 
 def draw_plan(seed: int) -> Plan:

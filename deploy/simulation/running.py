@@ -67,6 +67,7 @@ class _Run:
     broker: MemoryBroker
     living: dict[str, Process]
     numbers: dict[str, int]
+    requests: int = 0
 
 
 class Workshop:
@@ -85,7 +86,7 @@ class Workshop:
             )
             for client in clients
         }
-        self._instances: dict[tuple[str, Role], Instance] = {}
+        self._instances: dict[tuple[str, Role, str], Instance] = {}
         self._databases = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
         self._scratch = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
         self._packs = {f"{pack.id}/{pack.version}": pack for pack in open_registry(PACKS)}
@@ -147,9 +148,7 @@ class Workshop:
         keeper = runtime.start(self._keep(run, runtime), "keeper")
         books = Books.connect(None)
         try:
-            services = SimulatedServices(
-                lambda name: _serving(run.living, name), self._tokens, run.fate, runtime
-            )
+            services = SimulatedServices(lambda name: _serving(run, name), self._tokens, run.fate, runtime)
             world = World(books, services, pause=lambda _: runtime.sleep(0.05))
             await Village(run.plan, services, world, runtime, lambda: self._rest(run, runtime)).run()
             keeper.cancel()
@@ -163,17 +162,17 @@ class Workshop:
         role = Role.ALL if service not in run.plan.split else Role.WORKER if part == "1" else Role.API
         run.numbers[name] = run.numbers.get(name, 0) + 1
         process = Process(
-            name, run.numbers[name], self._instance(service, role), run.sites[service], run.broker, run.fate,
+            name, run.numbers[name], self._instance(service, role, part), run.sites[service], run.broker, run.fate,
             run.plan.seed,
         )  # fmt: skip
         run.living[name] = process
         process.start()
 
-    def _instance(self, service: str, role: Role) -> Instance:
-        if (service, role) not in self._instances:
+    def _instance(self, service: str, role: Role, part: str) -> Instance:
+        if (service, role, part) not in self._instances:
             definition = next(one for one in DEFINITIONS if one.name == service)
-            self._instances[service, role] = Instance(definition, role, self._verifier)
-        return self._instances[service, role]
+            self._instances[service, role, part] = Instance(definition, role, self._verifier)
+        return self._instances[service, role, part]
 
     async def _keep(self, run: _Run, runtime: VirtualRuntime) -> None:
         """Start again what died, after its time; its group hears of its death then."""
@@ -217,9 +216,11 @@ def _why(process: Process) -> str:
     return f"{state} {tasks}, head {head}, behind {behind}, {process.wiring.machinery.conditions}"
 
 
-def _serving(living: dict[str, Process], service: str) -> Process | None:
-    process = living[f"{service}/0"]
-    return process if process.ready else None
+def _serving(run: _Run, service: str) -> Process | None:
+    """The next of those that serve, in turn."""
+    ready = [one for part in "02" if (one := run.living.get(f"{service}/{part}")) is not None and one.ready]
+    run.requests += 1
+    return ready[run.requests % len(ready)] if ready else None
 
 
 async def _ended(tasks: set[asyncio.Task[object]]) -> None:
