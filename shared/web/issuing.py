@@ -34,6 +34,18 @@ _FORM = {
         },
     }
 }
+_REFUSED = {
+    "description": "RFC 6749 §5.2",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string", "examples": ["invalid_client"]}},
+            }
+        }
+    },
+}
 
 
 def issuer_router(issuer: Issuer) -> APIRouter:
@@ -41,7 +53,10 @@ def issuer_router(issuer: Issuer) -> APIRouter:
     router = APIRouter(tags=["令牌 / tokens"])
 
     @router.post(
-        "/oauth/token", summary="签发令牌（开发） / Issue a token (development)", openapi_extra=_FORM
+        "/oauth/token",
+        summary="签发令牌（开发） / Issue a token (development)",
+        openapi_extra=_FORM,
+        responses={400: _REFUSED, 401: _REFUSED},
     )
     async def token(request: Request) -> Response:
         form = parse_qs((await read_body(request, FORM_LIMIT_BYTES)).decode("utf-8", "replace"))

@@ -50,6 +50,7 @@ def _completed(document: dict[str, Any], app: FastAPI, thin: Sequence[ThinRoute]
                 used |= {scope} - {""}
                 operation["security"] = [{SCHEME: [scope] if scope else []}]
             _answer_problems(operation)
+            _answer_text(path, operation)
     components.setdefault("securitySchemes", {})[SCHEME] = {
         "type": "oauth2",
         "flows": {
@@ -60,6 +61,13 @@ def _completed(document: dict[str, Any], app: FastAPI, thin: Sequence[ThinRoute]
         },
     }
     return document
+
+
+def _answer_text(path: str, operation: dict[str, Any]) -> None:
+    """CSV files and metrics are no JSON; FastAPI cannot know."""
+    kind = "text/csv" if path.endswith(".csv") else "text/plain" if path == "/metrics" else ""
+    if kind and "200" in operation["responses"]:
+        operation["responses"]["200"]["content"] = {kind: {"schema": {"type": "string"}}}
 
 
 def _answer_problems(operation: dict[str, Any]) -> None:
