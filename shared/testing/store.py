@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from shared.eventstore.memory import MemoryLog
 from shared.eventstore.projections import ProjectionRunner
-from shared.eventstore.reactions import ReactionRunner
+from shared.eventstore.reactions import QUIET_SECONDS, ReactionRunner
 from shared.eventstore.sqlite import MemoryDatabase
 from shared.eventstore.tailing import Projection, Reaction
 from shared.eventstore.types import EventTypes
@@ -69,6 +69,8 @@ class MemoryParts:
         runner = self.projections(projections)
         runners = [self.reaction(reaction, runner if projections else None) for reaction in reactions]
         moved = await settle([runner, *runners])
+        await self.runtime.sleep(QUIET_SECONDS)  # then reactions store what they passed over
+        moved += await settle([runner, *runners])
         if runner.failures:
             raise AssertionError(f"projections failed: {runner.failures}")
         return moved
