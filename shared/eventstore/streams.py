@@ -31,9 +31,9 @@ class Category(Generic[S]):
         return Stream(self, ":".join((self.name, *map(str, parts))), era)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Stream(Generic[S]):
-    """One stream: equal ids in equal eras are the same stream."""
+    """One stream: equal ids in equal eras are the same stream. Not to be changed (see ``Metadata``)."""
 
     category: Category[S] = field(compare=False)
     id: str

@@ -1,17 +1,21 @@
-"""The obligation's state: what one person owes for one insurance and year, and what was paid on it."""
+"""The obligation's state: what one person owes for one insurance and year, and what was paid on it.
+
+States are structs: every payment folds one, and a frozen dataclass takes ten times as long to make.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from services.collection.obligations import events as e
 from shared.kernel.events import Event
 from shared.kernel.insurance import Leg, Payer
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True):
     """The current assessment version; amounts in fen."""
 
     assessment_id: str
@@ -35,8 +39,7 @@ class Assessment:
         return sum(leg.fen for leg in self.legs if leg.payer is Payer.PERSON)
 
 
-@dataclass(frozen=True, slots=True)
-class PaidLine:
+class PaidLine(msgspec.Struct, frozen=True):
     """A received line. standing: EFFECTIVE, DUPLICATE, AFTER_DEATH, OUT_OF_WINDOW, WRONG_AMOUNT, REFUNDED."""
 
     line_id: str
@@ -52,15 +55,14 @@ class PaidLine:
     was_effective: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Obligation:
+class Obligation(msgspec.Struct, frozen=True):
     """State of ``obligation:{year}:{insurance}:{person}``."""
 
     tier_yuan: int | None = None
     assessment: Assessment | None = None
     refused: str = ""
     hold_until: dt.date | None = None
-    lines: dict[str, PaidLine] = field(default_factory=dict)
+    lines: dict[str, PaidLine] = {}
     vouchered_legs: frozenset[str] = frozenset()
     died_on: dt.date | None = None
     death_disputed: bool = False

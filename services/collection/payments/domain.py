@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from services.collection.obligations.domain import Assessment, Obligation
 from services.collection.obligations.domain import evolve as evolve_obligation
 from services.collection.obligations.facts import AgentFact, CampaignFact, RosterFact, campaign_refusal
@@ -24,14 +26,13 @@ from shared.policy.pack import Pack
 from shared.policy.terms import ChannelKind
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(msgspec.Struct, frozen=True):
     """Facts of an order: campaigns by id, deaths by person, rosters by (campaign, insurance, person)."""
 
-    campaigns: Mapping[str, CampaignFact] = field(default_factory=dict)
-    deaths: Mapping[str, dt.date] = field(default_factory=dict)
-    rosters: Mapping[tuple[str, Insurance, str], RosterFact] = field(default_factory=dict)
-    agents: Mapping[str, AgentFact] = field(default_factory=dict)
+    campaigns: Mapping[str, CampaignFact] = {}
+    deaths: Mapping[str, dt.date] = {}
+    rosters: Mapping[tuple[str, Insurance, str], RosterFact] = {}
+    agents: Mapping[str, AgentFact] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,7 @@ def evolve_receipt(state: ReceiptState, event: Event) -> ReceiptState:
             return state
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedLine:
+class PlacedLine(msgspec.Struct, frozen=True):
     """Where a line went. events: on the obligation (``key`` set) or on the suspense (None); none when known.
 
     fen: what is recorded, which for a known line may differ from what the channel's file says.
@@ -112,8 +112,7 @@ class PlacedLine:
         return not self.events
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """A decided order. repeated: every line was recorded before, nothing is to be written."""
 
     lines: tuple[PlacedLine, ...]

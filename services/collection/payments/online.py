@@ -7,7 +7,9 @@ force stays what agents, counters and lists collect; the payment brings its own 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from services.collection.obligations import events as e
 from services.collection.obligations.domain import Assessment, Obligation

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.insurance import Insurance
@@ -15,8 +16,7 @@ Key = tuple[int, Insurance, str]
 """Year, insurance, person: an obligation."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderLine:
+class OrderLine(msgspec.Struct, frozen=True):
     """One person, year and insurance of an order, fen."""
 
     person_id: str
@@ -29,16 +29,14 @@ class OrderLine:
         return (self.year, self.insurance, self.person_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """票据: book and serial number of a village receipt."""
 
     book_no: str
     serial_no: str
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """Command: record a payment of one or several lines (all or none).
 
     captured: the money is final. filed: it comes from the channel's day file, where lines of an order that

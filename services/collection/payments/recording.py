@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from services.collection.obligations import events as e
 from services.collection.obligations.domain import Assessment, PaidLine
@@ -13,8 +14,7 @@ from services.collection.payments.orders import Order, OrderLine
 from shared.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True)
-class LineRecorder:
+class LineRecorder(msgspec.Struct, frozen=True):
     """Makes the events of one line."""
 
     order: Order
