@@ -25,7 +25,7 @@ from deploy.local.processes import python
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
-HOURS = ("integrator", "operator", "load-tester")
+HOURS = ("integrator", "operator", "load-tester", "integrate")
 SECONDS = 600
 _BLOCK = re.compile(r"^```(\w+)( long)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"\b81(0[1-4]|10)\b")
