@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.docker.healthy import healthy
 from deploy.docker.rehearsing import LOCAL, forwarded
 from deploy.local.processes import free_port
 
+ROOT = Path(__file__).parents[2]
 Answer = bytes
 
 
@@ -55,7 +59,7 @@ async def test_a_far_port_that_is_closed_ends_the_connection() -> None:
         assert await asked(port, b"hello\n") == b""
 
 
-@pytest.mark.parametrize(
+WELL = pytest.mark.parametrize(
     ("answer", "well"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True),
@@ -64,6 +68,34 @@ async def test_a_far_port_that_is_closed_ends_the_connection() -> None:
         (b"", False),
     ],
 )
+
+
+@WELL
 async def test_healthy_is_an_answer_of_200_and_nothing_else(answer: Answer, well: bool) -> None:
     async with answering(answer) as port:
         assert await asyncio.to_thread(healthy, port) is well
+
+
+async def probed(port: int) -> bool:
+    """The health check of docker-compose.yml, as the engine runs it in a container."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    command = [word.replace("$$", "$") for word in compose["x-service"]["healthcheck"]["test"][1:]]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={"LIANGXIAN_PORT": str(port), "PATH": os.environ["PATH"]},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(10):
+        return await process.wait() == 0
+
+
+@WELL
+async def test_the_probe_of_compose_says_the_same(answer: Answer, well: bool) -> None:
+    async with answering(answer) as port:
+        assert await probed(port) is well
+
+
+async def test_nobody_listening_is_not_healthy() -> None:
+    port = free_port()
+    assert not await probed(port)
+    assert not healthy(port)
