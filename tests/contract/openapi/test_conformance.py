@@ -33,7 +33,7 @@ from shared.kernel.clock import SeededRuntime
 from shared.observability.logging import configure
 from shared.testing.service import MemoryService, memory_service
 
-EXAMPLES = 5
+EXAMPLES = 4
 SERVICES = ("registration", "collection", "subsidy", "notification")
 SENT = ("method", "url", "params", "json", "data", "headers", "cookies")
 CHECKS = [
