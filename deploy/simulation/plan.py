@@ -44,16 +44,16 @@ class Draws:
 class Fault:
     """Something that goes wrong. kind: see ``KINDS``; at: the how-manyth time (from 1) at ``where``.
 
-    where: a process (``collection/0``), or ``outside`` for requests; amount: milliseconds, or a part in 16.
+    where: a process (``collection/0``), or ``outside`` for requests; extent: milliseconds, or a part in 16.
     """
 
     kind: str
     where: str
     at: int
-    amount: int = 0
+    extent: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind} at {self.where} #{self.at}" + (f" ({self.amount})" if self.amount else "")
+        return f"{self.kind} at {self.where} #{self.at}" + (f" ({self.extent})" if self.extent else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _mark(name: str, value: object) -> str:
 
 
 KINDS: tuple[tuple[str, int, int, int], ...] = (
-    # kind, how often of 32, latest time, largest amount
+    # kind, how often of 32, latest time, largest extent
     ("crash", 10, 400, 1500),
     ("lost_answer", 3, 60, 0),
     ("doubled", 2, 60, 0),

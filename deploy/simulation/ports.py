@@ -103,10 +103,10 @@ class Gate:
         self.check()
         fault = fate.strikes("crash", process.name)
         if fault is not None:
-            process.kill(fault.amount)
+            process.kill(fault.extent)
             self.check()
         fault = fate.strikes("delay", process.name)
-        await process.runtime.sleep(fault.amount / 1000 if fault is not None else 0)
+        await process.runtime.sleep(fault.extent / 1000 if fault is not None else 0)
         self.check()
 
     async def before_commit(self) -> None:
@@ -127,16 +127,16 @@ class Gate:
         fault = self._fate.strikes("broker_away", self._process.name)
         now = self._process.runtime.monotonic()
         if fault is not None:
-            self._away_until = now + fault.amount / 1000
+            self._away_until = now + fault.extent / 1000
         if now < self._away_until:
             raise BrokerUnavailableError("the broker is away")
 
     _away_until = 0.0
 
     def fault(self, kind: str) -> int | None:
-        """The amount of a fault that strikes here."""
+        """The extent of a fault that strikes here."""
         fault = self._fate.strikes(kind, self._process.name)
-        return fault.amount if fault is not None else None
+        return fault.extent if fault is not None else None
 
 
 class GatedDatabase:

@@ -24,7 +24,7 @@ WITHIN = 1000
 STARTS = {
     "cursor before acknowledgement": 208,
     "offset before effect": 94,
-    "equal keys not merged": 1,
+    "equal keys not merged": 347,
     "no compare-and-set": 1,
 }
 """Where looking for a planted bug begins, to be quick: the first seed it was found at. It goes on to ``WITHIN``."""
