@@ -41,8 +41,11 @@ SUPERUSER = "liangxian"
 PUBLIC_HOME = Path("/var/lib/liangxian")
 OWNER = "data-directory"
 SETTINGS = {
+    # Logs only grow: looked at again when they have grown by half, not by a tenth.
+    "autovacuum_analyze_scale_factor": "0.5",
     "autovacuum_naptime": "15s",
     "autovacuum_vacuum_cost_limit": "1000",
+    "autovacuum_vacuum_insert_scale_factor": "1.0",
     "checkpoint_completion_target": "0.9",
     "checkpoint_timeout": "15min",
     "fsync": "on",
