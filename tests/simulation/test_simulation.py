@@ -104,8 +104,9 @@ def _first_failure(workshop: Workshop, start: int) -> History | None:
 def test_a_failing_seed_is_told_shortest(workshop: Workshop) -> None:
     """The trace keeps only the decisions the failure needs, and still fails in the same way."""
     with PLANTED["cursor before acknowledgement"]():
-        plan = draw_plan(208)
-        failing = workshop.run(plan)
+        failing = _first_failure(workshop, STARTS["cursor before acknowledgement"])
+        assert failing is not None
+        plan = draw_plan(failing.seed)
         short = shortest(plan, failing.failure, workshop.run, most_runs=20)
         again = workshop.run(short, traced=True)
     assert failing.failure
