@@ -58,6 +58,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Set the clock to 0 and the order to ``draw`` (None: asyncio's own)."""
         self._ready.clear()
         self._scheduled: list[Any] = []
+        self._timer_cancelled_count = 0  # decides when timers are heaped anew, and so the order of equal ones
         self._now = 0.0
         self._ready.draw = draw
 
