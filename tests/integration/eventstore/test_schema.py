@@ -167,7 +167,8 @@ class TestPlans:
             assert ("Index Scan", "events_pkey") in tail
             assert ("Seq Scan", "events") not in tail
         streams = [f"purse:{n}" for n in range(64)]
-        load = await nodes(LOAD_SQL, [2020] * 64, streams, ["o"] * 64, ["p"] * 64, streams)
+        eras = "{" + ",".join(["2020"] * 64) + "}"
+        load = await nodes(LOAD_SQL, eras, "|".join(streams), ["o"] * 64, ["p"] * 64, streams, "|")
         assert ("Index Scan", "events_stream") in load
         assert not {node for node in load if node[0] == "Seq Scan"}
         await connection.close()
