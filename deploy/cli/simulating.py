@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import re
 import time
@@ -97,7 +98,8 @@ def _show_trace(seed: int, *, as_json: bool) -> None:
     from deploy.simulation.plan import draw_plan
     from deploy.simulation.running import Workshop
 
-    history = Workshop().run(draw_plan(seed), traced=True)
+    with contextlib.closing(Workshop()) as workshop:
+        history = workshop.run(draw_plan(seed), traced=True)
     if as_json:
         show_json(msgspec.to_builtins(history))
     else:
@@ -115,9 +117,9 @@ def _show_shortest(seed: int) -> None:
     from deploy.simulation.running import Workshop
     from deploy.simulation.shrinking import shortest
 
-    workshop = Workshop()
-    failure = workshop.run(draw_plan(seed)).failure
-    plan = shortest(draw_plan(seed), failure, workshop.run)
-    history = workshop.run(plan, traced=True)
+    with contextlib.closing(Workshop()) as workshop:
+        failure = workshop.run(draw_plan(seed)).failure
+        plan = shortest(draw_plan(seed), failure, workshop.run)
+        history = workshop.run(plan, traced=True)
     out.print(f"最短经过 / the shortest trace of seed {seed}: {failure}", markup=False)
     out.print("\n".join([*plan.lines(), "", *history.record, "", history.detail]), markup=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,9 @@ from pathlib import Path
 import psutil
 
 POLL_SECONDS = 0.05
+PORTS = range(15_000, 32_000)
+"""Below what systems give to outgoing connections (Linux from 32768 on)."""
+PORT_TRIES = 200
 _started: list[
     subprocess.Popen[bytes]
 ] = []  # kept so that one which outlives its owner is no ResourceWarning
@@ -218,11 +222,17 @@ def leash(pid: int, number: int = signal.SIGINT) -> Callable[[], None]:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port nobody listens on at the moment, and that no outgoing connection is given by the system: a
+    program that is killed finds its port again. Raises StartFailed when none was found."""
+    for _ in range(PORT_TRIES):
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise StartFailed("no free port")
 
 
 def refuse_taken(port: int, host: str = "127.0.0.1") -> None:

@@ -91,6 +91,10 @@ class Workshop:
         self._scratch = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
         self._packs = {f"{pack.id}/{pack.version}": pack for pack in open_registry(PACKS)}
 
+    def close(self) -> None:
+        """Close the loop."""
+        self._loop.close()
+
     def run(self, plan: Plan, *, traced: bool = False) -> History:
         """One history. It never raises for what happens in it."""
         order = Draws(-plan.seed - 1)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -31,9 +32,11 @@ STARTS = {
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
+def workshop() -> Iterator[Workshop]:
     """Routes and databases, made once."""
-    return Workshop()
+    made = Workshop()
+    yield made
+    made.close()
 
 
 @pytest.mark.timeout(900)

@@ -102,7 +102,7 @@ def test_people_get_chinese_first() -> None:
         ("demo", "--place", "无此镇"),
         ("demo", "--scale", "3"),
         ("rehearse",),
-        ("simulate",),
+        ("simulate", "--seeds", "9..1"),
     ],
 )
 def test_usage_faults_end_with_2(arguments: tuple[str, ...]) -> None:
