@@ -79,7 +79,7 @@ kafka-deps: ## Java 17 and Maven, for a Kafka without containers (installs as ro
 
 .PHONY: asyncapi-deps
 asyncapi-deps: ## the AsyncAPI CLI, for its test (needs Node 20 and npm)
-	npm install --prefix .tools/asyncapi --no-save --no-audit --no-fund --loglevel=error @asyncapi/cli@4.1.1
+	@test -x .tools/asyncapi/node_modules/.bin/asyncapi || npm install --prefix .tools/asyncapi --no-save --no-audit --no-fund --loglevel=error @asyncapi/cli@4.1.1
 
 .PHONY: ops-deps
 ops-deps: ## Prometheus, promtool and kubeconform for the tests of operations (installs as root, else says how)

@@ -63,8 +63,15 @@ def environment(service: str, given: Mapping[str, str], keys: Path = KEYS) -> di
 
 def unissued(given: Mapping[str, str]) -> str:
     """Why a service must not start: outside a rehearsal somebody has to issue its callers' tokens, and the
-    development issuer's secrets are in every copy of the image. "" when it may."""
-    if given.get("LIANGXIAN_ISSUER_URL") or given.get("LIANGXIAN_REHEARSAL") == "1":
+    development issuer's secrets are in every copy of the image; and nobody with an issuer's tokens works on a
+    simulated clock. "" when it may."""
+    issuer, rehearsal = bool(given.get("LIANGXIAN_ISSUER_URL")), given.get("LIANGXIAN_REHEARSAL") == "1"
+    if issuer and rehearsal:
+        return (
+            "已设签发方时不得演练：请设 LIANGXIAN_REHEARSAL=0 / "
+            "there is an issuer, and the clock would be simulated: set LIANGXIAN_REHEARSAL=0"
+        )
+    if issuer or rehearsal:
         return ""
     return (
         "未设置令牌签发方：请设 LIANGXIAN_ISSUER_URL；演练请设 LIANGXIAN_REHEARSAL=1 / "

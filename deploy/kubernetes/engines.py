@@ -169,21 +169,23 @@ def cluster(service: str) -> Document:
             "managed": {
                 "roles": [
                     role(service, service_secret(service)),
-                    role(AUDITOR, auditor_secret(service)),
+                    role(AUDITOR, auditor_secret(service), "pg_read_all_data"),
                 ]
             },
         },
     }
 
 
-def role(name: str, secret: str) -> dict[str, Any]:
-    """A role whose password the operator takes from a Secret."""
+def role(name: str, secret: str, *within: str) -> dict[str, Any]:
+    """A role whose password the operator takes from a Secret. within: roles it is a member of; the operator
+    takes away every other membership."""
     return {
         "name": name,
         "ensure": "present",
         "login": True,
         "inherit": True,
         "passwordSecret": {"name": secret},
+        **({"inRoles": list(within)} if within else {}),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from deploy.load.orders import Sent
+from deploy.load.orders import Kind, Sent
 from deploy.load.watching import samples
 from deploy.rehearsal.clients import Services
 
@@ -92,7 +92,9 @@ def compare(sent: Iterable[Sent], placed: Placed, target: int | None, unknown: i
     cells: Counter[tuple[str, str, str, str]] = Counter()
     for number, order in orders.items():
         lines = placed.get(number, [])
-        if number in accepted:
+        if (
+            number in accepted or order.kind is Kind.LATE
+        ):  # a late callback's money is final: it is never refused
             fault = _fault(order, lines)
             for due in order.lines:
                 cells[order.village, due.insurance, order.paid_at[:10], order.channel] += due.fen

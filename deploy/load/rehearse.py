@@ -9,7 +9,7 @@ import ipaddress
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,12 @@ SETTLE_SECONDS = 60.0
 GAUGE_SECONDS = 45.0
 SPARE = 1.05
 """So many more payers than arrivals are asked for."""
+NEEDED = {
+    Profile.DAY_CLOSE: frozenset({"bank-file", "treasury-file"}),
+    Profile.OUTAGE: frozenset({"window-extended"}),
+}
+"""What a profile does beside the payments, without which it proves nothing."""
+
 YESTERDAYS_SHARE = 0.1
 AT_ONCE = 64
 FIRST_PORT = 80
@@ -280,7 +286,8 @@ class _Run:
         self, figures: dict[str, Any], money: MoneyAudit, watcher: Watcher, seconds: float
     ) -> dict[str, Any]:
         watch, asked = watcher.watch, self._asked
-        judged = judge(asked.objectives, figures, money)
+        beside = beside_faults(asked.profile, self._beside.steps)
+        judged = judge(asked.objectives, figures, money, beside)
         return {
             "run": self._name,
             "target": asked.target,
@@ -309,8 +316,19 @@ class _Run:
         }
 
 
-def judge(wanted: Objectives, figures: Mapping[str, Any], money: MoneyAudit) -> list[dict[str, Any]]:
-    """Each objective with its limit, what was measured, and whether it is met."""
+def beside_faults(profile: Profile, steps: Sequence[Mapping[str, Any]]) -> int:
+    """What a profile does beside the payments and did not come about: files not sent, their refused rows, a
+    window that was not extended."""
+    done = {step["step"] for step in steps}
+    missing = NEEDED.get(profile, frozenset()) - done
+    refused = sum(int(step.get("refused", 0)) for step in steps)
+    return len(missing) + refused + sum(int(step.get("status", 200)) >= 400 for step in steps)
+
+
+def judge(
+    wanted: Objectives, figures: Mapping[str, Any], money: MoneyAudit, beside: int = 0
+) -> list[dict[str, Any]]:
+    """Each objective with its limit, what was measured, and whether it is met. beside: see ``beside_faults``."""
     answered = max(figures["accepted"] + figures["refused"], 1)
     rest = figures["drained_seconds"]
     rows: list[tuple[str, float, float | None]] = [
@@ -327,6 +345,7 @@ def judge(wanted: Objectives, figures: Mapping[str, Any], money: MoneyAudit) -> 
         ("phantom", 0, money.phantom),
         ("differing", 0, money.differing),
         ("unknown", 0, money.unknown),
+        ("beside_faults", 0, beside),
     ]
     judged = [
         {"objective": name, "limit": limit, "measured": found, "met": found is not None and found <= limit}

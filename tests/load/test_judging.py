@@ -16,7 +16,8 @@ from deploy.load.connections import Answer
 from deploy.load.figures import curve, percentile, summary
 from deploy.load.orders import Kind, Orders, Sent, mix_of
 from deploy.load.payers import Due, Payers, poisson
-from deploy.load.rehearse import Objectives, is_loopback, judge
+from deploy.load.profiles import Profile
+from deploy.load.rehearse import Objectives, beside_faults, is_loopback, judge
 from deploy.load.rendering import render
 from deploy.load.running import Outcome, unresolved
 from deploy.load.watching import Watch
@@ -54,6 +55,38 @@ def test_a_run_whose_money_is_all_there_is_clean() -> None:
     audit = compare([taken, refused], {"1": [shown(taken)]}, target=0)
     assert audit.clean
     assert (audit.accepted, audit.accepted_fen, audit.shown_fen) == (1, FEN, FEN)
+
+
+def test_a_late_callback_is_final_money_whatever_was_answered() -> None:
+    """What a channel holds already may not be refused: its order is missing when nothing shows it."""
+    late = order("1", Answer(409, code="OUTSIDE_WINDOW"), kind=Kind.LATE)
+    audit = compare([order("2"), late], {"2": [shown(order("2"))]}, target=0)
+    assert (audit.clean, audit.missing, audit.own_unaccounted_fen) == (False, 1, FEN)
+    assert compare([late], {"1": [shown(late)]}, target=0).clean
+
+
+@pytest.mark.parametrize(
+    ("profile", "steps", "faults"),
+    [
+        (Profile.LAST_DAY, [], 0),
+        (
+            Profile.DAY_CLOSE,
+            [{"step": "bank-file", "refused": 0}, {"step": "treasury-file", "refused": 0}],
+            0,
+        ),
+        (Profile.DAY_CLOSE, [{"step": "bank-file", "refused": 2}], 3),
+        (Profile.OUTAGE, [{"step": "window-extended", "status": 201}], 0),
+        (Profile.OUTAGE, [{"step": "window-extended", "status": 403}], 1),
+        (Profile.OUTAGE, [], 1),
+    ],
+)
+def test_what_a_profile_does_beside_the_payments_is_judged(
+    profile: Profile, steps: list[Mapping[str, Any]], faults: int
+) -> None:
+    """Files that were not sent, refused rows and a window that stayed fail the run."""
+    assert beside_faults(profile, steps) == faults
+    judged = {row["objective"]: row["met"] for row in judge(Objectives(), GOOD, CLEAN, faults)}
+    assert judged["beside_faults"] is (faults == 0)
 
 
 @pytest.mark.parametrize(

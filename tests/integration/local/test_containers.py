@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.docker.healthy import healthy
-from deploy.docker.start import databases, environment, main, prepare
+from deploy.docker.start import databases, environment, main, prepare, unissued
 from deploy.local.databases import ExternalPostgres
 from deploy.local.layout import SERVICES
 from deploy.local.postgres import PostgresServer
@@ -97,6 +97,21 @@ def test_a_service_gets_its_addresses_from_the_volume(tmp_path: Path) -> None:
 def test_what_it_does_not_know_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["payments"]) == 2
     assert "prepare, databases, healthy, registration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("issuer", "rehearsal", "starts"),
+    [
+        ("", "1", True),
+        ("https://issuer.example.org", "0", True),
+        ("", "0", False),
+        ("https://issuer.example.org", "1", False),
+    ],
+)
+def test_a_service_starts_with_an_issuer_or_in_a_rehearsal(issuer: str, rehearsal: str, starts: bool) -> None:
+    """Never without somebody who issues tokens, and never with real tokens on a simulated clock."""
+    given = {"LIANGXIAN_ISSUER_URL": issuer, "LIANGXIAN_REHEARSAL": rehearsal}
+    assert (unissued(given) == "") is starts
 
 
 def test_nobody_listening_is_not_healthy() -> None:
