@@ -272,19 +272,25 @@ class Imports:
         self, import_id: str, after: int, limit: int, *, refused: bool = False
     ) -> list[RowOutcome]:
         """Up to ``limit`` judged rows behind a row number, in order; ``refused``: only those."""
-        query = (
-            sa.select(IMPORT_ROWS.c.outcomes)
-            .where(IMPORT_ROWS.c.import_id == import_id, IMPORT_ROWS.c.last_row > after)
-            .order_by(IMPORT_ROWS.c.chunk)
-            .limit(limit // SLICE + 2)
-        )
-        if refused:
-            query = query.where(IMPORT_ROWS.c.refused > 0)
+        wanted: list[RowOutcome] = []
         async with self._database.read() as connection:
-            slices = await connection.execute(query)
-        judged = (row for (packed,) in slices for row in msgspec.json.decode(packed, type=list[RowOutcome]))
-        wanted = (row for row in judged if row.row > after and (row.code or not refused))
-        return list(islice(wanted, limit))
+            while len(wanted) < limit:  # a slice that was set apart lies there in parts
+                query = (
+                    sa.select(IMPORT_ROWS.c.outcomes, IMPORT_ROWS.c.last_row)
+                    .where(IMPORT_ROWS.c.import_id == import_id, IMPORT_ROWS.c.last_row > after)
+                    .order_by(IMPORT_ROWS.c.chunk)
+                    .limit(limit // SLICE + 2)
+                )
+                if refused:
+                    query = query.where(IMPORT_ROWS.c.refused > 0)
+                slices = await connection.execute(query)
+                if not slices:
+                    break
+                for packed, last_row in slices:
+                    judged = msgspec.json.decode(packed, type=list[RowOutcome])
+                    wanted += [row for row in judged if row.row > after and (row.code or not refused)]
+                    after = last_row
+        return wanted[:limit]
 
     # -- working --------------------------------------------------------------------------------------
 
@@ -298,12 +304,14 @@ class Imports:
 
     async def _slices(self, under_way: int) -> tuple[int, list[Exception]]:
         """One job's error leaves its slice for the next round and does not hold up the others."""
+        known = frozenset(self._running)
         async with self._database.read() as connection:
             jobs = await connection.execute(
                 sa.select(IMPORTS)
                 .where(IMPORTS.c.state == "RUNNING")
                 .order_by(IMPORTS.c.created_at, IMPORTS.c.import_id)
             )
+        self._running -= known - {job.import_id for job in jobs}
         done, faults = 0, []
         self._ended.clear()
         for job in jobs:
@@ -351,7 +359,9 @@ class Imports:
             for chunk in chunks:
                 opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
                 rows = msgspec.json.decode(opened, type=list[RawRow])
-                judged = await self._judge(self._kinds[job.kind], job, chunk.chunk, rows)
+                judged = await self._judge(
+                    self._kinds[job.kind], job, _Slice(chunk.chunk, chunk.sealed), rows
+                )
                 judging.append(self._runtime.start(judged, "import-slice"))
             done = 0
             for task in judging:
@@ -365,30 +375,38 @@ class Imports:
             await asyncio.gather(*judging, return_exceptions=True)
 
     async def _judge(
-        self, kind: ImportKind[Any], job: Row, number: int, rows: Sequence[RawRow]
+        self, kind: ImportKind[Any], job: Row, piece: _Slice, rows: Sequence[RawRow]
     ) -> Coroutine[Any, Any, int]:
         """Make the slice's commands; answers what executes them and says how much was done."""
-        commands, refused = await self._commands(kind, job, rows)
+        try:
+            commands, refused = await self._commands(kind, job, rows)
+        except (OverloadedError, ProblemError):
+            raise
+        except Exception as fault:
+            if self._failure(fault) is not Failure.COMMAND:
+                raise
+            return self._set_apart(job, piece, rows, fault)
         ended = False
 
         async def record(connection: Connection, answers: Sequence[Outcome]) -> None:
             nonlocal ended
             judged = refused | dict(zip(commands, answers, strict=True))
-            ended = await self._record(connection, job, number, dict(sorted(judged.items())))
+            ended = await self._record(connection, job, piece.number, dict(sorted(judged.items())))
 
         async def execute() -> int:
-            page = Page(list(commands.values()), partial(_take, job, number), keyed=False, settled=record)
+            page = Page(list(commands.values()), partial(_take, job, piece), keyed=False, settled=record)
             try:
                 await self._store.execute_page(page)
             except StaleCheckpointError:
-                return 1  # another process was faster
+                return 1  # another process was faster, or a slice before this one is not done
             except (OverloadedError, ProblemError):
                 raise
             except Exception as fault:
-                if self._failure(fault) is not Failure.COMMAND:
+                failure = self._failure(fault)
+                too_much = failure is Failure.BUSY and len(rows) > 1
+                if failure is not Failure.COMMAND and not too_much:
                     raise
-                await self._set_apart(job, number, rows, fault)
-                return len(rows)
+                return await self._set_apart(job, piece, rows, fault)
             if ended:
                 self._running.discard(job.import_id)
                 self._ended.add(job.import_id)
@@ -422,18 +440,20 @@ class Imports:
                 commands[number] = command
         return commands, refused
 
-    async def _set_apart(self, job: Row, number: int, rows: Sequence[RawRow], fault: Exception) -> None:
-        """One of the rows is bad: each half is tried by itself, and a row that stands alone has failed."""
+    async def _set_apart(self, job: Row, piece: _Slice, rows: Sequence[RawRow], fault: Exception) -> int:
+        """One of the rows is bad, or all together are too much: each half is tried by itself, and a row that
+        stands alone has failed. Answers how many rows had their turn."""
         middle = len(rows) // 2
         async with self._database.begin() as connection:
-            if not await _take(job, number, connection):
-                return
+            if not await _take(job, piece, connection):
+                return 1
             if middle:
                 halves = [self._chunk(job.import_id, part) for part in (rows[:middle], rows[middle:])]
                 await connection.upsert(IMPORT_CHUNKS, halves)
-                return
-            log.error("import_row_failed", exc_info=fault)
-            await self._record(connection, job, number, {rows[0].number: Refusal("ROW_FAILED")})
+            else:
+                log.error("import_row_failed", exc_info=fault)
+                await self._record(connection, job, piece.number, {rows[0].number: Refusal("ROW_FAILED")})
+        return len(rows)
 
     async def _record(
         self, connection: Connection, job: Row, number: int, outcomes: Mapping[int, Outcome]
@@ -478,10 +498,23 @@ class Imports:
         )
 
 
-async def _take(job: Row, number: int, connection: Connection) -> bool:
-    """A slice off those that are left; False when it is gone already."""
-    c = IMPORT_CHUNKS.c
-    mine = sa.delete(IMPORT_CHUNKS).where(c.import_id == job.import_id, c.chunk == number)
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """A staged slice: the number of its first row, and its rows as they were sealed. Half of a slice that was
+    set apart begins with the same row, but was sealed anew."""
+
+    number: int
+    sealed: bytes
+
+
+async def _take(job: Row, piece: _Slice, connection: Connection) -> bool:
+    """A slice off those that are left; False when it is gone or was set apart, or when one before it is left:
+    rows have their turn in the order of the file."""
+    c, before = IMPORT_CHUNKS.c, IMPORT_CHUNKS.alias("before")
+    earlier = sa.exists().where(before.c.import_id == job.import_id, before.c.chunk < piece.number)
+    mine = sa.delete(IMPORT_CHUNKS).where(
+        c.import_id == job.import_id, c.chunk == piece.number, c.sealed == piece.sealed, ~earlier
+    )
     return bool(await connection.execute(mine.returning(c.chunk)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from shared.eventstore.database import Connection
 from shared.kernel.errors import OverloadedError, Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
-from shared.web.imports import IDLE_SECONDS, LARGE_BYTES, SLICE, ImportContext
+from shared.web.imports import IDLE_SECONDS, LARGE_BYTES, SLICE, ImportContext, _Slice
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import RawRow, UploadFormat
 from tests.unit.web.conftest import NOTE_IMPORT, WRITE, NoteRow, row_command
@@ -146,16 +146,82 @@ async def test_rows_leave_no_keys_behind(service: MemoryService) -> None:
     assert (await service.parts.log.head(), history.outcomes) == (2, {})
 
 
-async def test_a_slice_another_process_has_done_is_passed_over(service: MemoryService) -> None:
-    """Both have opened it; who takes it off the job commits, the other writes nothing."""
-    accepted = await posted(service, lines('{"text": "a"}', '{"text": "b"}'), NDJSON)
+async def opened(service: MemoryService, job: Any, chunk: Any) -> Coroutine[Any, Any, int]:
+    """A slice in a process's hands, its commands made and not yet executed."""
     imports = service.ports.imports
+    content = imports._vault.open_bytes(bytes(chunk.sealed), f"import:{job.import_id}:{chunk.chunk}")
+    rows = msgspec.json.decode(content, type=list[RawRow])
+    return await imports._judge(imports._kinds[job.kind], job, _Slice(chunk.chunk, chunk.sealed), rows)
+
+
+async def test_a_slice_set_apart_meanwhile_is_not_done_again(service: MemoryService) -> None:
+    """Another process holds the whole slice while its halves are done: half of it has the number of the whole."""
+    rows = ['{"text": "broken"}', *(f'{{"text": "n{number}"}}' for number in range(2, 9))]
+    accepted = await posted(service, lines(*rows), NDJSON)
     async with service.parts.database.read() as connection:
         (job,) = await connection.execute(sa.select(IMPORTS))
         (chunk,) = await connection.execute(sa.select(IMPORT_CHUNKS))
-    opened = imports._vault.open_bytes(bytes(chunk.sealed), f"import:{job.import_id}:{chunk.chunk}")
-    rows = msgspec.json.decode(opened, type=list[RawRow])
-    mine, other = [await imports._judge(imports._kinds[job.kind], job, chunk.chunk, rows) for _ in range(2)]
+    late = await opened(service, job, chunk)
+    await service.ports.imports.run_once()  # set apart
+    again = await opened(service, job, chunk)
+    assert await late == 1
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert await again == 1
+    assert (status["accepted"], status["refused"], failures) == (7, 1, ["1,ROW_FAILED,,"])
+    assert await service.parts.log.head() == 7
+
+
+async def test_rows_have_their_turn_in_the_order_of_the_file(service: MemoryService) -> None:
+    """A slice waits for those before it, also for the halves of one that was set apart."""
+    texts = [f"n{number}" for number in range(1, 2 * SLICE + 1)]
+    texts[11] = "broken"
+    accepted = await posted(service, lines(*(f'{{"text": "{text}"}}' for text in texts)), NDJSON)
+    async with service.parts.database.read() as connection:
+        (job,) = await connection.execute(sa.select(IMPORTS))
+        _, second = await connection.execute(sa.select(IMPORT_CHUNKS).order_by(IMPORT_CHUNKS.c.chunk))
+    assert await (await opened(service, job, second)) == 1
+    assert await service.parts.log.head() == 0
+    await finished(service, accepted.headers["Location"])
+    told = [each.event.text for each in await service.parts.log.read(0, 3 * SLICE)]
+    assert told == [text for text in texts if text != "broken"]
+
+
+async def test_outcomes_of_a_slice_that_was_set_apart_are_paged_whole(service: MemoryService) -> None:
+    """Many parts of few rows: a page still ends where its limit says, and the last one with the file."""
+    texts = [f"n{number}" for number in range(1, 3 * SLICE + 1)]
+    texts[2] = texts[400] = "broken"
+    accepted = await posted(service, lines(*(f'{{"text": "{text}"}}' for text in texts)), NDJSON)
+    await finished(service, accepted.headers["Location"])
+    told, after = [], 0
+    async with service.client(SCOPES) as client:
+        while after is not None:
+            url = f"{accepted.headers['Location']}/outcomes?after={after}&limit=700"
+            page = (await client.get(url)).json()
+            told += [item["row"] for item in page["items"]]
+            after = page["next"]
+    assert told == list(range(1, 3 * SLICE + 1))
+
+
+async def test_a_row_that_breaks_the_preparation_has_failed_alone(service: MemoryService) -> None:
+    """A kind's ``prepare`` raises over one row: the others are done, the job does not stand still."""
+    service.ports.imports._kinds["notes"] = dataclasses.replace(NOTE_IMPORT, prepare=picky_prepare)
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "odd"}', '{"text": "b"}'), NDJSON)
+    status, failures = await finished(service, accepted.headers["Location"])
+    assert (status["state"], status["accepted"], failures) == ("DONE", 2, ["2,ROW_FAILED,,"])
+
+
+async def picky_prepare(rows: Sequence[NoteRow], _: Connection) -> None:
+    if any(row.text == "odd" for row in rows):
+        raise OverflowError
+
+
+async def test_a_slice_another_process_has_done_is_passed_over(service: MemoryService) -> None:
+    """Both have opened it; who takes it off the job commits, the other writes nothing."""
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "b"}'), NDJSON)
+    async with service.parts.database.read() as connection:
+        (job,) = await connection.execute(sa.select(IMPORTS))
+        (chunk,) = await connection.execute(sa.select(IMPORT_CHUNKS))
+    mine, other = [await opened(service, job, chunk) for _ in range(2)]
     assert (await mine, await other) == (2, 1)
     status, _ = await finished(service, accepted.headers["Location"])
     assert (status["state"], status["rows"], status["accepted"]) == ("DONE", 2, 2)
@@ -201,12 +267,12 @@ def breaking_command(row: NoteRow, context: ImportContext) -> Command | Refusal:
 
 
 async def test_a_job_that_cannot_go_on_does_not_hold_up_the_next(service: MemoryService) -> None:
-    """A kind's ``prepare`` raises whenever it runs: its job stays RUNNING, other organisations' go on."""
+    """A kind's ``prepare`` finds no room whenever it runs: its job stays RUNNING, other organisations' go on."""
     kind = dataclasses.replace(NOTE_IMPORT, prepare=failing_prepare)
     service.ports.imports._kinds["notes"] = kind
     stuck = await posted(service, lines('{"text": "stuck"}'), NDJSON)
     after = await posted(service, lines('{"text": "b"}'), NDJSON | {"Idempotency-Key": "file-2"})
-    with pytest.raises(LookupError):
+    with pytest.raises(OverloadedError):
         await service.ports.imports.run_once()
     async with service.client(SCOPES) as client:
         states = [(await client.get(one.headers["Location"])).json()["state"] for one in (stuck, after)]
@@ -218,7 +284,7 @@ async def test_a_job_that_cannot_go_on_does_not_hold_up_the_next(service: Memory
 
 async def failing_prepare(rows: Sequence[NoteRow], _: Connection) -> None:
     if rows[0].text == "stuck":
-        raise LookupError
+        raise OverloadedError
 
 
 async def test_a_job_is_its_organisations_own(service: MemoryService) -> None:
