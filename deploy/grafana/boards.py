@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.generated import write_or_compare
 from deploy.grafana.panels import DASHBOARDS, Dashboard, Panel
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -87,22 +87,7 @@ def files() -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write, or compare."""
-    parser = argparse.ArgumentParser(description="Grafana 看板 / dashboards")
-    parser.add_argument("--check", action="store_true", help="只比较 / compare only")
-    given = parser.parse_args(arguments)
-    wanted = files()
-    if given.check:
-        known = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-        differing = sorted(
-            name for name in wanted.keys() | known.keys() if wanted.get(name) != known.get(name)
-        )
-        for name in differing:
-            print(f"不一致 / differs: {name}", file=sys.stderr)
-        return 1 if differing else 0
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    return 0
+    return write_or_compare("Grafana 看板 / dashboards", FOLDER, "*.json", files(), arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ they come from are named in README.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from deploy.generated import write_or_compare
 from deploy.kubernetes import engines
 from deploy.kubernetes.labels import CONFIG, KEYS, NAMESPACE, labels, selector
 from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES
@@ -269,22 +269,7 @@ def text_of(documents: Sequence[Document]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write, or compare."""
-    parser = argparse.ArgumentParser(description="Kubernetes 清单 / manifests")
-    parser.add_argument("--check", action="store_true", help="只比较 / compare only")
-    given = parser.parse_args(arguments)
-    wanted = files()
-    if given.check:
-        known = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.yaml")}
-        differing = sorted(
-            name for name in wanted.keys() | known.keys() if wanted.get(name) != known.get(name)
-        )
-        for name in differing:
-            print(f"不一致 / differs: {name}", file=sys.stderr)
-        return 1 if differing else 0
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    return 0
+    return write_or_compare("Kubernetes 清单 / manifests", FOLDER, "*.yaml", files(), arguments)
 
 
 if __name__ == "__main__":
