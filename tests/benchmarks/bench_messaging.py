@@ -9,12 +9,10 @@ Reaction: facts to decided commands in our log. CPU is that of this process, per
 from __future__ import annotations
 
 import gc
-import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -44,6 +42,7 @@ from shared.messaging.intake import Intake
 from shared.messaging.leadership import SoleLeadership
 from shared.messaging.publication import Publications
 from shared.messaging.relay import Relay
+from tests.benchmarks.rig.accounts import seconds_of_server
 from tests.unit.messaging.samples import EVENTS, MESSAGES, EmploymentNoted, EmploymentPublication, Unheard
 
 EVENTS_A_ROUND = 20_000
@@ -54,21 +53,6 @@ CONSUMER_FLOOR = 0.1
 TYPES = EventTypes(EVENTS, MESSAGES)
 PERSONS: Category[int] = Category("person", 0, lambda state, _: state + 1)
 METADATA = Metadata("c" * 36, "i" * 36, "agent:a1", "village-agent", "370406-2020", "st-2020", "d" * 64)
-
-
-def cpu_of_server(postmaster: int) -> float:
-    """CPU seconds of a PostgreSQL server's processes, those that ended included; 0 where /proc is missing."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text(encoding="ascii").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == postmaster:
-            ticks += int(fields[11]) + int(fields[12])
-        elif int(stat.parent.name) == postmaster:
-            ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -82,10 +66,10 @@ class Measured:
 
     async def take(self, name: str, count: int, work: Callable[[], Awaitable[object]]) -> None:
         written = await self._wal()
-        wall, used, server = time.perf_counter(), time.process_time(), cpu_of_server(self.postmaster)
+        wall, used, server = time.perf_counter(), time.process_time(), seconds_of_server(self.postmaster)
         await work()
         used, wall = time.process_time() - used, time.perf_counter() - wall
-        server = cpu_of_server(self.postmaster) - server
+        server = seconds_of_server(self.postmaster) - server
         self.rates.setdefault(name, []).append(count / wall)
         written = await self._wal() - written
         self.cpu.setdefault(name, []).append((1e6 * used / count, 1e6 * server / count, written / count))

@@ -32,6 +32,7 @@ from schemathesis.specs.openapi.checks import (
 from shared.kernel.clock import SeededRuntime
 from shared.observability.logging import configure
 from shared.testing.service import MemoryService, memory_service
+from tests.contract.web.test_no_server_errors import scopes_of
 
 EXAMPLES = 4
 SERVICES = ("registration", "collection", "subsidy", "notification")
@@ -73,21 +74,10 @@ def _cases(document: dict[str, Any]) -> Iterator[Any]:
             yield from _examples(operation.as_strategy(generation_mode=mode))
 
 
-def _scopes(document: dict[str, Any]) -> set[str]:
-    return {
-        scope
-        for operations in document["paths"].values()
-        for operation in operations.values()
-        for entry in operation.get("security", [])
-        for scopes in entry.values()
-        for scope in scopes
-    }
-
-
 async def _check(service: MemoryService, problems: dict[str, str]) -> collections.Counter[str]:
     seen: collections.Counter[str] = collections.Counter()
     document = service.app.openapi()
-    async with service.client(_scopes(document)) as client:
+    async with service.client(scopes_of(document)) as client:
         for number, case in enumerate(_cases(document)):
             sent = {k: v for k, v in case.as_transport_kwargs(base_url="http://t").items() if k in SENT}
             if isinstance(sent.get("data"), str | bytes):
