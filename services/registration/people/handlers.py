@@ -33,6 +33,14 @@ Covers = Callable[[str], bool]
 IDENTITY = "identity"
 BIRTH_CERTIFICATE = "birth-certificate"
 
+NUMBER_TAKEN = Refusal(
+    "IDENTITY_TAKEN",
+    rule="I-03",
+    field="number",
+    message="该公民身份号码已登记 / the number is registered already",
+)
+CERTIFICATE_TAKEN = Refusal("IDENTITY_TAKEN", rule="I-03", field="birth_certificate")
+
 
 class People:
     """Registers, corrects and merges people; finds them by number."""
@@ -55,18 +63,11 @@ class People:
         today = self._clock.today()
         identity = PersonalIdentity(given.name, given.number, given.phone)
         rows = [RowWrite(self._vault.table, self._vault.seal_row(person_id, identity))]
-        guards = []
+        guards: list[Guard] = []
         if given.number:
-            guards.append(self._identity_guard(given.number, person_id))
+            guards = self._claims(IDENTITY, given.number, person_id, NUMBER_TAKEN)
         elif given.birth_certificate:
-            guards.append(
-                Guard(
-                    BIRTH_CERTIFICATE,
-                    self._vault.blind_index(given.birth_certificate),
-                    person_id,
-                    Refusal("IDENTITY_TAKEN", rule="I-03", field="birth_certificate"),
-                )
-            )
+            guards = self._claims(BIRTH_CERTIFICATE, given.birth_certificate, person_id, CERTIFICATE_TAKEN)
 
         def judge(loaded: Loaded) -> Accepted | Refusal:
             events = domain.register_person(loaded.state(stream), person_id, given, today)
@@ -87,7 +88,7 @@ class People:
         stream = person(person_id)
         today = self._clock.today()
         rows = await self._resealed(person_id, given)
-        guards = [self._identity_guard(given.number, person_id)] if given.number else []
+        guards = self._claims(IDENTITY, given.number, person_id, NUMBER_TAKEN) if given.number else []
         holders = await self._store.guard_holders(IDENTITY, [guard.key for guard in guards])
         guards = [guard for guard in guards if holders.get(guard.key) != person_id]
 
@@ -147,18 +148,10 @@ class People:
         """Person id per known number."""
         return await self._vault.find_people(connection, numbers)
 
-    def _identity_guard(self, number: str, person_id: str) -> Guard:
-        return Guard(
-            IDENTITY,
-            self._vault.blind_index(number),
-            person_id,
-            Refusal(
-                "IDENTITY_TAKEN",
-                rule="I-03",
-                field="number",
-                message="该公民身份号码已登记 / the number is registered already",
-            ),
-        )
+    def _claims(self, kind: str, number: str, person_id: str, refusal: Refusal) -> list[Guard]:
+        """A number is claimed under every index key still held: who registered before a rotation holds it
+        under the retired key only."""
+        return [Guard(kind, index, person_id, refusal) for index in self._vault.blind_indexes(number)]
 
     async def _resealed(self, person_id: str, given: domain.Correction) -> list[RowWrite]:
         """The private row with the given fields; none when nothing private changes."""

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 from services.registration.enrolment import events as ee
 from services.registration.people import events as pe
+from services.registration.people.domain import Correction, Particulars
+from services.registration.people.handlers import People
 from shared.contracts.collection import RegistrationInfoAcceptedV1, RegistrationLinkedV1
 from shared.contracts.registration import RegistrationInfoTransmittedV1
+from shared.eventstore.streams import Metadata
+from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
+from shared.security.keyring import NamedKey
+from shared.security.vault import Vault
+from shared.testing.keys import memory_keyring
 from shared.testing.service import MemoryService
 from tests.unit.registration.scenery import (
     VILLAGE,
@@ -127,6 +135,38 @@ class TestPeople:
         async with service.parts.database.begin() as connection:
             await connection.upsert(vault.table, [vault.erase(person_id)])
         assert (await desk.post("/people:search", {"number": new})).status_code == 404
+
+    async def test_a_number_registered_before_the_index_key_was_rotated_is_taken_after_it(
+        self, desk: Desk, service: MemoryService
+    ) -> None:
+        """I-03 through a rotation: the number is claimed under every index key still held (architecture §5)."""
+        birth = dt.date(1980, 5, 1)
+        known = await desk.person(birth, 2)
+        neighbour = await desk.person(birth, 4)
+        ports, ring = service.ports, memory_keyring()
+        keys = (NamedKey("index-new", b"m" * 32), *ring.blind_index["registration"])
+        rotated = replace(ring, blind_index={**ring.blind_index, "registration": keys})
+        vault = Vault(rotated, "registration", ports.runtime, finds_by_number=True)
+        people = People(ports.store, ports.database, ports.clock, ports.runtime, vault)
+
+        async def register(serial: int) -> str | None:
+            given = Particulars(
+                name="示例", number=number_of(birth, serial), division=VILLAGE, hukou_division=VILLAGE
+            )
+            outcome = await ports.store.execute(people.register_command(given, Metadata("rotation")))
+            return outcome.code if isinstance(outcome, Refusal) else None
+
+        assert await register(2) == "IDENTITY_TAKEN"
+        assert await register(6) is None
+        assert await register(6) == "IDENTITY_TAKEN"
+        assert await people.find(number_of(birth, 2)) == known
+        taken = await people.correct(
+            neighbour, Correction(number=number_of(birth, 2)), Metadata("rotation"), None
+        )
+        assert isinstance(taken, Refusal)
+        same = await people.correct(known, Correction(number=number_of(birth, 2)), Metadata("rotation"), None)
+        assert not isinstance(same, Refusal)
+        assert await people.find(number_of(birth, 2)) == known
 
     async def test_two_ids_of_one_person_are_merged_and_found_as_the_survivor(self, desk: Desk) -> None:
         """PersonIdentityMerged never rewrites history; the search answers the survivor."""
