@@ -20,6 +20,7 @@ from shared.messaging.broker import Batch, Broker, BrokerError, Partition, Recor
 from shared.messaging.intake import Intake
 from shared.messaging.metrics import MessagingMetrics, NoMetrics
 from shared.messaging.page import Held, IntakePage, MessageKey
+from shared.messaging.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,7 @@ class Consumer:
         self._drained_at = 0.0
         self._uncommitted: dict[Partition, int] = {}
         self._committed_at = runtime.monotonic()
-        self.progress: dict[Partition, float] = {}
-        self._booked_at: dict[str, float] = {}
-        self._told_lag: set[Partition] = set()
+        self._progress = Progress(runtime, self._metrics)
 
     # -- the group tells us ---------------------------------------------------------------------------
 
@@ -121,10 +120,9 @@ class Consumer:
             offsets = await fence.claim(connection, self.group, starts, owner)
             marks = await fence.marks_of(connection, self.group, starts)
             self._blocked = await letters.blocked_keys(connection, MESSAGE)
-        now = self._runtime.monotonic()
         for partition, offset in offsets.items():
             first, end = bounds[partition]
-            self.progress[partition] = now
+            self._progress.claimed(partition)
             if not first <= offset <= end:
                 self._refuse(partition, offset, first, end)
                 continue
@@ -268,16 +266,13 @@ class Consumer:
                 await subscription.seek(partition, held.next_offset)
 
     async def _booked(self, page: IntakePage) -> None:
-        now, stamp = self._runtime.monotonic(), self._runtime.timestamp()
         for partition, moved in page.moves.items():
             held = self._held.get(partition)
             if held is not None and held.owner == moved.owner:
                 held.next_offset = moved.to
                 held.marks.update(page.marks[partition])
                 self._uncommitted[partition] = moved.to
-            self.progress[partition] = now
-            self._metrics.last_progress_timestamp(partition.topic, stamp)
-        self._booked_at.update(page.newest)
+        self._progress.booked(page.newest)
         self._blocked = page.blocked
         for (topic, reason), count in page.skipped.items():
             self._metrics.messages_skipped(topic, reason, count)
@@ -321,39 +316,13 @@ class Consumer:
         for partition, (first, end) in (await subscription.bounds()).items():
             held = self._held.get(partition)
             behind[partition] = end - (held.next_offset if held is not None else first)
-            if behind[partition] == 0 and held is not None:
-                self.progress[partition] = self._runtime.monotonic()
-        self._report_lag(behind)
+        self._progress.looked(behind, self._held.keys())
         return behind
-
-    def _report_lag(self, behind: Mapping[Partition, int]) -> None:
-        stamp = self._runtime.timestamp()
-        late: dict[str, bool] = {}
-        for partition in self._told_lag - behind.keys():  # another worker's now: it tells
-            self._metrics.consumer_lag_messages(*partition, 0)
-            self._metrics.consumer_lag_seconds(partition.topic, 0.0)
-        self._told_lag = set(behind)
-        for partition, messages in behind.items():
-            self._metrics.consumer_lag_messages(*partition, messages)
-            late[partition.topic] = late.get(partition.topic, False) or messages > 0
-        for topic, is_late in late.items():
-            if is_late:
-                seconds = max(0.0, stamp - self._booked_at.get(topic, stamp))
-                self._metrics.consumer_lag_seconds(topic, seconds)
-            else:
-                self._metrics.consumer_lag_seconds(topic, 0.0)
-                self._metrics.last_progress_timestamp(topic, stamp)
 
     def stalled(self, behind: Mapping[Partition, int], seconds: float) -> list[Partition]:
         """Partitions with messages waiting that have not moved for so long (stopped ones aside)."""
-        now = self._runtime.monotonic()
-        return [
-            partition
-            for partition, messages in sorted(behind.items())
-            if messages > 0
-            and partition not in self._out_of_range
-            and now - self.progress.setdefault(partition, now) > seconds
-        ]
+        moving = {part: messages for part, messages in behind.items() if part not in self._out_of_range}
+        return self._progress.stalled(moving, seconds)
 
     @property
     def stopped(self) -> frozenset[Partition]:

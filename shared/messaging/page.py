@@ -51,7 +51,7 @@ class IntakePage:
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     blocked: set[MessageKey] = field(default_factory=set)
     behind: set[MessageKey] = field(default_factory=set)
-    newest: dict[str, float] = field(default_factory=dict)
+    newest: dict[Partition, float] = field(default_factory=dict)
     records: int = 0
 
     def newly_blocked(self) -> set[MessageKey]:
@@ -64,7 +64,7 @@ class IntakePage:
         for record in records:
             self._take(intake, partition, marks, record)
         self.records += len(records)
-        self.newest[partition.topic] = max(self.newest.get(partition.topic, 0.0), records[-1].timestamp)
+        self.newest[partition] = records[-1].timestamp
         self.moves[partition] = Move(held.next_offset, records[-1].offset + 1, held.owner)
         self.marks[partition] = {
             source: place for source, place in marks.items() if held.marks.get(source) != place

@@ -60,7 +60,10 @@ class ServiceMetrics:
             Gauge, "consumer_lag_seconds", "Age of the oldest message not applied", ("topic",)
         )
         self._consumer_progress = self._make(
-            Gauge, "consumer_last_progress_timestamp_seconds", "When a message was last applied", ("topic",)
+            Gauge,
+            "consumer_last_progress_timestamp_seconds",
+            "When the slowest partition last got on, or had nothing to do",
+            ("topic",),
         )
         self._projection_lag = self._make(
             Gauge, "projection_lag_seconds", "Age of the oldest event not projected", ("projection",)
@@ -172,9 +175,13 @@ class ServiceMetrics:
         """Age of the oldest message not applied."""
         self._child(self._consumer_seconds, topic).set(seconds)
 
-    def last_progress_timestamp(self, topic: str, timestamp: float) -> None:
-        """Unix seconds at which a message of the topic was last applied."""
-        self._child(self._consumer_progress, topic).set(timestamp)
+    def last_progress_timestamp(self, topic: str, timestamp: float | None) -> None:
+        """Unix seconds at which the topic's slowest partition last got on, or had nothing to do. None: no
+        partition of it is read here, and nothing is said of it."""
+        if timestamp is not None:
+            self._child(self._consumer_progress, topic).set(timestamp)
+        elif self._children.pop((self._consumer_progress, topic), None) is not None:
+            self._consumer_progress.remove(self.service, topic)
 
     def consumer_restarted(self, reason: str) -> None:
         """The consumer made no progress and subscribed anew."""

@@ -50,8 +50,11 @@ class Gauges(NoMetrics):
     def consumer_lag_seconds(self, topic: str, seconds: float) -> None:
         self.seconds[topic] = seconds
 
-    def last_progress_timestamp(self, topic: str, timestamp: float) -> None:
-        self.progress[topic] = timestamp
+    def last_progress_timestamp(self, topic: str, timestamp: float | None) -> None:
+        if timestamp is None:
+            del self.progress[topic]
+        else:
+            self.progress[topic] = timestamp
 
     def consumer_restarted(self, reason: str) -> None:
         self.restarts.append(reason)

@@ -96,6 +96,19 @@ def test_services_in_one_process_do_not_share_a_registry() -> None:
     assert "liangxian_refusals_total{" not in other.render().decode()
 
 
+def test_a_topic_another_worker_reads_now_is_told_by_that_worker_alone() -> None:
+    """A gauge left behind by whom the topic was taken from would look like one that stands still."""
+    metrics = ServiceMetrics("collection")
+    sample = 'liangxian_consumer_last_progress_timestamp_seconds{service="collection",topic="t"}'
+    metrics.last_progress_timestamp("t", 1.6e9)
+    assert f"{sample} 1.6e+09" in metrics.render().decode()
+    metrics.last_progress_timestamp("t", None)
+    metrics.last_progress_timestamp("t", None)
+    assert sample not in metrics.render().decode()
+    metrics.last_progress_timestamp("t", 1.7e9)
+    assert f"{sample} 1.7e+09" in metrics.render().decode()
+
+
 def test_letters_that_were_resolved_go_back_to_zero() -> None:
     """The database's count is told whole: a name it no longer has is 0, not what it was."""
     metrics = ServiceMetrics("collection")
