@@ -15,7 +15,7 @@ def asyncapi_command(
     out_file: Annotated[Path | None, typer.Option("--out", help="写入文件 / write it there")] = None,
     as_json: Json = False,
 ) -> None:
-    """已发布消息的 AsyncAPI 3.1 文档 / AsyncAPI 3.0 of every published message."""
+    """已发布消息的 AsyncAPI 3.1 文档 / AsyncAPI 3.1 of every published message."""
     if out_file is not None:
         out_file.write_text(asyncapi_yaml(), encoding="utf-8")
     if as_json:

@@ -170,6 +170,7 @@ CASES: Mapping[str, str] = {
     "FUND_RETENTION": "滞留资金 money held",
     "ADVANCE_FUNDING": "垫资 advance funding",
     "SHORTFALL": "短款 shortfall",
+    "REFUND_PAID_IN_VAIN": "无据退付 refund paid in vain",
 }
 AGENTS = "代办员所在村居、税务分局 the agent's village, the tax branch"
 REFUND_OWNERS: Mapping[str, str] = {

@@ -21,7 +21,7 @@ from services.notification.reminders.consumer import RemindOfBirthday
 from services.notification.supervision import api as supervision_api
 from services.notification.supervision import events as supervision_events
 from services.notification.supervision import projection as supervision_projection
-from services.notification.supervision.consumer import WatchSettlements
+from services.notification.supervision.consumer import WatchRefunds, WatchSettlements
 from services.notification.supervision.publication import CasePublication
 from shared.contracts import collection as c
 from shared.contracts.message import Message
@@ -60,6 +60,7 @@ RECEIVES: tuple[type[Message], ...] = (
     c.SettlementOverdueV1,
     c.TreasuryEntryConfirmedV1,
     c.RefundPaidV1,
+    c.RefundPaidAfterCancellationV1,
 )
 
 
@@ -85,6 +86,7 @@ def describe(ports: Ports) -> ServiceDescription:
             notices_consumer.ReceiveResolutions(),
             RemindOfBirthday(),
             WatchSettlements(),
+            WatchRefunds(),
         ),
         publications=(NoticePublication(), ProgressPublication(), CasePublication()),
         facts=lambda: {"packs": {f"{pack.id}/{pack.version}": pack.digest for pack in packs}},

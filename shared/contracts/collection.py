@@ -413,6 +413,22 @@ class SettlementOverdueV1(Message, frozen=True, kw_only=True):
     fen: int
 
 
+class UnusedReceiptsReturnedV1(Message, frozen=True, kw_only=True):
+    """剩余票据移交 (I-19). ranges: first and last serial, both included; issued + voided + unused = handed_out."""
+
+    topic: ClassVar = topics.SETTLEMENT
+
+    village: str
+    campaign: str
+    book_no: str
+    agent_id: str
+    ranges: tuple[tuple[str, str], ...]
+    handed_out: int
+    issued: int
+    voided: int
+    unused: int
+
+
 class DeclarationVerifiedV1(Message, frozen=True, kw_only=True):
     """申报核对无误."""
 
@@ -591,6 +607,22 @@ class RefundPaidV1(Message, frozen=True, kw_only=True):
     fen: int
     paid_on: dt.date
     effective_payment_remains: bool
+
+
+class RefundPaidAfterCancellationV1(Message, frozen=True, kw_only=True):
+    """无据退付: the bank had paid a refund before it was cancelled; the amount is to be recovered (I-28)."""
+
+    topic: ClassVar = topics.REFUNDS
+
+    person_id: str
+    refund_no: str
+    payment_line_id: str
+    campaign: str
+    village: str
+    insurance: Insurance
+    year: int
+    fen: int
+    paid_on: dt.date
 
 
 class RefundSettledV1(Message, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from services.collection.receipt_books.api import FormsOf, router
 from services.collection.receipt_books.domain import Usage
 from services.collection.receipt_books.handlers import Books
 from services.collection.receipt_books.projection import ReceiptBooks
+from services.collection.receipt_books.publication import ReceiptBookPublication
 from shared.eventstore.database import Connection
 from shared.web.capability import Capability
 from shared.web.service import Ports
@@ -34,4 +35,8 @@ class UsageFacts:
 def capability(ports: Ports, forms_of: FormsOf) -> Capability:
     """Receipt books over the service's ports and payments' receipts."""
     books = Books(ports.store, UsageFacts(forms_of))
-    return Capability(projections=[ReceiptBooks()], routers=[router(books, ports.database, forms_of)])
+    return Capability(
+        projections=[ReceiptBooks()],
+        publications=[ReceiptBookPublication()],
+        routers=[router(books, ports.database, forms_of)],
+    )

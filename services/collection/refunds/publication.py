@@ -10,6 +10,7 @@ import msgspec
 from services.collection.refunds import events as r
 from shared.contracts.collection import (
     RefundApprovalRequestedV1,
+    RefundPaidAfterCancellationV1,
     RefundPaidV1,
     RefundSettledV1,
     RefundVerificationRequestedV1,
@@ -22,12 +23,13 @@ _CONTRACTS: dict[type[Event], type[Message]] = {
     r.RefundVerificationRequested: RefundVerificationRequestedV1,
     r.RefundApprovalRequested: RefundApprovalRequestedV1,
     r.RefundPaid: RefundPaidV1,
+    r.RefundPaidAfterCancellation: RefundPaidAfterCancellationV1,
     r.RefundSettled: RefundSettledV1,
 }
 
 
 class RefundPublication:
-    """Verification and approval requested, paid, settled: field for field."""
+    """Verification and approval requested, paid (in vain too), settled: field for field."""
 
     name = "refunds"
     handles: tuple[type[Event], ...] = tuple(_CONTRACTS)

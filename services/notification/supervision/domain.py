@@ -13,11 +13,13 @@ from shared.kernel.insurance import Insurance
 RETENTION = "FUND_RETENTION"
 ADVANCE = "ADVANCE_FUNDING"
 SHORTFALL = "SHORTFALL"
+PAID_IN_VAIN = "REFUND_PAID_IN_VAIN"
 
 _FLAGS: dict[str, type[e.Flagged]] = {
     RETENTION: e.FundRetentionFlagged,
     ADVANCE: e.AdvanceFundingFlagged,
     SHORTFALL: e.ShortfallFlagged,
+    PAID_IN_VAIN: e.RefundPaidInVainFlagged,
 }
 
 

@@ -34,6 +34,10 @@ class ShortfallFlagged(Flagged, frozen=True, kw_only=True):
     """短款（疑似截留）: less deposited than receipts were written."""
 
 
+class RefundPaidInVainFlagged(Flagged, frozen=True, kw_only=True):
+    """无据退付 (I-28): the bank paid a refund that was cancelled; the money is to be recovered."""
+
+
 class AuditCaseOpened(Event, frozen=True, kw_only=True):
     """审计案件立案."""
 
@@ -58,6 +62,7 @@ EVENTS: tuple[type[Event], ...] = (
     FundRetentionFlagged,
     AdvanceFundingFlagged,
     ShortfallFlagged,
+    RefundPaidInVainFlagged,
     AuditCaseOpened,
     AuditCaseClosed,
 )

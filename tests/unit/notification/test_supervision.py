@@ -5,12 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import msgspec
 import pytest
 
+from services.notification.app import SERVICE
 from services.notification.supervision import domain as d
 from services.notification.supervision import events as e
+from shared.contracts.collection import RefundPaidAfterCancellationV1
+from shared.eventstore.commands import BlindAppend, Page
+from shared.eventstore.streams import Metadata
 from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
+from shared.testing.service import memory_service
 
 DAY = dt.date(2019, 10, 28)
 FLAG = d.Flag(
@@ -38,6 +44,7 @@ def given(*events: object) -> d.Case:
         (d.RETENTION, e.FundRetentionFlagged),
         (d.ADVANCE, e.AdvanceFundingFlagged),
         (d.SHORTFALL, e.ShortfallFlagged),
+        (d.PAID_IN_VAIN, e.RefundPaidInVainFlagged),
     ],
 )
 def test_the_first_hit_opens_a_case(rule: str, kind: type[e.Flagged]) -> None:
@@ -75,3 +82,35 @@ def test_a_case_closes_once_and_only_with_a_finding() -> None:
     again = d.close_case(given(*opened, *closed), "c", "已补缴", "auditor", DAY)
     assert isinstance(again, Refusal)
     assert again.code == "CASE_CLOSED"
+
+
+async def test_a_refund_paid_in_vain_is_a_case_of_its_village_and_only_a_finding_ends_it() -> None:
+    """I-28: the bank had paid what was cancelled; told twice it is one hit, and auditors see the case."""
+    paid = RefundPaidAfterCancellationV1(
+        person_id="p1",
+        refund_no="F-1",
+        payment_line_id="L-1",
+        campaign="370406-2020",
+        village="370406101201",
+        insurance=Insurance.MEDICAL,
+        year=2020,
+        fen=26_000,
+        paid_on=DAY,
+    )
+    async with memory_service(SERVICE, today=DAY) as service:
+        told = BlindAppend(
+            "received:collection:refunds:p1",
+            paid.type_name(),
+            msgspec.json.encode(paid),
+            Metadata("correlation", "event-1"),
+            service.ports.clock.now(),
+        )
+        for _ in range(2):
+            await service.ports.store.execute_page(Page((), blind=[told]))
+            await service.settle()
+        async with service.client(["notification:supervision:read"], ["370406101201"]) as client:
+            [shown] = (await client.get("/cases", params={"rule": d.PAID_IN_VAIN})).json()["items"]
+        async with service.client(["notification:supervision:read"], ["370406102201"]) as client:
+            elsewhere = (await client.get("/cases")).json()["items"]
+    assert (shown["subject"], shown["hits"], shown["fen"], shown["state"]) == ("F-1", 1, 26_000, "OPEN")
+    assert elsewhere == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from services.collection.receipt_books import domain as d
 from services.collection.receipt_books import events as e
+from services.collection.receipt_books.publication import ReceiptBookPublication
+from shared.contracts.collection import UnusedReceiptsReturnedV1
 from shared.kernel.errors import Refusal
 
 OUT = e.ReceiptBookHandedOut(
@@ -56,6 +60,10 @@ def test_the_unused_forms_come_back_and_all_are_accounted_for() -> None:
     [event] = d.return_unused(handed_out(), "B-1", [("000005", "000010")], USAGE)  # type: ignore[misc]
     assert isinstance(event, e.UnusedReceiptsReturned)
     assert (event.handed_out, event.issued, event.voided, event.unused) == (10, 3, 1, 6)
+    [message] = ReceiptBookPublication().publish(SimpleNamespace(event=event))  # type: ignore[arg-type]
+    assert isinstance(message, UnusedReceiptsReturnedV1)
+    assert message.issued + message.voided + message.unused == message.handed_out
+    assert message.ranges == (("000005", "000010"),)
     again = d.return_unused(d.evolve(handed_out(), event), "B-1", [("000005", "000010")], USAGE)
     assert isinstance(again, Refusal)
     assert again.rule == "BOOK_RETURNED"

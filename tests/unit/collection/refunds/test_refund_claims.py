@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 
 from services.collection.refunds import events as r
+from services.collection.refunds.publication import RefundPublication
 from services.collection.treasury import events as t
+from shared.contracts.collection import RefundPaidAfterCancellationV1
 from shared.contracts.registration import DeathReportCorrectedV1, RefundVerificationRejectedV1
+from shared.kernel.insurance import Insurance
 from tests.unit.collection.money_service import (
     CAMPAIGN,
     MoneyService,
@@ -113,6 +117,10 @@ async def test_what_the_bank_paid_of_a_cancelled_refund_is_recorded_and_claimed_
     assert (told.status_code, told.json()["status"]) == (200, "RECOVERY_DUE")
     [recovery] = await money.events(r.RefundRecoveryOpened)
     assert (recovery.person_id, recovery.fen) == ("p1", 26000)
+    [vain] = await money.events(r.RefundPaidAfterCancellation)
+    [message] = RefundPublication().publish(SimpleNamespace(event=vain))  # type: ignore[arg-type]
+    assert isinstance(message, RefundPaidAfterCancellationV1)
+    assert (message.refund_no, message.fen, message.insurance) == (NUMBER, 26000, Insurance.MEDICAL)
     assert await states(money) == {"RECEIVED": 26000}
     head = await money.service.parts.log.head()
     assert (await money.post(f"/refunds/{NUMBER}:paid", paid())).status_code == 200
