@@ -45,7 +45,7 @@ class GovernmentPaymentsVouchered:
         if (self._clock.today() - recorded.recorded_at.date()).days < PATIENCE_DAYS:
             persons = [line.person_id for line in message.lines]
             known = await legs_assessed(connection, message.year, message.insurance, persons)
-            if any(known.get((line.person_id, line.payer)) != line.fen for line in message.lines):
+            if any(known.get((line.person_id, line.payer), 0) != line.fen for line in message.lines):
                 return Wait("LEG_NOT_ASSESSED")
         told = Metadata(recorded.metadata.correlation, recorded.event_id)
         if await self._flows.into_fund_accounts(connection, message.campaign):
