@@ -22,9 +22,9 @@ from deploy.audit.verify import AuditReport
 from deploy.cli.auditing import show_audit
 from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
 from deploy.cli.progress import stages
-from deploy.cli.system import BrokerOption, PortBase, starting
+from deploy.cli.system import BrokerOption, PortBase, Workers, starting
 from deploy.local import control
-from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options
+from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES, Broker, Options, parse_workers
 from deploy.local.measuring import measure
 from deploy.local.postgres import PostgresServer, server_for
 from deploy.local.processes import StartFailed
@@ -103,16 +103,23 @@ def demo(
         Path | None, typer.Option(help="数据目录 / data directory; the demo's own by default")
     ] = None,
     port_base: PortBase = DEFAULT_PORT_BASE,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """演练征缴全过程 / a whole campaign, from empty to reconciled; a run that was cut off goes on.
 
     Ends with 1 when anything is unaccounted, violated, or did not go as it must.
     """
-    kind = "empty" if empty else f"{years}y" if years > 1 else ""
+    shared = parse_workers(workers or ())
+    kind = "-".join(
+        [
+            *(["empty"] if empty else [f"{years}y"] if years > 1 else []),
+            *(f"{name}{number}" for name, number in sorted(shared.items())),
+        ]
+    )
     folder = data or OWN_DATA / _name(pack, place, scale, villages, seed, broker, kind)
     asked = Demo(
-        Options(data=folder, broker=broker, port_base=port_base),
+        Options(data=folder, broker=broker, port_base=port_base, workers=shared),
         DemoOptions(
             data=folder.resolve() / DRIVER,
             organisations=organisations_file(),

@@ -12,7 +12,7 @@ from rich.table import Table
 from deploy.cli.output import Exit, Json, fail, out, run, show_json
 from deploy.cli.progress import Stages, stages
 from deploy.local import control
-from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE, Broker, Options, State
+from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE, Broker, Options, State, parse_workers
 from deploy.local.processes import StartFailed
 from deploy.local.supervisor import supervise
 
@@ -25,6 +25,26 @@ STARTING_INTERRUPTED = (
 PortBase = Annotated[int, typer.Option(help="起始端口 / first port; the services take four")]
 
 
+def _workers(word: str) -> str:
+    """One ``--workers``, looked at when it is read."""
+    try:
+        parse_workers([word])
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault)) from None
+    return word
+
+
+Workers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workers",
+        metavar="服务=N",
+        parser=_workers,
+        help="每服务的进程数，可重复，如 collection=2 / processes of a service that share its work; repeatable",
+    ),
+]
+
+
 def up(
     broker: BrokerOption = Broker.EMBEDDED,
     data: Data = DEFAULT_DATA,
@@ -33,10 +53,17 @@ def up(
         Path | None, typer.Option(help="就绪后写此文件 / written when everything is ready")
     ] = None,
     attach: Annotated[bool, typer.Option("--attach", help="留在前台 / stay in the foreground")] = False,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """启动整个系统，就绪后返回 / start everything; returns when every /readyz is green."""
-    options = Options(data=data, broker=broker, port_base=port_base, ready_file=ready_file)
+    options = Options(
+        data=data,
+        broker=broker,
+        port_base=port_base,
+        ready_file=ready_file,
+        workers=parse_workers(workers or ()),
+    )
     if attach:
         run(lambda: supervise(options))
         return

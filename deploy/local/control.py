@@ -66,11 +66,11 @@ async def up(options: Options, started: Started = lambda _ready, _of: None) -> S
         if state is not None and state.supervisor == running.pid:
             started(sum(each.running for each in state.programs.values()), len(state.programs))
         if state is not None and state.ready and state.supervisor == running.pid:
-            asked = (options.broker.value, options.port_base, options.rehearsal)
-            if (state.broker, state.port_base, state.rehearsal) != asked:
+            if state.asked() != options.asked():
                 raise StartFailed(
                     f"another system runs in {layout.data} (broker {state.broker}, port base "
-                    f"{state.port_base}): stop it first with `liangxian down --data {layout.data}`"
+                    f"{state.port_base}, workers {state.workers}): "
+                    f"stop it first with `liangxian down --data {layout.data}`"
                 )
             return state
         await asyncio.sleep(POLL_SECONDS)
@@ -87,6 +87,8 @@ def supervisor_command(options: Options) -> list[str | Path]:
     command: list[str | Path] = [python(), "-m", "deploy.local.supervisor", "--data", options.data.resolve()]
     command += ["--broker", options.broker.value, "--port-base", str(options.port_base)]
     command += ["--log-level", options.log_level]
+    for name, number in options.workers.items():
+        command += ["--workers", f"{name}={number}"]
     if options.ready_file is not None:
         command += ["--ready-file", options.ready_file.resolve()]
     if not options.rehearsal:

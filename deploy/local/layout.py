@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +15,8 @@ DEFAULT_DATA = Path(".liangxian")
 DEFAULT_PORT_BASE = 8101
 WORLD_OFFSET = 9
 SERVICES = ("registration", "collection", "subsidy", "notification")
+MOST_PROCESSES = 9
+"""Of one service: the ports of all lie below the hundred behind the first port."""
 
 
 class Broker(StrEnum):
@@ -63,7 +66,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `up` was asked for. rehearsal: simulated clock and outside world, for development."""
+    """What `up` was asked for. rehearsal: simulated clock and outside world, for development.
+
+    workers: processes that work for a service, the one that answers requests among them; 1 where none is named.
+    """
 
     data: Path = DEFAULT_DATA
     broker: Broker = Broker.EMBEDDED
@@ -71,6 +77,23 @@ class Options:
     rehearsal: bool = True
     ready_file: Path | None = None
     log_level: str = "INFO"
+    workers: Mapping[str, int] = field(default_factory=dict)
+
+    def asked(self) -> tuple[object, ...]:
+        """What a running system must have been asked for to be this one."""
+        return self.broker.value, self.port_base, self.rehearsal, dict(self.workers)
+
+
+def parse_workers(given: Iterable[str]) -> dict[str, int]:
+    """``["collection=2"]`` -> {"collection": 2}. Raises ValueError for another service or number."""
+    found: dict[str, int] = {}
+    for word in given:
+        name, _, number = word.partition("=")
+        if name not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= MOST_PROCESSES:
+            raise ValueError(f"<service>=1..{MOST_PROCESSES}, one of {', '.join(SERVICES)}: {word}")
+        if int(number) > 1:
+            found[name] = int(number)
+    return found
 
 
 class ProgramState(msgspec.Struct, frozen=True):
@@ -103,6 +126,11 @@ class State(msgspec.Struct, frozen=True):
     programs: dict[str, ProgramState]
     failure: str = ""
     services_peak_mib: float = 0.0
+    workers: dict[str, int] = {}
+
+    def asked(self) -> tuple[object, ...]:
+        """See Options.asked."""
+        return self.broker, self.port_base, self.rehearsal, self.workers
 
     def addresses(self) -> dict[str, str]:
         """Base URL per program that answers HTTP."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from deploy.local.provisioning import Addresses
 
 HOST = "127.0.0.1"
 WORLD = "rehearsal"
+WORKER = "-worker-"
+PORTS_APART = 10
+"""Between the first, second, third … process of a service."""
 WITHHELD = frozenset(
     {"LIANGXIAN_BROKER_URL", "LIANGXIAN_DATABASE_URL", "LIANGXIAN_MIGRATE_URL", "LIANGXIAN_POSTGRES_URL"}
 )
@@ -30,6 +33,22 @@ class Program:
     @property
     def ready_url(self) -> str:
         return f"http://{HOST}:{self.port}/readyz"
+
+    def on(self, name: str, port: int, further: Mapping[str, str] | None = None) -> Program:
+        """The same under a name and on a port of its own."""
+        environment = {**self.environment, "LIANGXIAN_PORT": str(port), **(further or {})}
+        return replace(self, name=name, port=port, environment=environment)
+
+
+def worker_name(service: str, number: int) -> str:
+    """Name of the second, third … process of a service; the first has the service's own."""
+    return f"{service}{WORKER}{number}"
+
+
+def service_of(name: str) -> str:
+    """The service a process belongs to; empty for others."""
+    service = name.partition(WORKER)[0]
+    return service if service in SERVICES else ""
 
 
 def organisations_file() -> Path:
@@ -51,27 +70,26 @@ def programs(options: Options, layout: Layout, addresses: Addresses, kafka: str 
         "LIANGXIAN_REHEARSAL": "1" if options.rehearsal else "0",
         "PYTHONUNBUFFERED": "1",
     }
-    found = [
-        Program(
-            name,
-            f"services.{name}",
-            options.port_base + offset,
-            common
-            | {
-                "LIANGXIAN_BROKER": options.broker.value,
-                "LIANGXIAN_BROKER_URL": broker_address(options.broker, addresses, kafka),
-                "LIANGXIAN_DATABASE_URL": addresses[name]["service"],
-                "LIANGXIAN_MIGRATE_URL": addresses[name]["migrate"],
-                "LIANGXIAN_KEYS": str(layout.keys),
-                "LIANGXIAN_PORT": str(options.port_base + offset),
-            },
-        )
-        for offset, name in enumerate(SERVICES)
-    ]
+    broker = {
+        "LIANGXIAN_BROKER": options.broker.value,
+        "LIANGXIAN_BROKER_URL": broker_address(options.broker, addresses, kafka),
+    }
+    found = []
+    for offset, name in enumerate(SERVICES):
+        own = {
+            "LIANGXIAN_DATABASE_URL": addresses[name]["service"],
+            "LIANGXIAN_MIGRATE_URL": addresses[name]["migrate"],
+            "LIANGXIAN_KEYS": str(layout.keys),
+        }
+        first = Program(name, f"services.{name}", options.port_base + offset, common | broker | own)
+        found.append(first.on(first.name, first.port))
+        for number in range(2, options.workers.get(name, 1) + 1):
+            port = first.port + PORTS_APART * (number - 1)
+            found.append(first.on(worker_name(name, number), port, {"LIANGXIAN_ROLES": "worker"}))
     if options.rehearsal:
         port = options.port_base + WORLD_OFFSET
-        own = {"LIANGXIAN_PORT": str(port), "LIANGXIAN_DATA": str(layout.data / WORLD)}
-        found.append(Program(WORLD, "deploy.rehearsal", port, common | own))
+        books = {"LIANGXIAN_DATA": str(layout.data / WORLD)}
+        found.append(Program(WORLD, "deploy.rehearsal", port, common | books).on(WORLD, port))
     return found
 
 

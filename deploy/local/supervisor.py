@@ -22,7 +22,7 @@ import httpx
 from deploy.local.kafka import KafkaServer
 from deploy.local.kept import GRACE_SECONDS, Kept
 from deploy.local.keys import ensure_keys
-from deploy.local.layout import SERVICES, Broker, Layout, Options, State, read_state, write_state
+from deploy.local.layout import Broker, Layout, Options, State, parse_workers, read_state, write_state
 from deploy.local.measuring import MIB, Meter
 from deploy.local.postgres import Server, server_for
 from deploy.local.processes import (
@@ -35,7 +35,7 @@ from deploy.local.processes import (
     write_atomically,
     write_pid_file,
 )
-from deploy.local.programs import Program, programs
+from deploy.local.programs import Program, programs, service_of
 from deploy.local.provisioning import Addresses, provision
 
 SUPERVISOR = "supervisor"
@@ -118,8 +118,7 @@ class Supervisor:
     async def _end_leftovers_of_another_system(self) -> None:
         """Processes a killed supervisor left are gone on with, unless they were asked for otherwise."""
         before = read_state(self.layout)
-        asked = (self.options.broker.value, self.options.port_base, self.options.rehearsal)
-        if before is None or (before.broker, before.port_base, before.rehearsal) == asked:
+        if before is None or before.asked() == self.options.asked():
             return
         for name in before.programs:
             left = read_pid_file(self.layout.pid(name))
@@ -171,7 +170,7 @@ class Supervisor:
             kept.measure(family)
         for name, server in self._watched.items():
             self._server_meters[name].read(server.running(), family)
-        services = sum(each.meter.resident_bytes for each in self.kept if each.program.name in SERVICES)
+        services = sum(each.meter.resident_bytes for each in self.kept if service_of(each.program.name))
         self._services_peak_mib = max(self._services_peak_mib, round(services / MIB, 1))
 
     def _report(self) -> None:
@@ -195,6 +194,7 @@ class Supervisor:
                 programs=states,
                 failure=self.failure,
                 services_peak_mib=self._services_peak_mib,
+                workers=dict(self.options.workers),
             ),
         )
 
@@ -234,6 +234,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--port-base", type=int, default=8101)
     parser.add_argument("--ready-file", type=Path)
     parser.add_argument("--log-level", default="INFO")
+    parser.add_argument("--workers", action="append", default=[], metavar="SERVICE=N")
     parser.add_argument("--no-rehearsal", action="store_true", help="real clock, no outside world")
     found = parser.parse_args(arguments)
     return Options(
@@ -243,6 +244,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         rehearsal=not found.no_rehearsal,
         ready_file=found.ready_file,
         log_level=found.log_level,
+        workers=parse_workers(found.workers),
     )
 
 

@@ -23,8 +23,8 @@ from shared.eventstore.log import Log
 from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.postgres_log import PostgresLog
 from shared.eventstore.projections import checkpoint_name
-from shared.eventstore.reactions import ReactionRunner
-from shared.eventstore.tail import Tail
+from shared.eventstore.reactions import PreviewStore, ReactionRunner
+from shared.eventstore.tail import PageReader, Tail
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import Clock, Runtime, SimulatedClock, SystemRuntime, WallClock
 from shared.messaging.broker import Broker
@@ -46,6 +46,7 @@ from shared.web.app import build_app
 from shared.web.background import Background
 from shared.web.brokers import open_broker
 from shared.web.calendar import Calendar, begin_missed_days, follow_clock
+from shared.web.following import FollowingStore, FollowingTail
 from shared.web.imports import Imports
 from shared.web.machinery import GroupLag, Machinery, Reader, readers_of, received_messages
 from shared.web.migrating import migrate_service
@@ -160,7 +161,6 @@ def open_process(
         log=event_log,
         projections=description.projections,
         runtime=runtime,
-        metrics=metrics,
         tail=tail,
         announcer=writer,
     )
@@ -243,6 +243,7 @@ def start_work(process: Process, background: Background) -> None:
     """Projections, reactions, relay, consumer, imports and the day's scheduler."""
     ports, machinery = process.ports, process.machinery
     projections = process.projections
+    store, tail = _acting(process)
     bells = ReactionBells(process.log, projections, ports.runtime, process.tail)
     projections.moved = bells.wake
     process.writer.subscribe(bells.wake)
@@ -261,12 +262,12 @@ def start_work(process: Process, background: Background) -> None:
         runner = ReactionRunner(
             reaction=reaction,
             log=process.log,
-            store=process.writer,
+            store=store,
             clock=ports.clock,
             runtime=ports.runtime,
             follows=projections.position if process.description.projections else None,
             announcer=bell,
-            tail=process.tail,
+            tail=tail,
             page=REACTION_PAGE,
             poll_seconds=REACTION_POLL_SECONDS,
         )
@@ -278,12 +279,20 @@ def start_work(process: Process, background: Background) -> None:
     background.start("bells", bells.run)
     background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)
     _start_relay(process, background)
-    _start_consumer(process, background)
+    _start_consumer(process, background, store)
     background.start("imports", lambda _: ports.imports.run(), interrupt=True)
     if not process.calendar.simulated:
         background.start(
             "days", lambda stop: begin_missed_days(process.calendar, ports, stop), interrupt=True
         )
+
+
+def _acting(process: Process) -> tuple[PreviewStore, PageReader]:
+    """With what reactions and the consumer act: where another process begins the simulated days, they ask for
+    the day first."""
+    if process.settings.roles is Role.ALL or not process.calendar.simulated:
+        return process.writer, process.tail
+    return FollowingStore(process.writer, process.calendar), FollowingTail(process.tail, process.calendar)
 
 
 async def _keep_broker(process: Process, stop: asyncio.Event) -> None:
@@ -330,7 +339,7 @@ def _start_relay(process: Process, background: Background) -> None:
     background.start("relay", relay.run)
 
 
-def _start_consumer(process: Process, background: Background) -> None:
+def _start_consumer(process: Process, background: Background, store: PreviewStore) -> None:
     ports = process.ports
     messages = received_messages(process.definition)
     if not messages:
@@ -339,7 +348,7 @@ def _start_consumer(process: Process, background: Background) -> None:
         group=process.definition.name,
         worker=ports.runtime.new_id(),
         broker=process.broker,
-        store=process.writer,
+        store=store,
         database=process.database,
         intake=Intake(
             process.definition.types, messages, ports.vault, sealed_only=process.definition.identities
