@@ -39,18 +39,3 @@ class NoMetrics:
 
     def refusal(self, code: str) -> None:  # noqa: ARG002
         return
-
-
-class TailMetrics(Protocol):
-    """Sinks of the readers' measurements."""
-
-    def projection_lag_seconds(self, projection: str, seconds: float) -> None:
-        """Age of the oldest event a projection has not applied; 0 when there is none."""
-        ...
-
-
-class NoTailMetrics:
-    """Measures nothing: tests and simulation."""
-
-    def projection_lag_seconds(self, projection: str, seconds: float) -> None:  # noqa: ARG002
-        return

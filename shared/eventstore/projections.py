@@ -11,7 +11,6 @@ from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_che
 from shared.eventstore.commands import StaleCheckpointError
 from shared.eventstore.dead_letters import error_code
 from shared.eventstore.log import Log, TailPage
-from shared.eventstore.metrics import NoTailMetrics, TailMetrics
 from shared.eventstore.sharing import shares_of
 from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import Projection
@@ -50,7 +49,6 @@ class ProjectionRunner:
         log: Log,
         projections: Sequence[Projection],
         runtime: Runtime,
-        metrics: TailMetrics | None = None,
         tail: PageReader | None = None,
         announcer: Announces | None = None,
         page: int = PAGE,
@@ -65,7 +63,6 @@ class ProjectionRunner:
         self._projections = list(projections)
         self._types = {projection.name: log.types.names(projection.handles) for projection in projections}
         self._runtime = runtime
-        self._metrics = metrics or NoTailMetrics()
         self._page = page
         self._poll_seconds = poll_seconds
         self._wake = Wake(runtime, poll_seconds)
@@ -136,8 +133,6 @@ class ProjectionRunner:
         while not stop.is_set():
             try:
                 handled = await self.run_once()
-                if not handled:
-                    await self._report_lag()
             except Exception as error:  # noqa: BLE001 - reported and outlived
                 LOGGER.error("reader_failed", reader="projections", error=error_code(error))
                 handled = 0
@@ -149,12 +144,6 @@ class ProjectionRunner:
             stored = await read_checkpoints(connection, [checkpoint_name(p) for p in self._projections])
         for projection in self._projections:
             self._positions[projection.name] = stored[checkpoint_name(projection)].position
-
-    async def _report_lag(self) -> None:
-        """Asked when nothing moved: who did not fail has nothing before it."""
-        for name, position in self._positions.items():
-            behind = await self._log.lag_seconds(position) if name in self.failures else 0.0
-            self._metrics.projection_lag_seconds(name, behind)
 
     async def caught_up(self, position: int, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - business answer
         """Wait until all read models contain ``position`` (Min-Log-Position); False when time is up.

@@ -29,6 +29,8 @@ from shared.security.tokens import KeySource
 from shared.web.service import ServiceDefinition, ServiceDescription
 from shared.web.tables import IMPORTS
 
+DATABASE_AWAY = "database: does not answer"
+
 LOOK_AHEAD = 1000
 LOOK_AHEAD_PAGES = 50
 REST_SECONDS = (0.004, 0.05)
@@ -234,7 +236,7 @@ class Machinery:
         try:
             await self.log.head()
         except Exception:  # noqa: BLE001 - whatever it is, the database is not ready
-            faults.append("database: does not answer")
+            faults.append(DATABASE_AWAY)
         return faults
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -13,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.eventstore.dead_letters import OPEN
 from shared.kernel.errors import ProblemError, Refusal
 from shared.observability.metrics import CONTENT_TYPE
 from shared.security.principal import Principal
@@ -28,6 +26,7 @@ from shared.web.requests import metadata, spool_body
 from shared.web.responses import json_response
 from shared.web.service import Ports, ServiceDescription
 from shared.web.spool import KEY_BYTES, NONCE_BYTES, Spool
+from shared.web.standing import Standing
 from shared.web.uploads import format_of
 
 FAILURES_PAGE = 1000
@@ -73,6 +72,7 @@ def health_router(
 ) -> APIRouter:
     """``/healthz``, ``/readyz``, ``/metrics``: open to probes and scrapers."""
     router = APIRouter(tags=["运维 / operations"])
+    standing = Standing(ports, description, machinery)
 
     @router.get("/healthz", summary="进程存活 / The process lives")
     async def healthz() -> dict[str, str]:
@@ -80,11 +80,7 @@ def health_router(
 
     @router.get("/readyz", summary="可以接收请求 / Ready for requests", responses={503: {}})
     async def readyz() -> Response:
-        faults = await machinery.faults()
-        for check in description.checks:
-            fault = await check()
-            if fault is not None:
-                faults.append(fault)
+        faults = await standing.faults()
         body: dict[str, Any] = {
             "status": "not_ready" if faults else "ready",
             "service": ports.service,
@@ -99,24 +95,10 @@ def health_router(
 
     @router.get("/metrics", summary="监控指标 / Prometheus metrics")
     async def metrics() -> Response:
-        await _standing(ports, machinery)
-        for gauge in description.gauges:
-            await gauge()
+        await standing.tell()
         return Response(ports.metrics.render(), media_type=CONTENT_TYPE)
 
     return router
-
-
-async def _standing(ports: Ports, machinery: Machinery) -> None:
-    """Gauges that are asked for when they are read: what the database knows survives a restart."""
-    ports.metrics.log_position(await ports.log.head())
-    ports.metrics.queue_capacity(ports.settings.queue_size)
-    ports.metrics.faults(len(await machinery.faults()))
-    dead: Counter[str] = Counter()
-    parked: Counter[str] = Counter()
-    for (_, name, state), count in (await machinery.letters.counts()).items():
-        (dead if state == OPEN else parked)[name] += count
-    ports.metrics.letters(dead, parked)
 
 
 def operations_router(ports: Ports, machinery: Machinery, calendar: Calendar) -> APIRouter:

@@ -243,6 +243,8 @@ async def test_an_api_process_serves_what_a_worker_projects(make_settings: Any) 
         served(production_app(WRITER, worker)) as other,
     ):
         written = await client.post("/notes/b")
+        told = 'liangxian_projection_lag_seconds{projection="note_count",service="registration"} 0.0'
+        await eventually(client, "/metrics", lambda r: told in r.text)
         read = await client.get("/notes", headers={"Min-Log-Position": written.headers["Log-Position"]})
         assert read.json() == {"b": 1}
         await other.post("/ops/begin-day", json={"date": "2019-12-06"})
@@ -312,8 +314,14 @@ async def test_a_database_that_went_away_is_a_503_and_comes_back(tmp_path: Path,
             assert [answer.status_code for answer in away] == [503] * 3
             assert away[-1].json()["code"] == "NOT_READY"
             assert (await client.get("/readyz")).status_code == 503
+            scraped = await client.get("/metrics")
+            assert scraped.status_code == 200
+            assert 'liangxian_faults{service="registration"} 0.0' not in scraped.text
             await server.start()
             await eventually(client, "/readyz", lambda r: r.status_code == 200)
+            await eventually(
+                client, "/metrics", lambda r: '\nliangxian_faults{service="registration"} 0.0' in r.text
+            )
             assert (await client.post("/notes/a")).status_code == 201
             await eventually(client, "/notes", lambda r: r.status_code == 200 and r.json() == {"a": 2})
     finally:

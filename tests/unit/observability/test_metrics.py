@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from shared.eventstore.metrics import TailMetrics, WriterMetrics
+from shared.eventstore.metrics import WriterMetrics
 from shared.messaging.metrics import MessagingMetrics
 from shared.observability.metrics import ServiceMetrics
 from shared.web.context import RequestMetrics
@@ -15,7 +15,6 @@ from shared.web.context import RequestMetrics
 def fed() -> str:
     metrics = ServiceMetrics("collection")
     writer: WriterMetrics = metrics
-    tail: TailMetrics = metrics
     messaging: MessagingMetrics = metrics
     requests: RequestMetrics = metrics
     requests.observe_request("/payments", "POST", 201, 0.01)
@@ -23,7 +22,7 @@ def fed() -> str:
     writer.queue_depth(4)
     writer.command("record_payment", "accepted")
     writer.refusal("ALREADY_PAID")
-    tail.projection_lag_seconds("taxpayers", 0.5)
+    metrics.projection_lag_seconds("taxpayers", 0.5)
     messaging.relay_position(9)
     messaging.relay_lag_seconds(0.1)
     messaging.relay_failures(0)
