@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from deploy.audit.evidence import Evidence
-from deploy.local.layout import SERVICES, WORLD_OFFSET, Broker
+from deploy.local.layout import Broker
 from deploy.local.processes import StartFailed, free_port, refuse_taken
+from deploy.local.programs import PORTS_APART
 from tests.conftest import in_own_loop
 from tests.faults.system.village import Village
 
@@ -19,11 +20,11 @@ MakeVillage = Callable[..., Village]
 
 
 def free_port_base() -> int:
-    """A first port whose ports for services and outside world are all free at the moment."""
+    """A first port whose ports for services, three processes each, and outside world are free at the moment."""
     for _ in range(50):
         base = free_port()
         try:
-            for offset in (*range(len(SERVICES)), WORLD_OFFSET):
+            for offset in range(3 * PORTS_APART):
                 refuse_taken(base + offset)
         except (StartFailed, OverflowError):
             continue
@@ -43,13 +44,13 @@ class Undisturbed:
 
 @pytest.fixture
 def make_village(tmp_path: Path) -> Iterator[MakeVillage]:
-    """``make(broker)``: a village that is stopped and removed after the test."""
+    """``make(broker, kind, **more)``: a village that is stopped and removed after the test."""
     made: list[Village] = []
 
-    def make(broker: Broker = Broker.EMBEDDED) -> Village:
+    def make(broker: Broker = Broker.EMBEDDED, kind: type[Village] = Village, **more: Any) -> Village:
         folder = tmp_path / f"village-{len(made)}"
         folder.mkdir()
-        made.append(Village(folder, free_port_base(), broker))
+        made.append(kind(folder, free_port_base(), broker, **more))
         return made[-1]
 
     yield make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from deploy.audit.running import auditor_addresses, joined, read_books
 from deploy.local import control
 from deploy.local.layout import WORLD_OFFSET, Broker, Layout, Options, read_state
 from deploy.local.postgres import PostgresServer, server_for
-from deploy.local.processes import leash, python, read_pid_file, tail_of, until
+from deploy.local.processes import Running, leash, python, read_pid_file, tail_of, until
 from deploy.local.programs import WORLD
 
 SEED = 3
@@ -45,6 +46,10 @@ def comparable(report: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+VILLAGE = ("--pack", "ST-2020", "--villages", "1", "--seed", str(SEED), "--scale", str(SCALE))
+"""What is demonstrated unless something else is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What an onlooker sees of a run: the driver's journal and the outside world's books, read-only."""
@@ -56,6 +61,21 @@ class Progress:
         journal = self.data / DRIVER / "demo.sqlite"
         return self._number(journal, "SELECT COUNT(*) FROM step WHERE name = ?", name) > 0
 
+    def step_like(self, pattern: str) -> bool:
+        """A step is done whose name is like the pattern (``%/submit-lists``)."""
+        journal = self.data / DRIVER / "demo.sqlite"
+        return self._number(journal, "SELECT COUNT(*) FROM step WHERE name LIKE ?", pattern) > 0
+
+    def days(self) -> int:
+        """Business days that were begun."""
+        journal = self.data / DRIVER / "demo.sqlite"
+        return self._number(journal, "SELECT COUNT(*) FROM step WHERE name LIKE '%/begin-day'")
+
+    def paid(self, share: float) -> bool:
+        """So much of what will be paid by file or order was taken."""
+        planned = self._number(self.data / WORLD / "world.sqlite", "SELECT SUM(orders) FROM planned")
+        return planned > 0 and self.books("orders", "state = 'TAKEN'") >= share * planned
+
     def books(self, table: str, where: str = "1 = 1") -> int:
         """Rows in one of the outside's books."""
         return self._number(self.data / WORLD / "world.sqlite", f"SELECT COUNT(*) FROM {table} WHERE {where}")
@@ -65,9 +85,45 @@ class Progress:
         """0 before the file is there, and while nobody has opened it again after a kill."""
         try:
             with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-                return int(database.execute(query, values).fetchone()[0])
+                return int(database.execute(query, values).fetchone()[0] or 0)
         except sqlite3.OperationalError:
             return 0
+
+
+AUDITED = ("clean", "unaccounted_fen", "difference_fen", "event_types", "events", "states", "projections",
+           "gauges", "records_compared")  # fmt: skip
+"""What of an audit is the same whatever befell a run."""
+
+
+def differences(folder: Path, undisturbed: Path) -> list[str]:
+    """What the reports and audits in two folders say otherwise, a line each; the broker's name may differ."""
+    found: list[str] = []
+    for name in ("report.json", "audit.json"):
+        said, expected = (
+            json.loads((each / name).read_text(encoding="utf-8")) for each in (folder, undisturbed)
+        )
+        if name == "report.json":
+            said, expected = (comparable(each) | {"broker": ""} for each in (said, expected))
+        else:
+            said, expected = ({key: each.get(key) for key in AUDITED} for each in (said, expected))
+        for key in sorted(said.keys() | expected.keys()):
+            found += _differing(f"{name}: {key}", said.get(key), expected.get(key))
+    return found
+
+
+def _differing(where: str, said: Any, expected: Any) -> list[str]:
+    """The innermost places where two documents differ."""
+    if said == expected:
+        return []
+    if isinstance(said, dict) and isinstance(expected, dict):
+        keys = sorted(said.keys() | expected.keys())
+        return [
+            line for key in keys for line in _differing(f"{where}.{key}", said.get(key), expected.get(key))
+        ]
+    if isinstance(said, list) and isinstance(expected, list) and len(said) == len(expected):
+        pairs = enumerate(zip(said, expected, strict=True))
+        return [line for number, pair in pairs for line in _differing(f"{where}[{number}]", *pair)]
+    return [f"{where}: {said!r}, undisturbed {expected!r}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +143,14 @@ class Village:
     port_base: int
     broker: Broker = Broker.EMBEDDED
     driver_kills: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the driver and the system it starts find in their environment beside ours."""
+    campaign: Sequence[str] = VILLAGE
+    """Options of ``demo``: pack, place, scale, seed."""
+    workers: Mapping[str, int] = field(default_factory=dict)
+    """See ``Options.workers``."""
+    patience_seconds: float = RUN_SECONDS
+    """How long the whole may take, and how long a moment is waited for."""
 
     @property
     def data(self) -> Path:
@@ -106,7 +170,9 @@ class Village:
     @property
     def options(self) -> Options:
         """As ``demo`` starts it."""
-        return Options(data=self.data, broker=self.broker, port_base=self.port_base)
+        return Options(
+            data=self.data, broker=self.broker, port_base=self.port_base, workers=dict(self.workers)
+        )
 
     def document(self, name: str) -> dict[str, Any]:
         """``report.json`` or ``audit.json``."""
@@ -115,13 +181,13 @@ class Village:
 
     async def drive(self) -> asyncio.subprocess.Process:
         """``liangxian demo``: starts the system or finds it running, goes on where the last driver was."""
+        workers = [word for name, many in self.workers.items() for word in ("--workers", f"{name}={many}")]
         with self.log.open("ab") as out:
             return await asyncio.create_subprocess_exec(
-                python(), "-m", "deploy.cli", "demo", "--pack", "ST-2020", "--villages", "1", "--keep",
-                "--seed", str(SEED), "--scale", str(SCALE), "--broker", self.broker.value,
-                "--data", self.data, "--out", self.folder / "out",
-                "--port-base", str(self.port_base),
-                stdout=out, stderr=out,
+                python(), "-m", "deploy.cli", "demo", *self.campaign, "--keep",
+                "--broker", self.broker.value, "--data", self.data, "--out", self.folder / "out",
+                "--port-base", str(self.port_base), *workers,
+                stdout=out, stderr=out, env={**os.environ, **self.environment},
             )  # fmt: skip
 
     async def run(self, kills: Sequence[Kill] = ()) -> None:
@@ -131,8 +197,9 @@ class Village:
         try:
             let_go = await self._leashed(driver)
             for kill in kills:
-                driver = await self._kill(kill, driver)
-            code = await asyncio.wait_for(driver.wait(), RUN_SECONDS)
+                await self._reach(kill, driver)
+                driver = await self.befall(kill, driver)
+            code = await asyncio.wait_for(driver.wait(), self.patience_seconds)
             assert code == 0, tail_of(self.log, 40)
         finally:
             if driver.returncode is None:
@@ -151,28 +218,36 @@ class Village:
         assert started
         return leash(supervisor.pid, signal.SIGTERM) if supervisor is not None else None
 
-    async def _kill(self, kill: Kill, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
-        """Wait for the moment, kill; answers the driver that goes on."""
+    async def _reach(self, kill: Kill, driver: asyncio.subprocess.Process) -> None:
+        """Wait for the moment."""
         progress = Progress(self.data)
         seen = await until(
             lambda: driver.returncode is not None or kill.when(progress),
-            seconds=REACHED_SECONDS,
+            seconds=max(REACHED_SECONDS, self.patience_seconds / 2),
             every=0.02,
         )
         assert seen, f"never seen: {kill}"
         assert driver.returncode is None, f"over before {kill}: {tail_of(self.log, 40)}"
+
+    async def befall(self, kill: Kill, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+        """Kill; answers the driver that goes on."""
         if kill.victim == DRIVER:
             driver.kill()
             await driver.wait()
             self.driver_kills += 1
             return await self.drive()
-        pid_file = self.layout.pid(kill.victim)
-        assert await until(lambda: read_pid_file(pid_file) is not None, seconds=30), kill
-        running = read_pid_file(pid_file)
-        assert running is not None
+        running = await self.process(kill.victim)
         assert running.signal(signal.SIGKILL), kill
         assert await until(lambda: not running.alive(), seconds=10), kill
         return driver
+
+    async def process(self, name: str) -> Running:
+        """A process of the system as it runs now, or again in a moment."""
+        pid_file = self.layout.pid(name)
+        assert await until(lambda: read_pid_file(pid_file) is not None, seconds=30), name
+        running = read_pid_file(pid_file)
+        assert running is not None
+        return running
 
     def restarts(self) -> dict[str, int]:
         """How often the supervisor started each program again."""
