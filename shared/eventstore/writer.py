@@ -29,7 +29,7 @@ from shared.eventstore.pages import PageRun
 from shared.eventstore.tail import Tail, entries_of
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
-from shared.kernel.errors import OverloadedError
+from shared.kernel.errors import OVERLOADED, OverloadedError
 
 ROUNDS = 5
 """How often a command that lost a race is decided before CONCURRENT_CHANGE."""
@@ -119,6 +119,7 @@ class Writer:
     async def execute(self, command: Command) -> Outcome:
         """See Store.execute."""
         if self.full:
+            self._metrics.refusal(OVERLOADED)
             raise OverloadedError
         future = self._enqueue(self._singles, command)
         self._wake.set()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OVERLOADED = "OVERLOADED"
+"""Code of what is turned away because too much is waiting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -37,5 +40,5 @@ class OverloadedError(Exception):
     """The writer's bounded queue is full: answer 503 and Retry-After (seconds)."""
 
     def __init__(self, retry_after: int = 1) -> None:
-        super().__init__("OVERLOADED")
+        super().__init__(OVERLOADED)
         self.retry_after = retry_after

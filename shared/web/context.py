@@ -33,6 +33,10 @@ class RequestMetrics(Protocol):
         """``liangxian_http_request_duration_seconds``."""
         ...
 
+    def refusal(self, code: str) -> None:
+        """``liangxian_refusals_total``: here, of those whom no command answered."""
+        ...
+
 
 def correlation_of(scope: Mapping[str, Any]) -> str:
     """The request's correlation id ("" outside the middleware)."""
@@ -100,6 +104,8 @@ class RequestContext:
                     log.error("request_broken", route=route_of(scope), error=type(fault).__name__)
                     raise ConnectionError("the answer was cut off") from None
                 away = self._unavailable(fault)
+                if away is not None:
+                    self._metrics.refusal(away.code)
                 await failure(fault, correlation, route_of(scope), away)(scope, receive, passing)
             finally:
                 seconds = self._runtime.monotonic() - started

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from shared.eventstore.commands import IdempotencyKey, Outcome
 from shared.kernel.clock import Runtime
-from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.kernel.errors import OVERLOADED, OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound
 from shared.security.tokens import InvalidTokenError, TokenVerifier
 from shared.web.auth import caller
@@ -145,6 +145,8 @@ class Front:
             except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
                 with bound(correlation=correlation):
                     away = self._unavailable(fault)
+                    if away is not None:
+                        self._metrics.refusal(away.code)
                     status = await _problem(
                         failure(fault, correlation, scope["path"], away), correlation, send
                     )
@@ -158,6 +160,7 @@ class Front:
         """503 before the body is looked at: under overload a refusal must cost less than a payment."""
         correlation = incoming_correlation(Headers(scope=scope)) if head.traced else None
         correlation = correlation or self._runtime.new_id()
+        self._metrics.refusal(OVERLOADED)
         response = failure(OverloadedError(), correlation, scope["path"], None)
         status = await _problem(response, correlation, send)
         self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)

@@ -54,3 +54,16 @@ async def test_batches_outcomes_and_refusals_are_counted() -> None:
         assert metrics.outcomes.count(("pay", "replayed")) == 1
         assert metrics.outcomes.count(("pay", "refused")) == 3
         assert metrics.refusals == ["PURSE_FULL"] * 3
+
+
+async def test_who_is_turned_away_from_a_full_queue_is_counted() -> None:
+    """CommandQueueFull goes by this count: a queue that is full between two scrapes shows."""
+    async with memory_store(TYPES, [metadata]) as parts:
+        metrics = Recorder()
+        store = Writer(
+            log=parts.log, clock=parts.clock, runtime=parts.runtime, types=TYPES, metrics=metrics, queue=3
+        )
+        await store.start()
+        await asyncio.gather(*[store.execute(pay("a")) for _ in range(5)], return_exceptions=True)
+        await store.stop()
+        assert metrics.refusals == ["OVERLOADED"] * 2

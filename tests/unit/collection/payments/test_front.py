@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from shared.eventstore.commands import Command, Outcome
+from shared.eventstore.log import Failure
 from shared.kernel.errors import OverloadedError
 from tests.unit.collection.money_service import SCOPES, MoneyService, opened, payment
 
@@ -140,3 +141,28 @@ async def test_a_full_queue_refuses_before_the_body_is_read(monkeypatch: pytest.
     assert (refused[0].status_code, refused[0].headers["Retry-After"]) == (503, "1")
     unread = await sent(fronted, b"{", JSON | {"Idempotency-Key": "k2"}, SCOPES)
     assert unread.status_code == 503
+    assert counted(fronted, "OVERLOADED") == 2
+
+
+def counted(money: MoneyService, code: str) -> float:
+    """``liangxian_refusals_total`` of a code."""
+    sample = money.service.ports.metrics.registry.get_sample_value
+    return sample("liangxian_refusals_total", {"service": "collection", "code": code}) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(Failure.CONNECTION, "NOT_READY"), (Failure.BUSY, "OVERLOADED")]
+)
+async def test_a_database_away_or_too_busy_is_counted_by_its_code(
+    failure: Failure, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given 503 of either cause, then alarms can tell overload from a database that is away (issue 5 §5)."""
+
+    async def failing(_: Command) -> Outcome:
+        raise TimeoutError
+
+    for each in await services(*PERSONS):
+        monkeypatch.setattr(each.service.ports.store, "execute", failing)
+        monkeypatch.setattr(each.service.parts.log, "failure", lambda _: failure)
+        answer = await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)
+        assert (answer.status_code, answer.json()["code"], counted(each, code)) == (503, code, 1)
