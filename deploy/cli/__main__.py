@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from deploy.cli import auditing, demonstrating, documents, operations, policy, rehearsing, simulating, system
+from deploy.cli import (
+    archiving,
+    auditing,
+    demonstrating,
+    documents,
+    operations,
+    policy,
+    rehearsing,
+    simulating,
+    system,
+)
 
 app = typer.Typer(
     name="liangxian",
@@ -16,6 +26,8 @@ app = typer.Typer(
 app.command("up")(system.up)
 app.command("down")(system.down)
 app.command("status")(system.status)
+app.command("backup")(archiving.backup)
+app.command("restore")(archiving.restore)
 app.command("demo")(demonstrating.demo)
 app.command("verify")(auditing.verify)
 app.command("simulate")(simulating.simulate)

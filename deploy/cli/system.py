@@ -12,7 +12,16 @@ from rich.table import Table
 from deploy.cli.output import Exit, Json, fail, out, run, show_json
 from deploy.cli.progress import Stages, stages
 from deploy.local import control
-from deploy.local.layout import DEFAULT_DATA, DEFAULT_PORT_BASE, Broker, Options, State, parse_workers
+from deploy.local.archive import choose, chosen
+from deploy.local.layout import (
+    DEFAULT_DATA,
+    DEFAULT_PORT_BASE,
+    Broker,
+    Layout,
+    Options,
+    State,
+    parse_workers,
+)
 from deploy.local.processes import StartFailed
 from deploy.local.supervisor import supervise
 
@@ -54,9 +63,18 @@ def up(
     ] = None,
     attach: Annotated[bool, typer.Option("--attach", help="留在前台 / stay in the foreground")] = False,
     workers: Workers = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="归档目录，自此保存全部 WAL / keep base backups and all WAL there from now on, see `backup`",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """启动整个系统，就绪后返回 / start everything; returns when every /readyz is green."""
+    if archive is not None:
+        _archive(data, archive)
     options = Options(
         data=data,
         broker=broker,
@@ -72,6 +90,18 @@ def up(
     except StartFailed as fault:
         fail(Exit.UNREACHABLE, str(fault))
     _show(state, dict.fromkeys(state.addresses(), True), as_json)
+
+
+def _archive(data: Path, folder: Path) -> None:
+    """The server's archive is chosen when it starts: one that runs goes on with what it was started with."""
+    before = chosen(data)
+    if before is not None and before.folder == folder.resolve():
+        return
+    if control.supervisor_of(Layout(data)) is not None:
+        fail(
+            Exit.USAGE, "系统在运行，先停止再换归档 / it runs: `liangxian down` first, then choose an archive"
+        )
+    choose(data, folder)
 
 
 async def _up(options: Options) -> State:

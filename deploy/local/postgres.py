@@ -11,17 +11,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
+import itertools
 import os
 import pwd
 import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from deploy.local.databases import MAINTENANCE, Databases, ExternalPostgres
+from deploy.local.archive import Archive, chosen
+from deploy.local.databases import MAINTENANCE, Databases, ExternalPostgres, literal
 from deploy.local.processes import (
     Account,
     Running,
@@ -29,6 +32,7 @@ from deploy.local.processes import (
     end,
     free_port,
     identify,
+    reachable,
     refuse_taken,
     spawn,
     tail_of,
@@ -178,6 +182,49 @@ class PostgresServer:
         """Where the cluster lies."""
         return self._cluster()
 
+    @property
+    def archive(self) -> Archive | None:
+        """Where it archives its WAL; None when nobody chose an archive."""
+        return chosen(self.directory)
+
+    def prepare(self, archive: Archive) -> None:
+        """Make an archive that this server's user may write. Raises StartFailed."""
+        archive.prepare(self._account)
+
+    def program(self, name: str) -> Path:
+        """A program that belongs to the server, ``pg_dump`` for one."""
+        return self._binaries() / name
+
+    def take_over(self, base: Path, wal: Iterable[Path], recovery: Mapping[str, str]) -> Path | None:
+        """Put a base backup in the stopped cluster's place; the server recovers when it is started.
+
+        ``wal``: segments that are in no archive yet. Answers where the cluster before it lies now.
+        """
+        cluster = self._cluster()
+        self._prepare_home(cluster)
+        unfinished = cluster.with_name("cluster.partial")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(base, unfinished, symlinks=True)
+        for segment in wal:
+            shutil.copy2(segment, unfinished / "pg_wal" / segment.name)
+        with (unfinished / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} = {literal(value)}\n" for name, value in recovery.items())
+        (unfinished / "recovery.signal").touch()
+        unfinished.chmod(0o700)
+        if self._account is not None:
+            for path in (unfinished, *unfinished.rglob("*")):
+                os.chown(path, self._account.uid, self._account.gid, follow_symlinks=False)
+        aside = None
+        if cluster.exists():
+            aside = next(
+                place
+                for number in itertools.count(1)
+                if not (place := cluster.with_name(f"cluster.before-{number}")).exists()
+            )
+            cluster.rename(aside)
+        unfinished.rename(cluster)
+        return aside
+
     def _databases(self) -> Databases:
         password = (self.directory / "postgres.password").read_text(encoding="ascii").strip()
         return Databases(f"postgresql://{SUPERUSER}:{password}@{HOST}:{self.port}/{MAINTENANCE}")
@@ -205,11 +252,7 @@ class PostgresServer:
         home = cluster.parent
         if home.exists() and home.is_relative_to(PUBLIC_HOME) and not password_file.exists():
             shutil.rmtree(home)  # its data directory was removed by hand
-        home.mkdir(parents=True, exist_ok=True)
-        home.chmod(0o711)
-        if home.is_relative_to(PUBLIC_HOME):
-            write_atomically(home / OWNER, str(self.directory))
-            remove_orphans()
+        self._prepare_home(cluster)
         unfinished = home / "cluster.partial"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -228,6 +271,14 @@ class PostgresServer:
         with (unfinished / "postgresql.conf").open("a", encoding="ascii") as file:
             file.write("\n# One machine\n" + "\n".join(lines) + "\n")
         unfinished.rename(cluster)
+
+    def _prepare_home(self, cluster: Path) -> None:
+        home = cluster.parent
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o711)
+        if home.is_relative_to(PUBLIC_HOME):
+            write_atomically(home / OWNER, str(self.directory))
+            remove_orphans()
 
     def _run_initdb(self, binaries: Path, cluster: Path, password_file: Path) -> None:
         command: list[str | Path] = [
@@ -253,7 +304,7 @@ class PostgresServer:
         refuse_taken(self.port)
         for _attempt in range(50):
             child = spawn(
-                [binaries / "postgres", "-D", cluster, "-p", str(self.port)],
+                [binaries / "postgres", "-D", cluster, "-p", str(self.port), *self._archiving()],
                 log=self.log,
                 directory=cluster,
                 account=self._account,
@@ -266,6 +317,13 @@ class PostgresServer:
                 break
             await asyncio.sleep(0.2)  # backends of a killed server are still ending
         raise StartFailed(f"PostgreSQL did not start; {self.log} ends:\n{tail_of(self.log)}")
+
+    def _archiving(self) -> list[str]:
+        archive = self.archive
+        if archive is None:
+            return []
+        self.prepare(archive)
+        return [word for name, value in archive.settings().items() for word in ("-c", f"{name}={value}")]
 
     def _settled(self, child: subprocess.Popen[bytes], cluster: Path) -> bool:
         return child.poll() is not None or postmaster(cluster) is not None
@@ -298,19 +356,6 @@ def unprivileged_account() -> Account:
             continue
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
     raise StartFailed("PostgreSQL refuses root: name another user in LIANGXIAN_POSTGRES_USER")
-
-
-def reachable(path: Path, account: Account) -> bool:
-    """True when ``account`` can get to ``path`` (every folder above lets others pass)."""
-    answer = subprocess.run(
-        ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)],
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
-        cwd="/",
-        check=False,
-    )
-    return answer.returncode == 0
 
 
 def postmaster(cluster: Path) -> Running | None:

@@ -44,6 +44,19 @@ class Account:
     gid: int
 
 
+def reachable(path: Path, account: Account) -> bool:
+    """True when ``account`` can get to ``path`` (every folder above lets others pass)."""
+    answer = subprocess.run(
+        ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)],
+        user=account.uid,
+        group=account.gid,
+        extra_groups=[],
+        cwd="/",
+        check=False,
+    )
+    return answer.returncode == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a program uses: bytes resident now, CPU seconds (user and system) since it started."""

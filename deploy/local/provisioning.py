@@ -23,6 +23,11 @@ BROKER = "broker"
 Addresses = Mapping[str, Mapping[str, str]]
 
 
+def owner_of(service: str) -> str:
+    """The role that a service's schema belongs to."""
+    return f"{service}_owner"
+
+
 async def provision(server: Server, file: Path) -> Addresses:
     """Make what is missing; returns service -> {service, migrate, auditor} and writes it to ``file`` (0600).
 
@@ -37,7 +42,7 @@ async def provision(server: Server, file: Path) -> Addresses:
     await server.create_role(AUDITOR, passwords[AUDITOR])
     addresses: dict[str, dict[str, str]] = {}
     for name in SERVICES:
-        owner = f"{name}_owner"
+        owner = owner_of(name)
         await server.create_role(owner, passwords[owner])
         await server.create_role(name, passwords[name])
         await server.create_database(name, owner=owner)
@@ -100,7 +105,7 @@ def _passwords(file: Path) -> dict[str, str]:
         known: dict[str, str] = json.loads(file.read_text(encoding="ascii"))
     except FileNotFoundError:
         known = {}
-    roles = [AUDITOR, BROKER, *SERVICES, *(f"{name}_owner" for name in SERVICES)]
+    roles = [AUDITOR, BROKER, *SERVICES, *map(owner_of, SERVICES)]
     missing = [role for role in roles if role not in known]
     if missing:
         known |= {role: secrets.token_urlsafe(24) for role in missing}
