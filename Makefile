@@ -85,6 +85,11 @@ asyncapi-deps: ## the AsyncAPI CLI, for its test (needs Node 20 and npm)
 ops-deps: ## Prometheus, promtool and kubeconform for the tests of operations (installs as root, else says how)
 	@sh deploy/prometheus/dependencies.sh
 
+DISTURBED ?= --kills --changes collection --broker kafka --scale 0.03
+.PHONY: disturbed
+disturbed: $(READY) ## a campaign whose processes are killed, join, leave and freeze ends in the same report (DISTURBED="--kills --scale 1")
+	$(BIN)/python -m tests.faults.system.at_size --data out/disturbed --port-base 8700 $(DISTURBED)
+
 .PHONY: compose
 compose: ## the same system in containers, on Kafka (docker compose)
 	docker compose up --build --wait
