@@ -17,7 +17,7 @@ import yaml
 
 from deploy.generated import write_or_compare
 from deploy.kubernetes import engines
-from deploy.kubernetes.labels import CONFIG, KEYS, NAMESPACE, labels, selector
+from deploy.kubernetes.labels import CONFIG, KEYS, NAMESPACE, PART_OF, labels, selector
 from deploy.local.layout import DEFAULT_PORT_BASE, SERVICES
 
 FOLDER = Path(__file__).parent / "manifests"
@@ -240,8 +240,31 @@ def policies(name: str) -> list[Document]:
     ]
 
 
+def monitoring() -> list[Document]:
+    """For the Prometheus operator: every process, under the job the rules of deploy/prometheus ask for.
+
+    The job is taken from a label of the pods. A ServiceMonitor would take the label ``service`` for itself and rename
+    that of our metrics.
+    """
+    [label] = PART_OF
+    return [
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PodMonitor",
+            "metadata": metadata("liangxian"),
+            "spec": {
+                "jobLabel": label,
+                "selector": {"matchLabels": PART_OF},
+                "podMetricsEndpoints": [
+                    {"port": "http", "path": "/metrics", "interval": "5s", "scrapeTimeout": "4s"}
+                ],
+            },
+        }
+    ]
+
+
 def files() -> dict[str, str]:
-    """File name -> text."""
+    """File name -> text. What needs an operator of its own (monitoring) is not among kustomize's resources."""
     documents: dict[str, Sequence[Document]] = {
         "00-config.yaml": config(),
         "10-kafka.yaml": engines.kafka(),
@@ -255,7 +278,10 @@ def files() -> dict[str, str]:
         "kind": "Kustomization",
         "resources": sorted(found),
     }
-    return found | {"kustomization.yaml": text_of([kustomization])}
+    return found | {
+        "kustomization.yaml": text_of([kustomization]),
+        "40-monitoring.yaml": text_of(monitoring()),
+    }
 
 
 def text_of(documents: Sequence[Document]) -> str:

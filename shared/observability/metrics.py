@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
+from shared.kernel.errors import OVERLOADED
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -37,6 +39,7 @@ class ServiceMetrics:
         )
         self._commands = self._make(Counter, "commands_total", "Commands by outcome", ("command", "outcome"))
         self._refusals = self._make(Counter, "refusals_total", "Refused commands by code", ("code",))
+        self._child(self._refusals, OVERLOADED)  # a rate needs the 0 before the first
         self._batch_size = self._make(Histogram, "append_batch_size", "Events per commit", buckets=_SIZES)
         self._append = self._make(Histogram, "append_seconds", "Seconds a batch took", buckets=_SHORT_SECONDS)
         self._lock_wait = self._make(

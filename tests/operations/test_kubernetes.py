@@ -76,6 +76,8 @@ def test_kubeconform_accepts_every_resource() -> None:
         ("10-kafka.yaml", "replicas: 3", "replicas: three"),
         ("11-topics.yaml", "partitions:", "partition:"),
         ("20-databases.yaml", "instances: 3", "instances: -1"),
+        ("40-monitoring.yaml", "scrapeTimeout: 4s", "scrapeTimeout: soon"),
+        ("40-monitoring.yaml", "jobLabel:", "joblabel:"),
     ],
 )
 def test_kubeconform_refuses_what_the_engines_would(tmp_path: Path, name: str, good: str, bad: str) -> None:

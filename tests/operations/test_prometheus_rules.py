@@ -15,8 +15,11 @@ import typer
 import yaml
 
 from deploy.cli.__main__ import app
+from deploy.kubernetes.manifests import monitoring, service
+from deploy.local.layout import SERVICES
 from shared.observability.metrics import ServiceMetrics
 
+JOB = "liangxian"
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
 RUNBOOKS = ROOT / "docs/runbooks"
@@ -32,6 +35,8 @@ WANTED = {
     "OverdueRemittance": "overdue remittance",
     "MissingDeathFile": "missing death file",
     "CommandQueueFull": "queue full",
+    "NoWorker": "stall: no worker runs",
+    "ServiceNotReady": "a database that is away, a pack that differs",
 }
 """What issue 5 §5 asks for, by alert."""
 
@@ -123,7 +128,7 @@ def test_an_alert_asks_for_metrics_that_exist(alert: str) -> None:
         if family.type == "histogram":
             known |= {f"{family.name}_{suffix}" for suffix in ("bucket", "count", "sum")}
     asked = set(re.findall(r"\bliangxian_\w+", ALERTS[alert]["expr"]))
-    assert asked or ALERTS[alert]["expr"].startswith("up{")
+    assert asked or 'up{job="liangxian"}' in ALERTS[alert]["expr"]
     assert asked <= known
 
 
@@ -147,6 +152,25 @@ def test_a_command_of_a_runbook_exists(runbook: str, line: str) -> None:
     options = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
     asked = {word for word in words if word.startswith("--")}
     assert asked <= options, line
+
+
+@pytest.mark.parametrize("config", ["prometheus.yml", "local.yml"])
+def test_processes_are_scraped_under_the_job_the_rules_ask_for(config: str) -> None:
+    asked = {job for rule in rules() for job in re.findall(r'\bjob="([^"]+)"', rule["expr"])}
+    assert asked == {JOB}
+    assert [job["job_name"] for job in loaded(config)["scrape_configs"]] == [JOB]
+
+
+def test_pods_are_scraped_under_the_job_the_rules_ask_for() -> None:
+    """The operator takes the job from the pod label that ``jobLabel`` names; every process carries it."""
+    [monitor] = monitoring()
+    label = monitor["spec"]["jobLabel"]
+    pods = [each["spec"]["template"]["metadata"] for name in SERVICES for each in service(name)
+            if each["kind"] == "Deployment"]  # fmt: skip
+    assert pods
+    for pod in pods:
+        assert pod["labels"][label] == JOB
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["labels"].items()
 
 
 def test_links_between_runbooks_hold() -> None:

@@ -1,10 +1,11 @@
 #!/bin/sh
-# The JSON schemas of what the manifests use, from the engines' own releases: Kubernetes and CloudNativePG as Go
-# modules, Strimzi as Maven artifacts. Needs Go, Maven and Java 21 (JAVA names another java). Run it again with newer
+# The JSON schemas of what the manifests use, from the engines' own releases: Kubernetes, CloudNativePG and the
+# Prometheus operator as Go modules, Strimzi as Maven artifacts. Needs Go, Maven and Java 21 (JAVA names another java). Run it again with newer
 # versions; the result is kept in the repository, so that checking manifests needs kubeconform only.
 set -eu
 KUBERNETES=${KUBERNETES:-v1.34.0}
 CLOUDNATIVEPG=${CLOUDNATIVEPG:-v1.27.0}
+PROMETHEUS_OPERATOR=${PROMETHEUS_OPERATOR:-v0.85.0}
 JAVA=${JAVA:-java}
 PYTHON=${PYTHON:-python3}
 
@@ -25,7 +26,9 @@ done
 
 kubernetes=$(cd "$scratch" && module "k8s.io/kubernetes@$KUBERNETES")
 cloudnativepg=$(cd "$scratch" && module "github.com/cloudnative-pg/cloudnative-pg@$CLOUDNATIVEPG")
+operator=$(cd "$scratch" && module "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR")
 $PYTHON "$here/convert.py" "$here" \
     --kubernetes "$kubernetes/api/openapi-spec/swagger.json" \
     --crd "$cloudnativepg/config/crd/bases/postgresql.cnpg.io_clusters.yaml" \
+    --crd "$operator/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" \
     --crd "$scratch"/crd/*.yaml

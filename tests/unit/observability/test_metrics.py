@@ -92,7 +92,14 @@ def test_a_gauge_nobody_set_is_missing_rather_than_zero() -> None:
 def test_services_in_one_process_do_not_share_a_registry() -> None:
     one, other = ServiceMetrics("collection"), ServiceMetrics("subsidy")
     one.refusal("X")
-    assert "liangxian_refusals_total{" not in other.render().decode()
+    assert 'liangxian_refusals_total{code="X"' in one.render().decode()
+    assert 'liangxian_refusals_total{code="X"' not in other.render().decode()
+
+
+def test_the_first_who_is_turned_away_shows() -> None:
+    """``rate`` sees a step from 0, not a series that begins at 1."""
+    sample = '\nliangxian_refusals_total{code="OVERLOADED",service="collection"} 0.0\n'
+    assert sample in ServiceMetrics("collection").render().decode()
 
 
 def test_a_topic_another_worker_reads_now_is_told_by_that_worker_alone() -> None:
