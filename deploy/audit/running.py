@@ -25,13 +25,13 @@ from deploy.audit.verify import AuditReport, Examination, ReplayedProjection
 from deploy.local.layout import WORLD_OFFSET, Layout
 from deploy.local.programs import organisations_file
 from deploy.rehearsal.clients import Services
+from deploy.rehearsal.resting import RestlessError, come_to_rest
 from shared.policy.registry import PackRegistry, open_registry
 
 OPERATOR = "ops"
 GAUGE = "liangxian_unaccounted_fen"
 CHECKED = "liangxian_unaccounted_checked_timestamp_seconds"
 REST_SECONDS = 60.0
-POLL_SECONDS = 0.2
 REPLAY_SECONDS = 3600.0
 LOOK_SECONDS = 1.0
 BOOK_PAGE = 5000
@@ -124,18 +124,12 @@ def _first(failures: ExceptionGroup[Exception]) -> Exception:
 
 
 async def at_rest(services: Services) -> bool:
-    """True once nothing moved between two looks at ``/ops/lag`` of all four; False when time is over."""
-    before: tuple[int, ...] | None = None
-    deadline = asyncio.get_running_loop().time() + REST_SECONDS
-    while asyncio.get_running_loop().time() < deadline:
-        reports = [await services.get(OPERATOR, name, "/ops/lag") for name in SERVICES]
-        positions = tuple(int(report["log_position"]) for report in reports)
-        drained = all(report["drained"] for report in reports)
-        if drained and positions == before:
-            return True
-        before = positions if drained else None
-        await asyncio.sleep(POLL_SECONDS)
-    return False
+    """True once the four services are at rest, whatever is parked; False when time is over."""
+    try:
+        await come_to_rest(services, REST_SECONDS, parked=True, look_seconds=LOOK_SECONDS)
+    except RestlessError:
+        return False
+    return True
 
 
 async def _hear(system: Running, examination: Examination, progress: Progress) -> None:

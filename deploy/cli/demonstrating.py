@@ -40,9 +40,10 @@ from deploy.rehearsal.demo import (
     plan_of,
     run_demo,
 )
-from deploy.rehearsal.driver import NotYetError, RestlessError
+from deploy.rehearsal.driver import NotYetError
 from deploy.rehearsal.rendering import write_files
 from deploy.rehearsal.report import Report
+from deploy.rehearsal.resting import RestlessError
 from shared.kernel.money import Fen, format_yuan
 
 DRIVER = "driver"

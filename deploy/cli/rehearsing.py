@@ -14,7 +14,8 @@ from deploy.load.rehearse import Objectives, Rehearsal, UnusableTargetError, reh
 from deploy.load.rendering import write_files
 from deploy.local.programs import organisations_file
 from deploy.rehearsal.clients import SERVICES, UnexpectedAnswerError
-from deploy.rehearsal.driver import NotYetError, RestlessError
+from deploy.rehearsal.driver import NotYetError
+from deploy.rehearsal.resting import RestlessError
 
 LIMIT_SECONDS = 3600.0
 INTERRUPTED = "已中断：已受理的缴费留在目标系统中 / interrupted: payments already accepted stay in the target"

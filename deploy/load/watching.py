@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from deploy.rehearsal.clients import SERVICES, Services
+from deploy.rehearsal.resting import RestlessError, come_to_rest
 
 STAGES = {
     "liangxian_relay_lag_seconds": "转发 relay",
@@ -19,7 +20,7 @@ STAGES = {
 DEPTH = "liangxian_command_queue_depth"
 DEAD = "liangxian_dead_letters"
 EVERY_SECONDS = 2.0
-DRAIN_LOOK_SECONDS = 5
+DRAIN_LOOK_SECONDS = 5.0
 _SAMPLE = re.compile(r"^(liangxian_[a-z_]+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -87,19 +88,11 @@ class Watcher:
 
 
 async def drained(services: Services, limit_seconds: float) -> float | None:
-    """Seconds until all four were at rest and stayed so; None when the limit came first."""
+    """Seconds until all four were at rest; None when the limit came first."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    before: tuple[int, ...] | None = None
-    while loop.time() - began < limit_seconds:
-        looks = (services.get("ops", name, "/ops/lag", wait=str(DRAIN_LOOK_SECONDS)) for name in SERVICES)
-        asked = loop.time()
-        reports = await asyncio.gather(*looks)
-        positions = tuple(int(report["log_position"]) for report in reports)
-        if all(report["drained"] and not report["parked"] for report in reports):
-            if positions == before:
-                return max(asked - began, 0.0)
-            before = positions
-        else:
-            before = None
-    return None
+    try:
+        await come_to_rest(services, limit_seconds, look_seconds=DRAIN_LOOK_SECONDS)
+    except RestlessError:
+        return None
+    return loop.time() - began

@@ -23,18 +23,13 @@ from deploy.rehearsal.journal import Journal
 from deploy.rehearsal.plan import Plan
 from deploy.rehearsal.population import VillageSize
 from deploy.rehearsal.residents import PER_VILLAGE, Resident
+from deploy.rehearsal.resting import OPERATOR, come_to_rest
 
-OPERATOR = "ops"
 REST_SECONDS = 1800.0
 """So long may the largest step keep the services busy."""
-LOOK_SECONDS = 30.0
 
 Act = Callable[[], Awaitable[Any]]
 Drain = Callable[[], Awaitable[None]]
-
-
-class RestlessError(Exception):
-    """The system did not come to rest in time; names the services that did not."""
 
 
 class NotYetError(Exception):
@@ -204,26 +199,5 @@ class Driver:
 
 
 def drain_over_http(services: Services) -> Drain:
-    """Rest as ``/ops/lag`` tells it: each service answers when it is drained; in two sweeps nothing moved."""
-
-    async def look(service: str, wait: float) -> Any:
-        return await services.get(OPERATOR, service, "/ops/lag", wait=f"{wait:g}")
-
-    async def drain() -> None:
-        before: tuple[int, ...] | None = None
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + REST_SECONDS
-        while True:
-            reports = await asyncio.gather(*(look(service, LOOK_SECONDS) for service in SERVICES))
-            positions = tuple(int(report["log_position"]) for report in reports)
-            if all(report["drained"] and not report["parked"] for report in reports):
-                if positions == before:
-                    return
-                before = positions
-            else:
-                before = None
-                if loop.time() > deadline:
-                    behind = [report["service"] for report in reports if not report["drained"]]
-                    raise RestlessError(", ".join(behind) or "parked messages")
-
-    return drain
+    """Rest as the four services tell it together (``resting``)."""
+    return partial(come_to_rest, services, REST_SECONDS)

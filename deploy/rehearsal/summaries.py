@@ -13,7 +13,8 @@ from typing import Any
 
 from deploy.rehearsal import years
 from deploy.rehearsal.clients import SERVICES
-from deploy.rehearsal.driver import OPERATOR, Driver
+from deploy.rehearsal.driver import Driver
+from deploy.rehearsal.resting import OPERATOR
 
 AUDITOR, REGISTRAR, TAX = "auditor", "hr", "tax"
 PAGE = 1000

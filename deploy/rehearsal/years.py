@@ -13,11 +13,12 @@ from typing import Any
 
 from deploy.rehearsal import closing, collecting
 from deploy.rehearsal.clients import SERVICES
-from deploy.rehearsal.driver import OPERATOR, Act, Driver
+from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.journal import Journal
 from deploy.rehearsal.plan import YEAR_LATER, Plan
 from deploy.rehearsal.population import VillageSize
 from deploy.rehearsal.residents import PER_VILLAGE, Resident, Village
+from deploy.rehearsal.resting import OPERATOR
 from deploy.rehearsal.turnover import DIED, LEFT, MOVED
 
 DAY = dt.timedelta(days=1)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from shared.contracts.topics import TOPICS
 from shared.messaging.broker import BrokerError
 from shared.security.principal import Principal
 from shared.web.auth import authorised
-from shared.web.machinery import Consumption, GroupLag, Machinery
+from shared.web.machinery import Consumption, Machinery
 from shared.web.responses import json_response
 from shared.web.service import Ports
 
@@ -29,19 +28,18 @@ def census_router(ports: Ports, machinery: Machinery) -> APIRouter:
             "service": ports.service,
             "log_position": await ports.log.head(),
             "types": await ports.log.census(),
-            "messages": await published(ports.service, machinery.consumption),
+            "messages": await published(machinery.consumption),
         }
         return json_response(body)
 
     return router
 
 
-async def published(service: str, consumption: Consumption | None) -> int | None:
+async def published(consumption: Consumption | None) -> int | None:
     """Records on the service's topics by the broker's own offsets."""
-    if not isinstance(consumption, GroupLag):
+    if consumption is None:
         return None
     try:
-        bounds = await consumption.broker.bounds([topic.name for topic in TOPICS if topic.service == service])
+        return sum((await consumption.published()).values())
     except BrokerError:
         return None
-    return sum(end for _, end in bounds.values())

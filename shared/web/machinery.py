@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from shared.contracts.message import Message
+from shared.contracts.topics import TOPICS
 from shared.eventstore import tables
 from shared.eventstore.database import Database
 from shared.eventstore.dead_letters import DeadLetters
@@ -21,7 +22,7 @@ from shared.eventstore.projections import checkpoint_name
 from shared.eventstore.types import EventTypes, UnknownTypeError
 from shared.kernel.clock import Runtime
 from shared.messaging.address import LogIdentity
-from shared.messaging.broker import Broker
+from shared.messaging.broker import Broker, Partition
 from shared.messaging.catalogue import contract_types
 from shared.messaging.publication import Publications
 from shared.observability.metrics import ServiceMetrics
@@ -50,6 +51,9 @@ class LagReport(msgspec.Struct, frozen=True):
     readers: checkpoint per projection, reaction and relay (``projection:…``, ``reaction:…``, ``relay``).
     drained: everything in the log was read by all of them, no topic has unread messages, no message is
     parked for lack of another, and no import runs: a rehearsal may begin the next day.
+    taken: records ever published to the topics it takes from, as it knew them before it looked at itself;
+    published: the same of its own topics, asked for after that. Services that are drained and agree on every
+    topic are at rest together: whatever one of them sent before its report, the others have applied in theirs.
     """
 
     service: str
@@ -61,6 +65,19 @@ class LagReport(msgspec.Struct, frozen=True):
     parked: int
     imports_running: int
     drained: bool
+    taken: dict[str, int] = {}
+    published: dict[str, int] = {}
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What a service has to take: messages it has not applied, and records ever published, per topic."""
+
+    unread: Mapping[str, int] = {}
+    ends: Mapping[str, int] = {}
+
+
+NO_ANSWER = Traffic({"": 1})
+"""The broker is away: nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +102,12 @@ class ReadModels(Protocol):
 class Consumption(Protocol):
     """The consumer side, asked for what it has not applied; and whether the broker answers."""
 
-    async def unread(self) -> Mapping[str, int]:
-        """Messages per topic between our offsets and the ends. Raises when the broker is away."""
+    async def traffic(self) -> Traffic:
+        """What lies between our offsets and the ends. Raises when the broker is away."""
+        ...
+
+    async def published(self) -> Mapping[str, int]:
+        """Records in our own topics. Raises when the broker is away."""
         ...
 
 
@@ -99,7 +120,7 @@ class GroupLag:
     group: str
     topics: Sequence[str]
 
-    async def unread(self) -> Mapping[str, int]:
+    async def traffic(self) -> Traffic:
         """See Consumption. A partition never read counts from the first offset kept."""
         bounds = await self.broker.bounds(self.topics)
         async with self.database.read() as connection:
@@ -111,7 +132,20 @@ class GroupLag:
         for partition, (first, end) in bounds.items():
             behind = end - max(first, offsets.get((partition.topic, partition.part), first))
             unread[partition.topic] = unread.get(partition.topic, 0) + max(0, behind)
-        return unread
+        return Traffic(unread, ends_of(bounds))
+
+    async def published(self) -> Mapping[str, int]:
+        """See Consumption."""
+        own = [topic.name for topic in TOPICS if topic.service == self.group]
+        return ends_of(await self.broker.bounds(own)) if own else {}
+
+
+def ends_of(bounds: Mapping[Partition, tuple[int, int]]) -> dict[str, int]:
+    """Records ever published per topic: the sum of its partitions' ends."""
+    ends: dict[str, int] = {}
+    for partition, (_, end) in bounds.items():
+        ends[partition.topic] = ends.get(partition.topic, 0) + end
+    return ends
 
 
 _COUNTED = ("#open_letters", "#parked", "#imports")
@@ -157,13 +191,13 @@ class Machinery:
         """For ``Min-Log-Position``."""
         return await self.read_models.caught_up(position, timeout)
 
-    async def lag(self, unread: Mapping[str, int] | None = None) -> LagReport:
+    async def lag(self, traffic: Traffic | None = None) -> LagReport:
         """Everything that may be behind. Raises nothing: a broker that is away shows as topic "" unread.
 
-        unread: messages per topic, where they have just been asked for.
+        traffic: what is to be taken, where it has just been asked for.
         """
-        if unread is None:
-            unread = await self._unread()
+        if traffic is None:
+            traffic = await self._traffic()
         # Who had read up to the head before the head was read has written nothing behind it.
         here = {name: position() for name, position in self.positions.items()}
         async with self.database.read() as connection:
@@ -175,9 +209,10 @@ class Machinery:
         for reader in self.readers:
             passed = max(readers[reader.checkpoint], here.get(reader.checkpoint, 0))
             readers[reader.checkpoint] = await self._read_until(reader, passed, head)
-        topics = [TopicLag(topic, messages) for topic, messages in sorted(unread.items())]
+        topics = [TopicLag(topic, messages) for topic, messages in sorted(traffic.unread.items())]
         behind = any(readers[reader.checkpoint] < head for reader in self.readers)
         drained = not behind and not imports and not any(lag.messages for lag in topics)
+        published = await self._published() if drained else None
         return LagReport(
             service=self.service,
             log_position=head,
@@ -187,7 +222,9 @@ class Machinery:
             dead_letters=open_letters,
             parked=parked,
             imports_running=imports,
-            drained=drained,
+            drained=published is not None,
+            taken=dict(traffic.ends),
+            published=published or {},
         )
 
     async def rest(self, runtime: Runtime, seconds: float) -> LagReport:
@@ -195,9 +232,9 @@ class Machinery:
         until, pause = runtime.monotonic() + seconds, REST_SECONDS[0]
         while runtime.monotonic() < until:
             if self.busy is None or not self.busy():
-                unread = await self._unread()
-                if not any(unread.values()):
-                    report = await self.lag(unread)
+                traffic = await self._traffic()
+                if not any(traffic.unread.values()):
+                    report = await self.lag(traffic)
                     if report.drained and not report.parked:
                         return report
             await runtime.sleep(pause)
@@ -218,13 +255,22 @@ class Machinery:
             here = page.scanned
         return position
 
-    async def _unread(self) -> Mapping[str, int]:
+    async def _traffic(self) -> Traffic:
+        if self.consumption is None:
+            return Traffic()
+        try:
+            return await self.consumption.traffic()
+        except Exception:  # noqa: BLE001 - a broker that is away is an answer here, not a failure
+            return NO_ANSWER
+
+    async def _published(self) -> dict[str, int] | None:
+        """None: the broker is away."""
         if self.consumption is None:
             return {}
         try:
-            return await self.consumption.unread()
-        except Exception:  # noqa: BLE001 - a broker that is away is an answer here, not a failure
-            return {"": 1}
+            return dict(await self.consumption.published())
+        except Exception:  # noqa: BLE001 - see _traffic
+            return None
 
     async def faults(self) -> list[str]:
         """Why the service is not ready, a few words each; none when it is."""

@@ -50,6 +50,10 @@ class MemoryLog:
             yield found[first : first + 2]
 
 
+NO_TRAFFIC: dict[str, Any] = {"parked": 1, "taken": {}, "published": {}}
+"""Of a service with something parked, which does not keep an audit from being taken."""
+
+
 class System:
     """The doors of four services and the outside world over a village's rows."""
 
@@ -75,7 +79,7 @@ class System:
         if path == "/oauth/token":
             return httpx.Response(200, json={"access_token": "t"})
         if path == "/ops/lag":
-            return httpx.Response(200, json={"log_position": 1, "drained": self.drained})
+            return httpx.Response(200, json={"drained": self.drained} | NO_TRAFFIC)
         if path == "/ops/projections":
             return httpx.Response(200, json={"items": ["one", "two"], "replaying": None})
         if path == "/ops/projections:replay":

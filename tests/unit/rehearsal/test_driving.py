@@ -1,4 +1,4 @@
-"""The driver: steps done once, decisions kept, rest told by two quiet sweeps; the report's files."""
+"""The driver: steps done once, decisions kept, rest as four services tell it; the report's files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from deploy.rehearsal.clients import SERVICES, Services
 from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
-from deploy.rehearsal.driver import Driver, Outside, drain_over_http
+from deploy.rehearsal.driver import Driver, Outside
 from deploy.rehearsal.files import Files
 from deploy.rehearsal.journal import Journal, OtherRunError
 from deploy.rehearsal.plan import draw_plan
@@ -165,32 +165,6 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
     assert journal.open_run({"seed": 1}) is True
     with pytest.raises(OtherRunError):
         journal.open_run({"seed": 2})
-
-
-async def test_rest_is_two_sweeps_in_which_nothing_moved() -> None:
-    """Between asking one service and the next, a message may still be on its way."""
-    sweeps = (
-        ((1, False), (1, True), (1, True), (1, True)),
-        ((2, True), (1, True), (1, True), (1, True)),
-        ((2, True), (3, True), (1, True), (1, True)),
-        ((2, True), (3, True), (1, True), (1, True)),
-    )
-    reports = iter([report for sweep in sweeps for report in sweep])
-    asked = 0
-
-    def lag(request: httpx.Request) -> httpx.Response:
-        nonlocal asked
-        if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "t"})
-        asked += 1
-        position, drained = next(reports)
-        body = {"service": "x", "log_position": position, "drained": drained, "parked": 0}
-        return httpx.Response(200, json=body)
-
-    http = httpx.AsyncClient(transport=httpx.MockTransport(lag))
-    services = Services({name: f"http://{name}" for name in SERVICES}, {"ops": "s"}, http)
-    await drain_over_http(services)()
-    assert asked == 16
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from shared.contracts.topics import TOPICS
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
 from shared.kernel.clock import SeededRuntime
+from shared.messaging.broker import BrokerUnavailableError, Outgoing
 from shared.messaging.memory import MemoryBroker
 from shared.testing.service import MemoryService, memory_service
 from shared.web.background import Background
@@ -237,7 +238,11 @@ async def test_unread_messages_are_not_drained(service: MemoryService) -> None:
     topic = DeathReportOverdueV1.topic
     await broker.create_topics([topic])
     service.machinery.consumption = GroupLag(broker, service.parts.database, "registration", [topic.name])
-    assert (await service.machinery.lag()).drained
+    lag = await service.machinery.lag()
+    assert (lag.drained, lag.taken) == (True, {topic.name: 0})
+    await broker.publish([Outgoing(topic.name, "k", 0, (), b"v")])
+    lag = await service.machinery.lag()
+    assert (lag.drained, lag.taken) == (False, {topic.name: 1})
     broker.available = False
     lag = await service.machinery.lag()
     assert not lag.drained
@@ -250,6 +255,25 @@ async def test_a_projection_that_stopped_is_not_ready() -> None:
         async with service.anonymous() as client:
             red = await client.get("/readyz")
         assert (red.status_code, red.json()["faults"]) == (503, ["projection:notes: KeyError"])
+
+
+async def test_what_a_service_published_stands_beside_what_it_took() -> None:
+    """Two services that agree on a topic have nothing under way between them; who cannot tell is not drained."""
+
+    class Away(GroupLag):
+        async def published(self) -> Mapping[str, int]:
+            raise BrokerUnavailableError("OSError")
+
+    async with memory_service(MORE) as service:
+        broker, database = MemoryBroker(SeededRuntime(1)), service.parts.database
+        await broker.create_topics(TOPICS)
+        own = next(topic.name for topic in TOPICS if topic.service == "registration")
+        await broker.publish([Outgoing(own, "k", 0, (), b"v")] * 2)
+        service.machinery.consumption = GroupLag(broker, database, "registration", [])
+        lag = await service.machinery.lag()
+        assert (lag.drained, lag.published[own], sum(lag.published.values())) == (True, 2, 2)
+        service.machinery.consumption = Away(broker, database, "registration", [])
+        assert not (await service.machinery.lag()).drained
 
 
 async def test_a_service_without_the_issuers_keys_is_not_ready() -> None:
