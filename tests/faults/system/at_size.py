@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -154,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """See the module."""
     given = parse(arguments)
     given.data = given.data.resolve()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what was started is stopped
     return asyncio.run(compare(given))
 
 
