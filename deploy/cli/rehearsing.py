@@ -10,7 +10,7 @@ import typer
 from deploy.cli.output import Exit, Json, err, fail, out, run, show_json
 from deploy.load.preparing import Population
 from deploy.load.profiles import Profile
-from deploy.load.rehearse import Objectives, Rehearsal, UnusableTargetError, rehearse
+from deploy.load.rehearse import Objectives, Rehearsal, SilentTargetError, UnusableTargetError, rehearse
 from deploy.load.rendering import write_files
 from deploy.local.programs import organisations_file
 from deploy.rehearsal.clients import SERVICES, UnexpectedAnswerError
@@ -104,6 +104,8 @@ async def _rehearse(asked: Rehearsal) -> dict[str, Any]:
         return await rehearse(asked)
     except UnusableTargetError as fault:
         fail(Exit.USAGE, str(fault))
+    except SilentTargetError as fault:
+        fail(Exit.TIMED_OUT, str(fault))
     except UnexpectedAnswerError as fault:
         fail(Exit.DIFFERENCE if fault.status else Exit.UNREACHABLE, str(fault))
     except (NotYetError, OSError) as fault:

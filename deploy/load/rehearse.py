@@ -51,6 +51,10 @@ class UnusableTargetError(ValueError):
     """What stands against this run before it begins; a sentence for people."""
 
 
+class SilentTargetError(RuntimeError):
+    """The target stopped answering after orders had been sent; a sentence for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objectives:
     """When a run has passed, apart from the money, which must be right always."""
@@ -131,7 +135,8 @@ def pack_of(asked: Rehearsal) -> Pack:
 
 
 async def rehearse(asked: Rehearsal) -> dict[str, Any]:
-    """Run and judge; answers the report. Raises UnusableTargetError, UnexpectedAnswerError, httpx errors."""
+    """Run and judge; answers the report. Raises UnusableTargetError (no order was sent), SilentTargetError (some were),
+    UnexpectedAnswerError, httpx errors."""
     pack = pack_of(asked)
     timeout = httpx.Timeout(900.0, connect=10.0)
     async with httpx.AsyncClient(timeout=timeout, trust_env=False) as http:
@@ -245,9 +250,7 @@ class _Run:
         for start in range(0, len(self._first), AT_ONCE):
             left = await settle(pool, self._first[start : start + AT_ONCE], SETTLE_SECONDS)
             if left:
-                raise UnusableTargetError(
-                    f"昨日款项未获答复 / {left} of yesterday's orders were not answered"
-                )
+                raise SilentTargetError(f"昨日款项未获答复 / {left} of yesterday's orders were not answered")
         closing = DayClose(self._services, self._campaign, self._name, yesterday)
         self._beside = closing.beside
         load = last_day(loop, orders, asked.rate, asked.seconds, source)
