@@ -160,20 +160,20 @@ class _History:
 class _View:
     """What one decision sees (commands.Loaded); remembers which streams it used."""
 
-    __slots__ = ("_declared", "_facts", "_histories", "used")
+    __slots__ = ("_declared", "_facts", "used")
 
-    def __init__(self, command: Command, histories: dict[StreamKey, _History], facts: Facts) -> None:
-        self._declared = {(stream.era, stream.id) for stream in command.streams}
-        self._histories = histories
+    def __init__(self, declared: Mapping[StreamKey, _History], facts: Facts) -> None:
+        self._declared = declared
         self._facts = facts
-        self.used: dict[StreamKey, None] = {}
+        self.used: dict[StreamKey, _History] = {}
 
     def history(self, stream: Stream[Any]) -> _History:
         key = (stream.era, stream.id)
-        if key not in self._declared:
+        history = self._declared.get(key)
+        if history is None:
             raise UndeclaredStreamError(stream.category.name)
-        self.used[key] = None
-        return self._histories[key]
+        self.used[key] = history
+        return history
 
     def state(self, stream: Stream[S]) -> S:
         return self.history(stream).state(stream)
@@ -211,6 +211,7 @@ class BatchDecider:
         self._parents: list[int] = []
         self._keys: dict[KeyId, Decided] = {}  # accepted in this batch
         self._guard_owner: dict[tuple[str, str], int] = {}
+        self._told: tuple[Metadata | None, bytes] = (None, b"")  # the commands of a slice share one
         self.plan = Plan()
 
     def add_history(self, history: History) -> None:
@@ -272,7 +273,7 @@ class BatchDecider:
 
     def _decide(self, task: Task) -> None:
         command = task.command
-        view = _View(command, self._open(command.streams), self._facts)
+        view = _View(self._open(command.streams), self._facts)
         answer = command.decide(view)
         index = len(self._parents)
         if isinstance(answer, Refusal):
@@ -285,24 +286,32 @@ class BatchDecider:
                 self._refuse(task, index, view, guard.refusal, rests_on=self._guard_owner.get(guard_id))
                 return
             own.add(guard_id)
-        metadata = encode_metadata(command.metadata)
-        events = self._encode(command, answer, view, index, metadata)
+        events = self._encode(command, answer, view, index)
         response = _RESPONSE.encode(answer.response)
         self._parents.append(index)
         self._accept(task, index, view, answer, events, response)
 
     def _open(self, streams: Sequence[Stream[Any]]) -> dict[StreamKey, _History]:
+        opened: dict[StreamKey, _History] = {}
         for stream in streams:
             key = (stream.era, stream.id)
-            if key not in self._histories:
+            history = self._histories.get(key)
+            if history is None:
                 decode = self._types.decode
-                self._histories[key] = _History(
+                history = self._histories[key] = _History(
                     [decode(row.type, row.schema, row.data) for row in self._history.streams.get(key, ())]
                 )
-        return self._histories
+            opened[key] = history
+        return opened
+
+    def _metadata(self, metadata: Metadata) -> bytes:
+        """The JSON; made once for commands in a row that share theirs (see streams.Metadata)."""
+        if self._told[0] is not metadata:
+            self._told = (metadata, encode_metadata(metadata))
+        return self._told[1]
 
     def _encode(
-        self, command: Command, answer: Accepted, view: _View, index: int, metadata: bytes
+        self, command: Command, answer: Accepted, view: _View, index: int
     ) -> list[tuple[NewEvent, Any, tuple[Any, Metadata]]]:
         """Rows of the decision, without touching the batch: a bad event is its command's matter alone."""
         encoded: list[tuple[NewEvent, Any, tuple[Any, Metadata]]] = []
@@ -312,18 +321,20 @@ class BatchDecider:
             raise ValueError("occurred_at must be aware")
         for append in answer.appends:
             stream = append.stream
-            key = (stream.era, stream.id)
-            version = len(view.history(stream).events) + added.get(key, 0)
-            told = metadata if append.metadata is None else encode_metadata(append.metadata)
+            era, stream_id = key = (stream.era, stream.id)
+            base = len(view.history(stream).events)
+            version = base + added.get(key, 0)
+            metadata = append.metadata or command.metadata
+            told = self._metadata(metadata)
             for event in append.events:
                 version += 1
                 name, schema, data, again = self._types.encoded(event)
                 row = NewEvent(
-                    index, self._new_id(), stream.era, stream.id, version, name, schema, data, told,
+                    index, self._new_id(), era, stream_id, version, name, schema, data, told,
                     occurred_at, self._now,
                 )  # fmt: skip
-                encoded.append((row, event, (again, append.metadata or command.metadata)))
-            added[key] = version - len(view.history(stream).events)
+                encoded.append((row, event, (again, metadata)))
+            added[key] = version - base
         return encoded
 
     def _accept(
@@ -336,11 +347,10 @@ class BatchDecider:
         response: bytes,
     ) -> None:
         proposal, key = self.plan.proposal, task.command.key
-        for stream_key in view.used:
-            history = self._histories[stream_key]
+        for (era, stream), history in view.used.items():
             if history.writer >= 0:
                 self._join(index, history.writer)
-            proposal.expected.append(Expected(index, *stream_key, history.base))
+            proposal.expected.append(Expected(index, era, stream, history.base))
         for row, event, kept in events:
             history = self._histories[row.era, row.stream]
             history.events.append(event)
@@ -380,7 +390,7 @@ class BatchDecider:
         self, task: Task, index: int, view: _View, refusal: Refusal, rests_on: int | None = None
     ) -> None:
         """Final at once, unless it rests on events of this batch: then only if they are committed."""
-        writers = {self._histories[key].writer for key in view.used} - {-1}
+        writers = {history.writer for history in view.used.values()} - {-1}
         if rests_on is not None:
             writers.add(rests_on)
         if not writers:

@@ -99,8 +99,17 @@ _BLOCK_IDS = 256
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:
     """RFC 9562 UUIDv7 text from milliseconds and 10 random bytes."""
-    time_, rand = f"{unix_ms & 0xFFFFFFFFFFFF:012x}", entropy.hex()
-    return f"{time_[:8]}-{time_[8:]}-7{rand[1:4]}-{_VARIANT[rand[4]]}{rand[5:8]}-{rand[8:]}"
+    return _uuid7_time(unix_ms) + _uuid7_rest(entropy)
+
+
+def _uuid7_time(unix_ms: int) -> str:
+    time_ = f"{unix_ms & 0xFFFFFFFFFFFF:012x}"
+    return f"{time_[:8]}-{time_[8:]}"
+
+
+def _uuid7_rest(entropy: bytes) -> str:
+    rand = entropy.hex()
+    return f"-7{rand[1:4]}-{_VARIANT[rand[4]]}{rand[5:8]}-{rand[8:]}"
 
 
 class SystemRuntime:
@@ -113,15 +122,21 @@ class SystemRuntime:
         return time.time()
 
     def __init__(self) -> None:
-        self._entropy: deque[bytes] = deque()  # taking one is atomic: no two threads get the same
+        self._rests: deque[str] = deque()  # taking one is atomic: no two threads get the same
+        self._now = (0, "")
 
     def new_id(self) -> str:
+        now, told = time.time_ns() // 1_000_000, self._now
+        if told[0] != now:
+            told = self._now = (now, _uuid7_time(now))
         while True:
             try:
-                return uuid7(time.time_ns() // 1_000_000, self._entropy.popleft())
+                return told[1] + self._rests.popleft()
             except IndexError:
                 block = os.urandom(_BLOCK_IDS * 10)
-                self._entropy.extend(block[start : start + 10] for start in range(0, len(block), 10))
+                self._rests.extend(
+                    _uuid7_rest(block[start : start + 10]) for start in range(0, len(block), 10)
+                )
 
     def random_id(self) -> str:
         return os.urandom(16).hex()

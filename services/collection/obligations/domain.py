@@ -6,6 +6,8 @@ States are structs: every payment folds one, and a frozen dataclass takes ten ti
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -36,7 +38,11 @@ class Assessment(msgspec.Struct, frozen=True):
     @property
     def personal_fen(self) -> int:
         """What the person himself pays: 0 when others carry all of it."""
-        return sum(leg.fen for leg in self.legs if leg.payer is Payer.PERSON)
+        fen = 0
+        for leg in self.legs:
+            if leg.payer is Payer.PERSON:
+                fen += leg.fen
+        return fen
 
 
 class PaidLine(msgspec.Struct, frozen=True):
@@ -73,55 +79,51 @@ class Obligation(msgspec.Struct, frozen=True):
     @property
     def effective(self) -> PaidLine | None:
         """The one effective payment of the person's leg, if any."""
-        return next((line for line in self.lines.values() if line.standing == "EFFECTIVE"), None)
+        for line in self.lines.values():
+            if line.standing == "EFFECTIVE":
+                return line
+        return None
 
 
 def evolve(state: Obligation, event: Event) -> Obligation:
     """Fold one event; events this aggregate does not know leave it unchanged."""
-    return _evolve_money(_evolve_terms(state, event), event)
+    fold = _FOLDS.get(type(event))
+    return state if fold is None else fold(state, event)
 
 
-def _evolve_terms(state: Obligation, event: Event) -> Obligation:
-    """What is owed, and what it is reckoned from."""
-    match event:
-        case e.PensionTierSelected():
-            return replace(state, tier_yuan=event.tier_yuan)
-        case e.EntitlementNoted():
-            return replace(state, entitlement=event)
-        case e.SpecialAssessmentNoted():
-            return replace(state, special=event)
-        case e.ContributionAssessed():
-            return replace(state, assessment=_assessment(event), assessed_version=event.version, refused="")
-        case e.AssessmentRefused():
-            kept = state.assessment if state.effective is not None else None
-            return replace(state, assessment=kept, refused=event.rule or event.code)
-        case e.BirthdayHoldFound():
-            return replace(state, hold_until=event.birthday)
-        case e.PayerDeathNoted():
-            return replace(state, died_on=event.died_on, death_disputed=event.disputed)
-        case _:
-            return state
+def _assessed(state: Obligation, event: e.ContributionAssessed) -> Obligation:
+    return replace(state, assessment=_assessment(event), assessed_version=event.version, refused="")
 
 
-def _evolve_money(state: Obligation, event: Event) -> Obligation:
-    """What was paid, refunded and vouchered."""
-    match event:
-        case e.PaymentReceived():
-            return _with_line(state, event, "EFFECTIVE")
-        case e.DuplicatePaymentDetected():
-            return _with_line(state, event, "DUPLICATE")
-        case e.PostDeathPaymentDetected():
-            return _with_line(state, event, "AFTER_DEATH")
-        case e.MisfitPaymentDetected():
-            return _with_line(state, event, event.kind)
-        case e.PostDeathFindingWithdrawn():
-            return _restand(state, event.line_id, "EFFECTIVE")
-        case e.PaymentRefunded():
-            return _restand(state, event.line_id, "REFUNDED")
-        case e.GovernmentLegVouchered():
-            return replace(state, vouchered_legs=state.vouchered_legs | {event.payer})
-        case _:
-            return state
+def _refused(state: Obligation, event: e.AssessmentRefused) -> Obligation:
+    kept = state.assessment if state.effective is not None else None
+    return replace(state, assessment=kept, refused=event.rule or event.code)
+
+
+_FOLDS: dict[type[Event], Callable[[Obligation, Any], Obligation]] = {
+    # What is owed, and what it is reckoned from.
+    e.PensionTierSelected: lambda state, event: replace(state, tier_yuan=event.tier_yuan),
+    e.EntitlementNoted: lambda state, event: replace(state, entitlement=event),
+    e.SpecialAssessmentNoted: lambda state, event: replace(state, special=event),
+    e.ContributionAssessed: _assessed,
+    e.ContributionReassessed: _assessed,
+    e.AssessmentRefused: _refused,
+    e.BirthdayHoldFound: lambda state, event: replace(state, hold_until=event.birthday),
+    e.PayerDeathNoted: lambda state, event: replace(
+        state, died_on=event.died_on, death_disputed=event.disputed
+    ),
+    # What was paid, refunded and vouchered.
+    e.PaymentReceived: lambda state, event: _with_line(state, event, "EFFECTIVE"),
+    e.DuplicatePaymentDetected: lambda state, event: _with_line(state, event, "DUPLICATE"),
+    e.PostDeathPaymentDetected: lambda state, event: _with_line(state, event, "AFTER_DEATH"),
+    e.MisfitPaymentDetected: lambda state, event: _with_line(state, event, event.kind),
+    e.PostDeathFindingWithdrawn: lambda state, event: _restand(state, event.line_id, "EFFECTIVE"),
+    e.PaymentRefunded: lambda state, event: _restand(state, event.line_id, "REFUNDED"),
+    e.GovernmentLegVouchered: lambda state, event: replace(
+        state, vouchered_legs=state.vouchered_legs | {event.payer}
+    ),
+}
+"""By the event's very class: a payment folds one state, and a chain of patterns would ask a dozen first."""
 
 
 def _assessment(event: e.ContributionAssessed) -> Assessment:

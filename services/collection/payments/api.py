@@ -16,6 +16,7 @@ from services.collection.payments.domain import ORDER_NO_TAKEN
 from services.collection.payments.handlers import (
     PaymentFacts,
     Payments,
+    in_campaign,
     order_digest,
     order_key,
     payment_command,
@@ -147,12 +148,20 @@ def thin_payment(payments: Payments) -> ThinRoute:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Prepared:
     """What a slice of orders is decided with: campaigns of their years, bodies their numbers are known by."""
 
     campaigns: Sequence[str]
     digests: Mapping[str, str]
+    _told: Metadata | None = None
+
+    def metadata(self, told: Metadata) -> Metadata:
+        """The slice's, in its campaign where there is but one: one for all rows."""
+        if self._told is None:
+            alone = not told.campaign and len(self.campaigns) == 1
+            self._told = in_campaign(told, self.campaigns[0]) if alone else told
+        return self._told
 
 
 def payments_import(store: Store, facts: PaymentFacts, campaigns: CampaignYears) -> ImportKind[PaymentRow]:
@@ -160,16 +169,17 @@ def payments_import(store: Store, facts: PaymentFacts, campaigns: CampaignYears)
 
     async def prepare(rows: Sequence[PaymentRow], connection: Connection) -> _Prepared:
         years = frozenset(line.year for row in rows for line in row.lines)
-        numbers = [order_key(order_of(row, ())) for row in rows]
+        numbers = [order_key(row) for row in rows]
         return _Prepared(await campaigns.read(connection, years), await store.guard_holders("order", numbers))
 
     def to_command(row: PaymentRow, context: ImportContext) -> Command | Refusal:
         order = order_of(row, context.divisions)
         prepared: _Prepared = context.prepared
-        known = prepared.digests.get(order_key(order))
+        known = prepared.digests.get(order_key(row))
         if known is not None and known != order_digest(order):
             return ORDER_NO_TAKEN
-        return payment_command(order, prepared.campaigns, facts, context.metadata, context.key)
+        told = prepared.metadata(context.metadata)
+        return payment_command(order, prepared.campaigns, facts, told, context.key)
 
     return ImportKind("payments", PaymentRow, to_command, prepare=prepare, answers="payment_id")
 

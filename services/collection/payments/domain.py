@@ -307,7 +307,7 @@ def _judge(
 
 
 def _outside_division(order: Order, assessment: Assessment, field_name: str) -> Refusal | None:
-    if any(assessment.village.startswith(scope) for scope in order.divisions):
+    if assessment.village.startswith(order.divisions):
         return None
     return Refusal("DIVISION_FORBIDDEN", field=field_name)
 

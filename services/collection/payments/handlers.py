@@ -132,14 +132,14 @@ def payment_command(
         operation=operation,
         streams=touched,
         decide=decide,
-        metadata=metadata if metadata.campaign or not campaign else _in_campaign(metadata, campaign),
+        metadata=metadata if metadata.campaign or not campaign else in_campaign(metadata, campaign),
         key=key,
         facts=sources,
         occurred_at=order.paid_at,
     )
 
 
-def _in_campaign(told: Metadata, campaign: str) -> Metadata:
+def in_campaign(told: Metadata, campaign: str) -> Metadata:
     """As ``replace``, at a third of its cost: this is the hot path."""
     return Metadata(
         told.correlation,
@@ -201,7 +201,21 @@ def _accepted(
     return Accepted(appends=appends, guards=guards, response=response)
 
 
-def order_key(order: Order) -> str:
+class Numbered(Protocol):
+    """An order, or the body or row of one."""
+
+    @property
+    def channel(self) -> str:
+        """Whose number it is."""
+        ...
+
+    @property
+    def order_no(self) -> str:
+        """The channel's number."""
+        ...
+
+
+def order_key(order: Numbered) -> str:
     """The permanent natural key of an order."""
     return f"{order.channel}/{order.order_no}"
 

@@ -61,7 +61,8 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def paid_on(self) -> dt.date:
         """The payer's own pay day decides (D-51)."""
-        return self.paid_at.astimezone(SHANGHAI).date()
+        at = self.paid_at
+        return at.date() if at.tzinfo is SHANGHAI else at.astimezone(SHANGHAI).date()
 
     @property
     def fen(self) -> int:

@@ -28,9 +28,22 @@ class LineRecorder(msgspec.Struct, frozen=True):
         return f"{receipt.book_no}:{receipt.serial_no}" if receipt is not None else ""
 
     def received(self, agent: AgentFact | None, late: bool, out_of_window: bool) -> Event:
-        due = self.assessment
+        """Spelled out: nearly every line becomes this one, and a dict in between costs as much as the event."""
+        order, line, due = self.order, self.line, self.assessment
         return e.PaymentReceived(
-            **self._taken(),
+            payment_id=order.payment_id,
+            line_id=self.line_id,
+            order_no=order.order_no,
+            channel=order.channel,
+            person_id=line.person_id,
+            insurance=line.insurance,
+            year=line.year,
+            campaign=due.campaign,
+            village=due.village,
+            fen=line.fen,
+            paid_at=order.paid_at,
+            agent_id=order.agent_id,
+            receipt_serial=self._serial,
             assessment_id=due.assessment_id,
             assessment_version=due.version,
             virtual_household_id=agent.virtual_household_id if agent is not None else "",

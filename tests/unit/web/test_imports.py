@@ -18,7 +18,9 @@ from shared.eventstore.database import Connection
 from shared.kernel.errors import OverloadedError, Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
-from shared.web.imports import IDLE_SECONDS, LARGE_BYTES, SLICE, ImportContext, _Slice
+from shared.web.import_rows import ImportContext
+from shared.web.import_work import IDLE_SECONDS, _Slice
+from shared.web.imports import LARGE_BYTES, SLICE
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import RawRow, UploadFormat
 from tests.unit.web.conftest import NOTE_IMPORT, WRITE, NoteRow, row_command
