@@ -17,13 +17,14 @@ from fastapi import FastAPI
 from deploy.rehearsal.books import Books
 from deploy.rehearsal.clients import Services
 from deploy.rehearsal.outside import World
+from deploy.rehearsal.wire import KeptConnections
 from deploy.rehearsal.world import create_world, lifespan_of
 
 
 def app_from_environment() -> FastAPI:
     """The world over its own file and the services of this machine."""
     books = Books.connect(Path(os.environ["LIANGXIAN_DATA"]) / "world.sqlite")
-    http = httpx.AsyncClient(timeout=600, trust_env=False)
+    http = httpx.AsyncClient(timeout=600, transport=KeptConnections())
     host = os.environ.get("LIANGXIAN_HOST", "127.0.0.1")
     organisations = Path(os.environ["LIANGXIAN_ORGANISATIONS"])
     services = Services.on(int(os.environ.get("LIANGXIAN_PORT_BASE", "8101")), organisations, http, host)
