@@ -20,7 +20,7 @@ from pathlib import Path
 from deploy.local.layout import Broker
 from deploy.local.programs import WORLD, worker_name
 from tests.faults.system.village import DRIVER, Kill, Village, differences
-from tests.faults.system.workers import Change, Happening, WorkingVillage
+from tests.faults.system.workers import Change, Happening, WorkingVillage, listed
 
 ENROLLING = 3
 """Business days begun: people are enrolled on the third."""
@@ -138,8 +138,8 @@ async def compare(given: argparse.Namespace) -> int:
     expected = await undisturbed(given)
     print("disturbed …", flush=True)
     village = await disturbed(given)
-    for seen in village.changes:
-        print(seen.line())
+    if village.changes:
+        print(listed(village.changes, given.data / "changes.md"))
     restarts = {name: number for name, number in village.restarts().items() if number}
     print(f"started again: {restarts}, the driver {village.driver_kills} times")
     found = differences(village.folder / "out", expected)
@@ -155,7 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """See the module."""
     given = parse(arguments)
     given.data = given.data.resolve()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what was started is stopped
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # ends as Ctrl-C does: what was started is stopped
     return asyncio.run(compare(given))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from deploy.local.kafka import missing_tools
@@ -9,7 +11,9 @@ from deploy.local.layout import Broker
 from tests.faults.system.at_size import changes
 from tests.faults.system.conftest import MakeVillage, Undisturbed
 from tests.faults.system.village import differences
-from tests.faults.system.workers import Change, WorkingVillage
+from tests.faults.system.workers import Change, WorkingVillage, listed
+
+LIST = Path(__file__).parents[3] / "out/workers.md"
 
 
 @pytest.mark.kafka
@@ -31,6 +35,7 @@ async def test_workers_come_go_and_stand_still_and_the_report_is_the_same(
     assert [seen.change for seen in village.changes] == [
         each for each in befalling if isinstance(each, Change)
     ]
+    print("\n" + listed(village.changes, LIST))
     for seen in village.changes:
         assert seen.moved > 0, seen.line()
         assert seen.partitions > seen.owners >= 1, seen.line()

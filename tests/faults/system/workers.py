@@ -11,10 +11,11 @@ import contextlib
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -75,12 +76,22 @@ class SeenChange:
     most_behind: int
 
     def line(self) -> str:
-        """For people."""
-        return (
-            f"{self.change.victim} {self.change.happening}, {self.change.phase}: {self.moved} of {self.partitions}"
-            f" partitions moved in {self.moved_seconds:.1f} s, {self.owners} claims hold them,"
-            f" up to {self.most_behind} messages waited"
-        )
+        """A row of the list."""
+        what = f"{self.change.victim} {self.change.happening}, {self.change.phase}"
+        moved = f"{self.moved} of {self.partitions}"
+        return f"| {what} | {moved} | {self.moved_seconds:.1f} | {self.owners} | {self.most_behind} |"
+
+
+def listed(seen: Iterable[SeenChange], file: Path) -> str:
+    """What was seen as a table, written to a file too."""
+    head = (
+        "| 变化 / change | 分区移动 / partitions moved | s | 持有 / claims then | 最多待取 / most waiting |",
+        "|---|---|---|---|---|",
+    )
+    text = "\n".join([*head, *(each.line() for each in seen)]) + "\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return text
 
 
 @dataclass
