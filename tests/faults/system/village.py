@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ import httpx
 from deploy.audit.evidence import SERVICES, Evidence, read_log
 from deploy.audit.running import auditor_addresses, joined, read_books
 from deploy.local import control
+from deploy.local.kafka import KafkaServer
 from deploy.local.layout import WORLD_OFFSET, Broker, Layout, Options, read_state
 from deploy.local.postgres import PostgresServer, server_for
 from deploy.local.processes import Running, leash, python, read_pid_file, tail_of, until
@@ -269,8 +271,9 @@ class Village:
         await control.down(self.data)
 
     async def destroy(self) -> None:
-        """Stop it and drop its databases."""
+        """Stop it and drop its databases and what the broker kept; logs and reports stay."""
         await self.stop()
+        await asyncio.to_thread(shutil.rmtree, KafkaServer(self.data).home, ignore_errors=True)
         server = server_for(self.data)
         if isinstance(server, PostgresServer):
             await asyncio.to_thread(server.destroy)
