@@ -53,7 +53,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """CloudEvents 1.0 context attributes; extension names are lower-case letters and digits.
 
     source: ``service/log/epoch``; sequence: the log position, as text. Together they are the fact's address.
-    payloaddigest: SM3 of ``data``'s bytes, hex.
+    payloaddigest: SM3 of ``data``'s bytes, hex. traceparent: CloudEvents' distributed tracing extension, of sampled
+    traces only.
     """
 
     specversion: str
@@ -74,4 +75,5 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     causationid: str = ""
     actortype: str = ""
     payloaddigest: str = ""
+    traceparent: str = ""
     data: msgspec.Raw

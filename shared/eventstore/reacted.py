@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import structs
 
 from shared.eventstore.commands import Command
 from shared.eventstore.dead_letters import DeadLetter, Parked
+from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded
+from shared.observability.tracing import TRACEPARENT
 
 SLICE = 500
 """Commands of one transaction; an event that fans out over more is committed in slices."""
@@ -55,6 +59,18 @@ def with_event(recorded: Recorded[Any], event: Any) -> Recorded[Any]:
         recorded.occurred_at,
         recorded.recorded_at,
     )
+
+
+def traced(commands: Sequence[Command], recorded: Recorded[Any]) -> Sequence[Command]:
+    """The commands in the trace of what they follow from, if it has one that is sampled."""
+    trace = recorded.metadata.extra.get(TRACEPARENT) if recorded.metadata.extra else None
+    if not trace:
+        return commands
+    return [structs.replace(command, metadata=_in_trace(command.metadata, trace)) for command in commands]
+
+
+def _in_trace(told: Metadata, trace: str) -> Metadata:
+    return replace(told, extra={**told.extra, TRACEPARENT: trace})
 
 
 def slices(reacted: Sequence[Reacted]) -> list[Slice]:

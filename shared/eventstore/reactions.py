@@ -29,7 +29,16 @@ from shared.eventstore.dead_letters import (
 )
 from shared.eventstore.log import Failure, Log, TailPage
 from shared.eventstore.projections import Announces, Wake
-from shared.eventstore.reacted import BEHIND, SLICE, Reacted, Slice, UnkeyedFanOutError, slices, with_event
+from shared.eventstore.reacted import (
+    BEHIND,
+    SLICE,
+    Reacted,
+    Slice,
+    UnkeyedFanOutError,
+    slices,
+    traced,
+    with_event,
+)
 from shared.eventstore.tail import PageReader
 from shared.eventstore.tailing import AnswersRefusals, PreparedReaction, Reaction, Recorded, Wait
 from shared.kernel.clock import Clock, Runtime
@@ -242,7 +251,7 @@ class ReactionRunner:
             if not isinstance(answer, Wait):
                 if len(answer) > SLICE and any(command.key is None for command in answer):
                     raise UnkeyedFanOutError
-                return Reacted(recorded, commands=answer)
+                return Reacted(recorded, commands=traced(answer, recorded))
         except Exception as error:
             if self._log.failure(error) is not Failure.COMMAND:
                 raise

@@ -31,6 +31,7 @@ ATTRIBUTES = {
     "payloaddigest": "data 字节的 SM3 / SM3 of data's bytes, hex",
     "campaign": "征缴工作 / campaign",
     "correlationid": "关联号 / of everything one request caused",
+    "traceparent": "W3C 调用链，仅抽样的 / W3C trace context, of sampled traces only",
     "causationid": "起因 / the fact or request this follows from",
 }
 

@@ -21,6 +21,7 @@ from shared.messaging.intake import Intake
 from shared.messaging.metrics import MessagingMetrics, NoMetrics
 from shared.messaging.page import Held, IntakePage, MessageKey
 from shared.messaging.progress import Progress
+from shared.observability.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Consumer:
         clock: Clock,
         runtime: Runtime,
         metrics: MessagingMetrics | None = None,
+        tracing: Tracing | None = None,
         page_size: int = PAGE,
         reclaim_seconds: float = 1.0,
         commit_seconds: float = 1.0,
@@ -62,6 +64,7 @@ class Consumer:
         self._clock = clock
         self._runtime = runtime
         self._metrics = metrics or NoMetrics()
+        self._tracing = tracing
         self._page_size = page_size
         self._reclaim_seconds = reclaim_seconds
         self._commit_seconds = commit_seconds
@@ -183,7 +186,7 @@ class Consumer:
                 await self._claim(sorted(subscription.assignment() - self._held.keys()))
 
     async def _book(self, subscription: Subscription, batches: Sequence[Batch]) -> int:
-        page = IntakePage(blocked=set(self._blocked))
+        page = IntakePage(blocked=set(self._blocked), tracing=self._tracing)
         for batch in batches:
             held = self._held.get(batch.partition)
             records = () if held is None else await self._expected(subscription, batch, held)
@@ -273,6 +276,8 @@ class Consumer:
                 held.marks.update(page.marks[partition])
                 self._uncommitted[partition] = moved.to
         self._progress.booked(page.newest)
+        for span, name, attributes in page.spans:
+            span.end(name, attributes)
         self._blocked = page.blocked
         for (topic, reason), count in page.skipped.items():
             self._metrics.messages_skipped(topic, reason, count)

@@ -18,6 +18,7 @@ from shared.messaging.address import LogAddress
 from shared.messaging.broker import Record
 from shared.messaging.catalogue import contract_types
 from shared.messaging.publication import RECEIVED, sm3
+from shared.observability.tracing import TRACEPARENT
 
 UNDECODABLE = "UNDECODABLE"
 BAD_ADDRESS = "BAD_ADDRESS"
@@ -156,6 +157,9 @@ def _parsed(source: str) -> LogAddress:
 
 
 def _metadata(envelope: Envelope) -> Metadata:
+    extra = {"source": envelope.source, "sequence": envelope.sequence}
+    if envelope.traceparent:
+        extra[TRACEPARENT] = envelope.traceparent
     return Metadata(
         correlation=envelope.correlationid,
         causation=envelope.id,
@@ -163,5 +167,5 @@ def _metadata(envelope: Envelope) -> Metadata:
         campaign=envelope.campaign,
         pack=envelope.packid,
         pack_digest=envelope.packdigest,
-        extra={"source": envelope.source, "sequence": envelope.sequence},
+        extra=extra,
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import structs
 
 from shared.eventstore.commands import BlindAppend
 from shared.messaging.address import LANE
 from shared.messaging.broker import Partition, Record
 from shared.messaging.fence import Marks, Move
 from shared.messaging.intake import BadMessageError, Intake
+from shared.observability.tracing import CORRELATION, TRACEPARENT, Attributes, Kind, Span, Tracing
 
 MessageKey = tuple[str, str]
 """(topic, message key): what a dead letter blocks."""
@@ -53,6 +56,8 @@ class IntakePage:
     behind: set[MessageKey] = field(default_factory=set)
     newest: dict[Partition, float] = field(default_factory=dict)
     records: int = 0
+    tracing: Tracing | None = None
+    spans: list[tuple[Span, str, Attributes]] = field(default_factory=list)
 
     def newly_blocked(self) -> set[MessageKey]:
         """Keys whose letter is written with this page."""
@@ -96,8 +101,28 @@ class IntakePage:
         self.private += [dict(row) for row in fact.private]
         if fact.blind is not None:
             self.blind.append(fact.blind)
+            if self.tracing is not None and envelope.traceparent:
+                self._trace(self.tracing, partition, record, fact.blind, envelope.traceparent)
         elif not fact.private:
             self.skipped[partition.topic, NOT_TAKEN] += 1
+
+    def _trace(
+        self, tracing: Tracing, partition: Partition, record: Record, blind: BlindAppend, parent: str
+    ) -> None:
+        """A span until the page is booked; what follows from the fact follows from the span."""
+        span = tracing.begin("process", Kind.CONSUMER, parent)
+        told = blind.metadata
+        extra = {**told.extra, TRACEPARENT: span.traceparent or parent}
+        self.blind[-1] = structs.replace(blind, metadata=replace(told, extra=extra))
+        attributes: dict[str, str | int] = {
+            "messaging.destination.name": partition.topic,
+            "messaging.destination.partition.id": str(partition.part),
+            "messaging.kafka.offset": record.offset,
+            "messaging.operation.type": "process",
+            "messaging.message.type": blind.type,
+            CORRELATION: told.correlation,
+        }
+        self.spans.append((span, f"process {partition.topic}", attributes))
 
     def _park(self, partition: Partition, record: Record, key: MessageKey) -> None:
         self.behind.add(key)

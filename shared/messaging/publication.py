@@ -18,6 +18,7 @@ from shared.kernel.events import Event
 from shared.messaging.address import LogIdentity
 from shared.messaging.broker import Outgoing
 from shared.messaging.partitioner import partition_of
+from shared.observability.tracing import TRACEPARENT
 from shared.security.vault import VaultError
 
 RECEIVED = "received:"
@@ -197,6 +198,7 @@ class Publications:
             causationid=metadata.causation,
             actortype=metadata.actor.partition(":")[0],
             payloaddigest=sm3(data),
+            traceparent=metadata.extra.get(TRACEPARENT, "") if metadata.extra else "",
             data=msgspec.Raw(data),
         )
 

@@ -24,6 +24,7 @@ from shared.messaging.memory import MemoryBroker
 from shared.messaging.publication import Publication, Publications, Sealer
 from shared.messaging.relay import Relay
 from shared.messaging.relay_letters import RelayReplayer
+from shared.observability.tracing import Tracing
 from shared.testing.store import MemoryParts, Steps, settle
 
 
@@ -40,6 +41,7 @@ class Member:
     reactions: Sequence[Reaction] = ()
     sealer: Sealer | None = None
     unsealer: Unsealer | None = None
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def join(member: Member, broker: Broker, worker: str = "") -> Connected:
             intake=Intake(parts.types, member.handles, member.unsealer, sealed_only=member.sealed_only),
             clock=parts.clock,
             runtime=parts.runtime,
+            tracing=member.tracing,
             reclaim_seconds=0.0,
             commit_seconds=0.0,
         )

@@ -7,8 +7,8 @@ middleware as in production, and ``await service.settle()`` lets projections, re
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import httpx
@@ -18,9 +18,11 @@ from fastapi import FastAPI
 from shared.eventstore.dead_letters import REACTION, DeadLetters
 from shared.eventstore.projections import ProjectionRunner
 from shared.eventstore.reactions import ReactionRunner
+from shared.kernel.clock import Runtime
 from shared.messaging.address import LogIdentity
 from shared.messaging.publication import Publications
 from shared.observability.metrics import ServiceMetrics
+from shared.observability.tracing import Tracing
 from shared.security.issuer import Client, Issuer
 from shared.security.principal import Principal
 from shared.security.tokens import OwnKeys, TokenVerifier
@@ -122,13 +124,17 @@ def memory_service(
     settings: ServiceSettings | None = None,
     clients: Sequence[Client] = (),
     parts: MemoryParts | None = None,
+    tracing: Callable[[str, Runtime], Tracing] | None = None,
 ) -> MemoryService:
-    """Assemble a service in memory. ``parts``: a store of a simulation's own making."""
+    """Assemble a service in memory. ``parts``: a store of a simulation's own making. ``tracing``: makes what a
+    service of a name and a runtime traces with."""
     if parts is None:
         parts = memory_store(definition.types, [*definition.metadata, tables.metadata], seed, today)
     keyring = memory_keyring()
     vault = Vault(keyring, definition.name, parts.runtime, finds_by_number=definition.finds_by_number)
     ports = _ports(definition, parts, settings, vault)
+    if tracing is not None:
+        ports = replace(ports, tracing=tracing(definition.name, parts.runtime))
     description = definition.describe(ports)
     projections = parts.projections(description.projections)
     follows = projections if description.projections else None
@@ -154,7 +160,10 @@ def memory_service(
 
 
 def _ports(
-    definition: ServiceDefinition, parts: MemoryParts, settings: ServiceSettings | None, vault: Vault
+    definition: ServiceDefinition,
+    parts: MemoryParts,
+    settings: ServiceSettings | None,
+    vault: Vault,
 ) -> Ports:
     imports = Imports(
         store=parts.store,

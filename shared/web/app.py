@@ -125,10 +125,24 @@ def build_app(
     def unavailable(fault: Exception) -> Refusal | None:
         return UNAVAILABLE.get(ports.log.failure(fault))
 
-    app.add_middleware(RequestContext, runtime=ports.runtime, metrics=ports.metrics, unavailable=unavailable)
+    app.add_middleware(
+        RequestContext,
+        runtime=ports.runtime,
+        metrics=ports.metrics,
+        unavailable=unavailable,
+        tracing=ports.tracing,
+    )
     hot = {thin.path: thin.hot for thin in description.thin if thin.hot is not None}
     if hot:
-        app.front = Front(hot, verifier, ports.runtime, ports.metrics, unavailable, lambda: ports.store.full)
+        app.front = Front(
+            hot,
+            verifier,
+            ports.runtime,
+            ports.metrics,
+            unavailable,
+            lambda: ports.store.full,
+            ports.tracing,
+        )
     return app
 
 

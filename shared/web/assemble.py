@@ -38,6 +38,7 @@ from shared.messaging.relay_letters import RelayReplayer
 from shared.messaging.worker import ConsumerWorker
 from shared.observability.logging import configure, logger
 from shared.observability.metrics import ServiceMetrics
+from shared.observability.tracing import open_tracing
 from shared.security.issuer import Issuer, load_clients
 from shared.security.keyring import Keyring
 from shared.security.tokens import KeySource, OwnKeys, RemoteKeys, TokenVerifier
@@ -154,6 +155,7 @@ def open_process(
         settings=settings,
         metrics=metrics,
         imports=imports,
+        tracing=open_tracing(definition.name, runtime, settings.traces_url, settings.traces_share),
     )
     description = definition.describe(ports)
     broker = open_broker(settings, runtime)
@@ -210,6 +212,8 @@ async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
     background = Background(process.ports.runtime, machinery.conditions)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(process.close)
+        if process.ports.tracing is not None:
+            closing.callback(process.ports.tracing.close)
         service_url = settings.database_url.get_secret_value()
         migrate_url = settings.migrate_url.get_secret_value() or service_url
         await migrate_service(process.definition, migrate_url, service_url)
@@ -356,6 +360,7 @@ def _start_consumer(process: Process, background: Background, store: PreviewStor
         clock=ports.clock,
         runtime=ports.runtime,
         metrics=ports.metrics,
+        tracing=ports.tracing,
     )
     consumer.replayer.register(process.machinery.letters)
     background.start("consumer", ConsumerWorker(consumer, ports.runtime, ports.metrics).run)

@@ -17,11 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.kernel.clock import Runtime
 from shared.kernel.errors import OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound, logger, place_of
+from shared.observability.tracing import CORRELATION, PATTERN, TRACEPARENT, Kind, Span, Tracing
 from shared.web.problems import problem_response
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _CORRELATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}", re.ASCII)
 _LONG_DIGITS = re.compile(r"\d{11}|\d{17}[0-9Xx]", re.ASCII)
+
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds, and never traced."""
 
 log = logger(__name__)
 
@@ -46,7 +49,7 @@ def correlation_of(scope: Mapping[str, Any]) -> str:
 def incoming_correlation(headers: Headers) -> str | None:
     """The correlation id the caller brought, if it is one: never something that looks like a person's
     number."""
-    match = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    match = PATTERN.fullmatch(headers.get(TRACEPARENT, ""))
     if match is not None:
         return match[1]
     own = headers.get("x-correlation-id", "")
@@ -65,6 +68,28 @@ def route_of(scope: Mapping[str, Any]) -> str:
     return str(route) if route else "unmatched"
 
 
+def trace_of(scope: Mapping[str, Any]) -> str:
+    """The ``traceparent`` of the request's span; "" when it is not traced."""
+    return str(scope.get("liangxian.traceparent", ""))
+
+
+def begin_request(tracing: Tracing, scope: Scope, correlation: str) -> Span:
+    """A span of a request, in the caller's trace or in one whose id is the correlation, where it can be."""
+    parent = Headers(scope=scope).get(TRACEPARENT, "")
+    return tracing.begin(scope["method"], Kind.SERVER, parent, correlation)
+
+
+def end_request(span: Span, method: str, route: str, status: int, correlation: str) -> None:
+    """route: the template, never the path."""
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+        CORRELATION: correlation,
+    }
+    span.end(f"{method} {route}", attributes, failed=status >= 500)
+
+
 class RequestContext:
     """Wraps a whole app. unavailable: the refusal of an exception that says that the database is away or busy."""
 
@@ -74,11 +99,13 @@ class RequestContext:
         runtime: Runtime,
         metrics: RequestMetrics,
         unavailable: Callable[[Exception], Refusal | None] = lambda _: None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
         self._runtime = runtime
         self._metrics = metrics
         self._unavailable = unavailable
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,6 +115,10 @@ class RequestContext:
         scope["liangxian.correlation"] = correlation
         started = self._runtime.monotonic()
         status = 0
+        span = None
+        if self._tracing is not None and scope["path"] not in PROBES:
+            span = begin_request(self._tracing, scope, correlation)
+            scope["liangxian.traceparent"] = span.traceparent
 
         async def passing(message: Message) -> None:
             nonlocal status
@@ -110,6 +141,8 @@ class RequestContext:
             finally:
                 seconds = self._runtime.monotonic() - started
                 self._metrics.observe_request(route_of(scope), scope["method"], status or 499, seconds)
+                if span is not None:
+                    end_request(span, scope["method"], route_of(scope), status or 499, correlation)
 
 
 def failure(fault: Exception, correlation: str, route: str, away: Refusal | None) -> Response:

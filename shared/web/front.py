@@ -22,10 +22,18 @@ from shared.eventstore.commands import IdempotencyKey, Outcome
 from shared.kernel.clock import Runtime
 from shared.kernel.errors import OVERLOADED, OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound
+from shared.observability.tracing import Tracing
+from shared.security.principal import Principal
 from shared.security.tokens import InvalidTokenError, TokenVerifier
 from shared.web.auth import caller
 from shared.web.bodies import refuse_unstorable
-from shared.web.context import RequestMetrics, failure, incoming_correlation
+from shared.web.context import (
+    RequestMetrics,
+    begin_request,
+    end_request,
+    failure,
+    incoming_correlation,
+)
 from shared.web.idempotency import MAX_LENGTH, digest_of, required_key
 from shared.web.problems import problem_response
 from shared.web.requests import BODY_LIMIT, metadata, metadata_of, parsed
@@ -99,6 +107,7 @@ class Front:
         metrics: RequestMetrics,
         unavailable: Callable[[Exception], Refusal | None],
         full: Callable[[], bool],
+        tracing: Tracing | None = None,
     ) -> None:
         self._commands = {path: (hot, msgspec.json.Decoder(hot.body)) for path, hot in commands.items()}
         self._verifier = verifier
@@ -106,6 +115,7 @@ class Front:
         self._metrics = metrics
         self._unavailable = unavailable
         self._full = full
+        self._tracing = tracing
 
     async def take(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """None when the request was answered; else what the stack is to read it from."""
@@ -135,13 +145,31 @@ class Front:
             body = decoder.decode(raw)
         except (ProblemError, msgspec.MsgspecError, UnicodeDecodeError):
             return again(first, receive)
+        await self._handle(hot, head, body, principal, scope, started, send)
+        return None
+
+    async def _handle(
+        self,
+        hot: HotCommand[Any],
+        head: _Head,
+        body: Any,
+        principal: Principal,
+        scope: Scope,
+        started: float,
+        send: Send,
+    ) -> None:
+        """Decide, answer, count."""
         correlation = incoming_correlation(Headers(scope=scope)) if head.traced else None
         correlation = correlation or self._runtime.new_id()
         key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(body))
         status = 499
+        span, told = None, metadata_of(correlation, principal)
+        if self._tracing is not None:
+            span = begin_request(self._tracing, scope, correlation)
+            told = metadata_of(correlation, principal, traceparent=span.traceparent)
         try:
             try:
-                outcome = await hot.handle(body, principal, metadata_of(correlation, principal), key)
+                outcome = await hot.handle(body, principal, told, key)
             except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
                 with bound(correlation=correlation):
                     away = self._unavailable(fault)
@@ -154,7 +182,8 @@ class Front:
                 status = await _answered(outcome, correlation, send)
         finally:
             self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)
-        return None
+            if span is not None:
+                end_request(span, "POST", scope["path"], status, correlation)
 
     async def _shed(self, scope: Scope, head: _Head, started: float, send: Send) -> None:
         """503 before the body is looked at: under overload a refusal must cost less than a payment."""

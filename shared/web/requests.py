@@ -10,8 +10,9 @@ from starlette.requests import HTTPConnection, Request
 
 from shared.eventstore.streams import Metadata
 from shared.kernel.errors import ProblemError, Refusal
+from shared.observability.tracing import TRACEPARENT
 from shared.security.principal import Principal
-from shared.web.context import correlation_of
+from shared.web.context import correlation_of, trace_of
 from shared.web.spool import Spool, TooLargeError
 
 T = TypeVar("T")
@@ -39,17 +40,22 @@ def metadata(
     request: HTTPConnection, principal: Principal, campaign: str = "", pack: PackIdentity | None = None
 ) -> Metadata:
     """Who and why, for every event of the request. Causation is the request itself."""
-    told = metadata_of(correlation_of(request.scope), principal, campaign)
+    told = metadata_of(correlation_of(request.scope), principal, campaign, trace_of(request.scope))
     if pack is not None:
         told.pack, told.pack_digest = pack.id, pack.digest
     return told
 
 
-def metadata_of(correlation: str, principal: Principal, campaign: str = "") -> Metadata:
-    """As ``metadata``, where there is no request object."""
-    return Metadata(
+def metadata_of(
+    correlation: str, principal: Principal, campaign: str = "", traceparent: str = ""
+) -> Metadata:
+    """As ``metadata``, where there is no request object. traceparent: of the request's span, if it is sampled."""
+    told = Metadata(
         correlation, f"request:{correlation}", principal.client_id, principal.organisation, campaign
     )
+    if traceparent:
+        told.extra = {TRACEPARENT: traceparent}
+    return told
 
 
 def fault_field(fault: msgspec.MsgspecError) -> str:

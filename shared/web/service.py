@@ -26,6 +26,7 @@ from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
 from shared.messaging.publication import Publication
 from shared.observability.metrics import ServiceMetrics
+from shared.observability.tracing import Tracing
 from shared.security.principal import Principal
 from shared.security.vault import Vault
 from shared.web.imports import Imports
@@ -47,6 +48,7 @@ class Ports:
     settings: ServiceSettings
     metrics: ServiceMetrics
     imports: Imports
+    tracing: Tracing | None = None
 
 
 B = TypeVar("B")

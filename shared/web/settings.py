@@ -31,6 +31,8 @@ class ServiceSettings(BaseSettings):
     database_url: ``postgresql://`` of the service's own database, role allowed to run; migrate_url: role
     allowed to change the schema (``database_url`` when empty).
     broker_url: PostgreSQL address of the embedded broker or ``host:port`` of Kafka.
+    traces_url: OTLP/HTTP address that spans go to, none when empty; traces_share: how many of the traces that begin
+    here are sampled, 0 to 1 (a caller's ``traceparent`` says itself whether it is).
     rehearsal: only with it may the clock be simulated. epoch is raised after a restore.
     """
 
@@ -49,6 +51,8 @@ class ServiceSettings(BaseSettings):
     rehearsal: bool = False
     rehearsal_start: dt.date = dt.date(2016, 1, 1)
     log_level: str = "INFO"
+    traces_url: str = ""
+    traces_share: float = Field(default=0.01, ge=0.0, le=1.0)
     packs: Path | None = None
     database_pool: int = Field(default=12, ge=4)
     queue_size: int = Field(default=512, ge=1)

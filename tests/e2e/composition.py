@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from services.collection.app import SERVICE as COLLECTION
 from services.notification.app import SERVICE as NOTIFICATION
 from services.registration.app import SERVICE as REGISTRATION
 from services.subsidy.app import SERVICE as SUBSIDY
+from shared.kernel.clock import Runtime
+from shared.observability.tracing import Tracing
 from shared.security.issuer import load_clients
 from shared.testing.messaging import Member, Network, connect
 from shared.testing.service import MemoryService, memory_service
@@ -92,16 +94,25 @@ class System:
 
 @asynccontextmanager
 async def composed(
-    seed: int = 1, today: dt.date = BEFORE, packs: Path | None = None
+    seed: int = 1,
+    today: dt.date = BEFORE,
+    packs: Path | None = None,
+    tracing: Callable[[str, Runtime], Tracing] | None = None,
 ) -> AsyncIterator[System]:
-    """The whole system in memory. packs: folder of further packs, as ``LIANGXIAN_PACKS`` names it."""
+    """The whole system in memory. packs: folder of further packs, as ``LIANGXIAN_PACKS`` names it. tracing: as
+    ``memory_service`` takes it."""
     clients = load_clients(ORGANISATIONS)
     async with AsyncExitStack() as opened:
         services = {}
         for number, definition in enumerate((REGISTRATION, COLLECTION, SUBSIDY, NOTIFICATION)):
             settings = definition.settings(rehearsal=True, packs=packs)
             service = memory_service(
-                definition, seed=seed * 10 + number, today=today, clients=clients, settings=settings
+                definition,
+                seed=seed * 10 + number,
+                today=today,
+                clients=clients,
+                settings=settings,
+                tracing=tracing,
             )
             services[definition.name] = await opened.enter_async_context(service)
         network = await connect([_member(services[name]) for name in SERVICES], seed=seed)
@@ -133,4 +144,5 @@ def _member(service: MemoryService) -> Member:
         reactions=description.reactions,
         sealer=service.ports.vault,
         unsealer=service.ports.vault,
+        tracing=service.ports.tracing,
     )

@@ -7,7 +7,7 @@ event feeds, the outside's books, and at the very end from the four logs by the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,9 @@ from deploy.audit.evidence import Evidence, rows_of
 from deploy.audit.running import books_of
 from deploy.audit.verify import AuditReport, ReplayedProjection, audit
 from deploy.rehearsal.clients import SERVICES, Reply
+from shared.kernel.clock import Runtime
 from shared.kernel.identity import check_character
+from shared.observability.tracing import Tracing
 from shared.policy.registry import open_registry
 from tests.e2e.composition import System, composed
 
@@ -401,9 +403,14 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*payers: Payer, seed: int = 1, packs: Path | None = None) -> AsyncIterator[Scene]:
-    """A campaign that is open, with these residents in it. packs: folder of further packs."""
-    async with composed(seed=seed, packs=packs) as system:
+async def scene(
+    *payers: Payer,
+    seed: int = 1,
+    packs: Path | None = None,
+    tracing: Callable[[str, Runtime], Tracing] | None = None,
+) -> AsyncIterator[Scene]:
+    """A campaign that is open, with these residents in it. packs, tracing: as ``composed`` takes them."""
+    async with composed(seed=seed, packs=packs, tracing=tracing) as system:
         prepared = Scene(system, packs)
         await prepared.open(*payers)
         yield prepared
