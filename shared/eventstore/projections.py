@@ -22,6 +22,10 @@ LOGGER = logger(__name__)
 PAGE = 1000
 """Events of a page."""
 
+STORE_SECONDS = 0.25
+"""How long a projection may stand before its stored checkpoint because it only passed over events that are not
+its own: storing that with every page costs more than reading the passed-over again after a restart."""
+
 
 class Announces(Protocol):
     """A writer in this process that says when it committed."""
@@ -67,7 +71,10 @@ class ProjectionRunner:
         self._poll_seconds = poll_seconds
         self._wake = Wake(runtime, poll_seconds)
         self._positions: dict[str, int] = dict.fromkeys(names, 0)
-        self._known = False  # whether _positions are those of the database
+        self._stored: dict[str, int] = dict.fromkeys(names, 0)
+        self._stored_at = float("-inf")
+        self._asked = 0  # what every read model was seen to contain, by a process that does not run them
+        self._known = False  # whether _positions and _stored are those of the database
         if announcer is not None:
             announcer.subscribe(self._wake.ring)
 
@@ -92,7 +99,29 @@ class ProjectionRunner:
         handled = 0
         for position in sorted(groups):
             handled += await self._advance(position, groups[position])
+        if not handled and self._due():
+            await self._store_passed()
         return handled
+
+    def _due(self) -> bool:
+        """Whether the stored checkpoints have not been moved for a while."""
+        return self._runtime.monotonic() - self._stored_at >= STORE_SECONDS
+
+    async def _store_passed(self) -> None:
+        """Store what was passed over in memory."""
+        moves = {
+            checkpoint_name(projection): (Checkpoint(stored), Checkpoint(here))
+            for projection in self._projections
+            if (stored := self._stored[projection.name]) < (here := self._positions[projection.name])
+        }
+        self._stored_at = self._runtime.monotonic()
+        if not moves:
+            return
+        async with self._log.database.begin() as connection:
+            moved = await move_checkpoints(connection, moves)
+        self._known = moved
+        if moved:
+            self._stored = dict(self._positions)
 
     async def _advance(self, position: int, group: list[Projection]) -> int:
         wanted = frozenset().union(*(self._types[projection.name] for projection in group))
@@ -100,7 +129,7 @@ class ProjectionRunner:
         if page.scanned == position:
             return 0
         try:
-            await self._apply(position, page, group)
+            await self._apply(page, group)
         except StaleCheckpointError:
             self._known = False
             return 0
@@ -116,17 +145,35 @@ class ProjectionRunner:
         # A page of events nobody handles is progress too: the caller must come again.
         return max(len(page.events), 1)
 
-    async def _apply(self, position: int, page: TailPage, group: list[Projection]) -> None:
+    async def _apply(self, page: TailPage, group: list[Projection]) -> None:
+        """Rows and checkpoints of those whose events are in the page; the others pass over it in memory, and are
+        stored with it now and then."""
+        shares = list(zip(group, shares_of(page.events, group), strict=True))
+        everybody = self._due()
+        moving = [
+            projection
+            for projection, events in shares
+            if events or everybody or page.scanned - self._stored[projection.name] >= self._page
+        ]
+        if not moving:
+            return
         moves = {
-            checkpoint_name(projection): (Checkpoint(position), Checkpoint(page.scanned))
-            for projection in group
+            checkpoint_name(projection): (
+                Checkpoint(self._stored[projection.name]),
+                Checkpoint(page.scanned),
+            )
+            for projection in moving
         }
         async with self._log.database.begin() as connection:
             if not await move_checkpoints(connection, moves):
                 raise StaleCheckpointError
-            for projection, events in zip(group, shares_of(page.events, group), strict=True):
+            for projection, events in shares:
                 if events:
                     await projection.apply(connection, events)
+        for projection in moving:
+            self._stored[projection.name] = page.scanned
+        if everybody:
+            self._stored_at = self._runtime.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Step until told to stop: at once when the writer rang, else by polling."""
@@ -140,10 +187,14 @@ class ProjectionRunner:
                 await self._wake.wait(stop)
 
     async def _ask_positions(self) -> None:
+        self._stored = await self._read_stored()
+        self._positions = dict(self._stored)
+
+    async def _read_stored(self) -> dict[str, int]:
+        names = {projection.name: checkpoint_name(projection) for projection in self._projections}
         async with self._log.database.read() as connection:
-            stored = await read_checkpoints(connection, [checkpoint_name(p) for p in self._projections])
-        for projection in self._projections:
-            self._positions[projection.name] = stored[checkpoint_name(projection)].position
+            stored = await read_checkpoints(connection, list(names.values()))
+        return {name: stored[checkpoint].position for name, checkpoint in names.items()}
 
     async def caught_up(self, position: int, timeout: float = 2.0) -> bool:  # noqa: ASYNC109 - business answer
         """Wait until all read models contain ``position`` (Min-Log-Position); False when time is up.
@@ -152,14 +203,23 @@ class ProjectionRunner:
         """
         deadline = self._runtime.monotonic() + timeout
         while True:
-            if self.position() >= position:
-                return True
-            await self._ask_positions()
-            if self.position() >= position:
+            if max(self.position(), self._asked) >= position or await self._contain(position):
                 return True
             if self._runtime.monotonic() >= deadline:
                 return False
             await self._runtime.sleep(0.01)
+
+    async def _contain(self, position: int) -> bool:
+        """Whether the stored read models contain a position: what stands before it has no event of its own on
+        the way."""
+        for name, stored in (await self._read_stored()).items():
+            if stored >= position:
+                continue
+            following = await self._log.find(self._types[name], stored, 1)
+            if following and following[0].position <= position:
+                return False
+        self._asked = max(self._asked, position)
+        return True
 
 
 class Wake:
@@ -169,6 +229,7 @@ class Wake:
         self._runtime = runtime
         self._poll_seconds = poll_seconds
         self._rung = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
 
     @property
     def pending(self) -> bool:
@@ -181,15 +242,19 @@ class Wake:
 
     async def wait(self, stop: asyncio.Event) -> None:
         """Until rung, told to stop, or the polling interval is over."""
-        waits = [
-            self._runtime.start(self._rung.wait(), "wake"),
-            self._runtime.start(stop.wait(), "stop"),
-            self._runtime.start(self._runtime.sleep(self._poll_seconds), "poll"),
-        ]
+        if self._stopping is None:
+            self._stopping = self._runtime.start(self._ring_at(stop), "stop")
+        poll = self._runtime.start(self._poll(), "poll")
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await self._rung.wait()
         finally:
-            for task in waits:
-                task.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            poll.cancel()
         self._rung.clear()
+
+    async def _ring_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._rung.set()
+
+    async def _poll(self) -> None:
+        await self._runtime.sleep(self._poll_seconds)
+        self._rung.set()
