@@ -98,7 +98,7 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --univers
 	--generate-hashes --no-emit-index-url --no-emit-find-links
 .PHONY: lock
 lock: ## the lock files anew from pyproject.toml (needs uv)
-	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra tracing -o requirements.lock
 	$(COMPILE) pyproject.toml --extra dev -o requirements-dev.lock
 	echo 'setuptools>=77' | $(COMPILE) - -o requirements-build.lock
 
