@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -65,8 +64,7 @@ class SpecialAssessment(msgspec.Struct, frozen=True, kw_only=True):
     tier_yuan: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Whose obligation is reckoned. person and campaign are None while not known here."""
 
     insurance: Insurance
@@ -76,8 +74,7 @@ class Subject:
     today: dt.date
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """A subject with everything that is needed to assess."""
 
     insurance: Insurance
@@ -251,8 +248,7 @@ def note_special_assessment(state: Obligation, command: SpecialAssessment, subje
     return [noted, *assess_now(evolve(state, noted), subject, "SPECIAL")]
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
+class _Terms(msgspec.Struct, frozen=True):
     """What is owed: amounts in fen, legs summing to the standard."""
 
     standard_fen: int

@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+import msgspec
+
 from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
 from shared.policy.pack import Pack
@@ -52,8 +54,7 @@ def campaign_refusal(fact: CampaignFact | None) -> Refusal | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolmentLink:
+class EnrolmentLink(msgspec.Struct, frozen=True):
     """A live link (参保登记信息关联) of a person."""
 
     insurance: Insurance
@@ -64,8 +65,7 @@ class EnrolmentLink:
     virtual_household_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OtherCover:
+class OtherCover(msgspec.Struct, frozen=True):
     """Cover elsewhere (I-05). kind: EMPLOYEE (职工保险) or ELSEWHERE (统筹区外); to_date None while it lasts."""
 
     insurance: Insurance
@@ -78,8 +78,7 @@ class OtherCover:
         return self.from_date <= end and (self.to_date is None or self.to_date >= start)
 
 
-@dataclass(frozen=True, slots=True)
-class SpecialIdentity:
+class SpecialIdentity(msgspec.Struct, frozen=True):
     """A special identity (特殊群体身份) of an insured year, from one department (I-06)."""
 
     insurance: Insurance
@@ -88,8 +87,7 @@ class SpecialIdentity:
     department: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaxpayerFact:
+class TaxpayerFact(msgspec.Struct, frozen=True):
     """A person as tax knows him. Source: ``TaxpayerFacts``, key person_id."""
 
     person_id: str
@@ -107,13 +105,13 @@ class TaxpayerFact:
 
     def link(self, insurance: Insurance, year: int) -> EnrolmentLink | None:
         """The live link for one insurance and year."""
-        return next(
-            (found for found in self.links if (found.insurance, found.year) == (insurance, year)), None
-        )
+        for found in self.links:
+            if found.year == year and found.insurance == insurance:
+                return found
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class AgentFact:
+class AgentFact(msgspec.Struct, frozen=True):
     """An agent (代办员) of a campaign. Source: ``AgentFacts``, key (agent_id, campaign).
 
     divisions and insurances: the collection scope of his virtual household; both empty until one is assigned.
@@ -140,8 +138,7 @@ class AgentFact:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RosterFact:
+class RosterFact(msgspec.Struct, frozen=True):
     """Where a person stands on a roster. Source: ``RosterFacts``, key (campaign, insurance, person_id).
 
     notice_closed: the notice of the roster, or of the supplement he stands on, is over, or the pack has none.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from services.collection.obligations.facts import EnrolmentLink, OtherCover, SpecialIdentity, TaxpayerFact
 from services.collection.taxpayers import events as e
@@ -38,8 +38,7 @@ class LinkRegistration(msgspec.Struct, frozen=True, kw_only=True):
     household: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A live link; virtual_household_id is "" while nobody collects for the payer."""
 
     record_no: str
@@ -48,14 +47,13 @@ class Link:
     virtual_household_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Taxpayer:
+class Taxpayer(msgspec.Struct, frozen=True):
     """State of ``taxpayer:{person}``. records: newest version per record number; person: as accepted last."""
 
     taxpayer_no: str = ""
     person: e.RegistrationInfoAccepted | None = None
-    records: Mapping[str, int] = field(default_factory=dict)
-    links: Mapping[tuple[Insurance, int], Link] = field(default_factory=dict)
+    records: Mapping[str, int] = {}
+    links: Mapping[tuple[Insurance, int], Link] = {}
     covers: tuple[OtherCover, ...] = ()
     identities: tuple[SpecialIdentity, ...] = ()
 
