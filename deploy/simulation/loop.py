@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import heapq
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -30,21 +31,6 @@ class _Shuffled(collections.deque[Any]):
         return super().popleft()
 
 
-class _Timers:
-    """Stands where a selector stands: waiting is moving the clock."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        """Jump ``timeout`` seconds on."""
-        if timeout is None:
-            raise StalledError("nothing can run and no timer is set")
-        if timeout > 0:
-            self._loop.advance(timeout)
-        return []
-
-
 class VirtualLoop(asyncio.BaseEventLoop):
     """See the module. One loop may run many histories, one after the other; ``begin`` starts the next."""
 
@@ -52,13 +38,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self._ready: _Shuffled = _Shuffled()
-        self._selector = _Timers(self)
+        self._stopping: bool
 
     def begin(self, draw: Draw | None) -> None:
         """Set the clock to 0 and the order to ``draw`` (None: asyncio's own)."""
         self._ready.clear()
         self._scheduled: list[Any] = []
-        self._timer_cancelled_count = 0  # decides when timers are heaped anew, and so the order of equal ones
         self._now = 0.0
         self._ready.draw = draw
 
@@ -70,16 +55,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Virtual seconds."""
         return self._now
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass. A nanosecond more than asked: rounding must not leave a timer in the future."""
-        self._now += seconds + 1e-9
+    def _run_once(self) -> None:
+        """One round: what is ready now, each in its turn; before it, if nothing is, a jump to the next timer."""
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
+        if not ready and not self._stopping:
+            if not scheduled:
+                raise StalledError("nothing can run and no timer is set")
+            self._now = max(self._now, scheduled[0]._when)
+        while scheduled and scheduled[0]._when <= self._now:
+            timer = heapq.heappop(scheduled)
+            timer._scheduled = False
+            if not timer._cancelled:
+                ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         """Refused: a thread would run when the machine pleases."""
         raise RuntimeError(f"the simulation has no threads ({getattr(func, '__name__', func)})")
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
 
     def _write_to_self(self) -> None:
         """Nobody calls from another thread."""

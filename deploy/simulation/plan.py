@@ -6,6 +6,7 @@ are: that is what makes a failing history short (``shrinking``).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -22,14 +23,14 @@ class Draws:
 
     def __init__(self, seed: int) -> None:
         self._source = SeededRuntime(seed)
-        self._left = b""
+        self._left: Iterator[int] = iter(())
 
     def below(self, limit: int) -> int:
         """0 <= number < limit; limits beyond 65,536 are not asked for."""
-        if len(self._left) < 2:
-            self._left = self._source.random_bytes(4096)
-        drawn, self._left = self._left[:2], self._left[2:]
-        return int.from_bytes(drawn, "big") % limit
+        for drawn in self._left:
+            return drawn % limit
+        self._left = iter(struct.unpack(">2048H", self._source.random_bytes(4096)))
+        return next(self._left) % limit
 
     def one_in(self, times: int) -> bool:
         """True once in so many times."""

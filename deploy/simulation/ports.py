@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -85,6 +85,16 @@ class Mortal(Protocol):
         ...
 
 
+class _Turn:
+    """Lets others run."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+TURN = _Turn()
+
+
 class Gate:
     """Every await of a port passes here. Raises CancelledError in a process that is dead."""
 
@@ -106,7 +116,10 @@ class Gate:
             process.kill(fault.extent)
             self.check()
         fault = fate.strikes("delay", process.name)
-        await process.runtime.sleep(fault.extent / 1000 if fault is not None else 0)
+        if fault is None:
+            await TURN
+        else:
+            await process.runtime.sleep(fault.extent / 1000)
         self.check()
 
     async def before_commit(self) -> None:

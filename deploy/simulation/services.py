@@ -103,31 +103,32 @@ class SimulatedDatabase(MemoryDatabase):
         super().__init__([*definition.metadata, web_tables.metadata])
         known = [store_tables.metadata, *definition.metadata, web_tables.metadata]
         self._emptying = [f"DELETE FROM {_name(table)}" for one in known for table in one.tables.values()]
+        self._dumping: dict[str, str] = {}
 
     def empty(self) -> None:
         """As after the migrations."""
-        if self._connection.in_transaction():
-            self._connection.rollback()
+        if self._driver.in_transaction:
+            self._driver.rollback()
         self._lock = asyncio.Lock()
         self._holder = None
-        with self._connection.begin():
-            for statement in self._emptying:
-                self._connection.exec_driver_sql(statement)
+        self._driver.execute("PRAGMA query_only = OFF")
+        self._driver.execute("BEGIN")
+        for statement in self._emptying:
+            self._driver.execute(statement)
+        self._driver.execute("COMMIT")
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Rows as they are now, past the transactions: for whoever looks on."""
-        cursor = self._connection.connection.cursor()
-        try:
-            found: list[tuple[Any, ...]] = cursor.execute(query).fetchall()
-        finally:
-            cursor.close()
-        return found
+        return self._driver.execute(query).fetchall()
 
     def dump(self, table: sa.Table) -> list[tuple[Any, ...]]:
-        """Every row of a table, in the order of its key."""
-        order = list(table.primary_key.columns) or list(table.c)
-        with self._connection.begin():
-            return [tuple(row) for row in self._connection.execute(sa.select(table).order_by(*order))]
+        """Every row of a table as it is stored, in the order of its key."""
+        query = self._dumping.get(table.key)
+        if query is None:
+            columns = ", ".join(f'"{column.name}"' for column in table.c)
+            order = ", ".join(f'"{column.name}"' for column in (table.primary_key.columns or table.c))
+            query = self._dumping[table.key] = f"SELECT {columns} FROM {_name(table)} ORDER BY {order}"
+        return self.ask(query)
 
 
 def _name(table: sa.Table) -> str:

@@ -18,13 +18,14 @@ class Checkpoint(NamedTuple):
     step: int = 0
 
 
+_READ = sa.select(checkpoints.c.name, checkpoints.c.position, checkpoints.c.step).where(
+    checkpoints.c.name.in_(sa.bindparam("names", expanding=True))
+)
+
+
 async def read_checkpoints(connection: Connection, names: Sequence[str]) -> dict[str, Checkpoint]:
     """Checkpoints of readers; a reader that never ran stands at the beginning."""
-    rows = await connection.execute(
-        sa.select(checkpoints.c.name, checkpoints.c.position, checkpoints.c.step).where(
-            checkpoints.c.name.in_(names)
-        )
-    )
+    rows = await connection.execute(_READ, {"names": list(names)})
     found = {name: Checkpoint(position, step) for name, position, step in rows}
     return {name: found.get(name, Checkpoint()) for name in names}
 

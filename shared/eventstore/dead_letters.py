@@ -10,7 +10,7 @@ import datetime as dt
 import traceback
 from collections.abc import Collection, Sequence
 from pathlib import PurePath
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -128,25 +128,41 @@ async def unpark(connection: Connection, row: Parked) -> bool:
     return bool(rows)
 
 
+_LETTERS = sa.select(dead_letters.c.key).where(
+    dead_letters.c.kind == sa.bindparam("of_kind"),
+    dead_letters.c.name == sa.bindparam("of_name"),
+    dead_letters.c.state == OPEN,
+)
+_WAITING = sa.select(parked.c.key).where(
+    parked.c.kind == sa.bindparam("of_kind"), parked.c.name == sa.bindparam("of_name")
+)
+_AMONG: sa.BindParameter[str] = sa.bindparam("among", expanding=True)
+_BLOCKED = sa.union(_LETTERS, _WAITING)
+_BLOCKED_AMONG = sa.union(
+    _LETTERS.where(dead_letters.c.key.in_(_AMONG)), _WAITING.where(parked.c.key.in_(_AMONG))
+)
+
+
 async def blocked_keys(
     connection: Connection, kind: str, name: str, keys: Collection[str] | None = None
 ) -> set[str]:
     """Keys (of those asked for, or all) that have an open dead letter or something parked."""
-    letters = sa.select(dead_letters.c.key).where(
-        dead_letters.c.kind == kind, dead_letters.c.name == name, dead_letters.c.state == OPEN
-    )
-    waiting = sa.select(parked.c.key).where(parked.c.kind == kind, parked.c.name == name)
-    if keys is not None:
-        letters = letters.where(dead_letters.c.key.in_(keys))
-        waiting = waiting.where(parked.c.key.in_(keys))
-    return {key for (key,) in await connection.execute(sa.union(letters, waiting))}
+    asked: dict[str, Any] = {"of_kind": kind, "of_name": name}
+    if keys is None:
+        return {key for (key,) in await connection.execute(_BLOCKED, asked)}
+    return {key for (key,) in await connection.execute(_BLOCKED_AMONG, asked | {"among": sorted(keys)})}
+
+
+_PARKED = (
+    sa.select(sa.func.count())
+    .select_from(parked)
+    .where(parked.c.kind == sa.bindparam("of_kind"), parked.c.name == sa.bindparam("of_name"))
+)
 
 
 async def parked_count(connection: Connection, kind: str, name: str) -> int:
     """How many rows are parked, whatever they wait for."""
-    rows = await connection.execute(
-        sa.select(sa.func.count()).select_from(parked).where(parked.c.kind == kind, parked.c.name == name)
-    )
+    rows = await connection.execute(_PARKED, {"of_kind": kind, "of_name": name})
     return int(rows[0][0])
 
 

@@ -97,20 +97,29 @@ async def move(connection: Connection, group: str, moves: Mapping[Partition, Mov
     return await _moved(connection, group, moves)
 
 
-async def _moved(connection: Connection, group: str, moves: Mapping[Partition, Move]) -> frozenset[Partition]:
-    at = {p: sa.and_(offsets.c.topic == p.topic, offsets.c.part == p.part) for p in sorted(moves)}
-    ours = [
-        sa.and_(condition, offsets.c.next_offset == moves[p].expected, offsets.c.owner == moves[p].owner)
-        for p, condition in at.items()
-    ]
-    step = sa.case(*[(condition, moves[p].to) for p, condition in at.items()], else_=offsets.c.next_offset)
-    rows = await connection.execute(
-        sa.update(offsets)
-        .where(offsets.c.grp == group, sa.or_(*ours))
-        .values(next_offset=step)
-        .returning(offsets.c.topic, offsets.c.part)
+_MOVE = (
+    sa.update(offsets)
+    .where(
+        offsets.c.grp == sa.bindparam("of"),
+        offsets.c.topic == sa.bindparam("of_topic"),
+        offsets.c.part == sa.bindparam("of_part"),
+        offsets.c.next_offset == sa.bindparam("expected"),
+        offsets.c.owner == sa.bindparam("held_by"),
     )
-    return frozenset(moves) - {Partition(row.topic, row.part) for row in rows}
+    .values(next_offset=sa.bindparam("to"))
+    .returning(offsets.c.part)
+)
+"""In memory: one partition after the other."""
+
+
+async def _moved(connection: Connection, group: str, moves: Mapping[Partition, Move]) -> frozenset[Partition]:
+    lost = []
+    for partition, step in sorted(moves.items()):
+        place = {"of": group, "of_topic": partition.topic, "of_part": partition.part}
+        fence = {"expected": step.expected, "held_by": step.owner, "to": step.to}
+        if not await connection.execute(_MOVE, place | fence):
+            lost.append(partition)
+    return frozenset(lost)
 
 
 async def write_marks(connection: Connection, group: str, changed: Mapping[Partition, Marks]) -> None:

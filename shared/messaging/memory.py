@@ -115,7 +115,8 @@ class MemoryBroker:
         """Wait for a publish, at most so long."""
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
 
     def evict(self, group: str, worker: str) -> None:
         """The group's coordinator lost patience with a worker; the worker does not know yet."""

@@ -300,7 +300,8 @@ class Relay:
             await self._runtime.sleep(min(RETRY_SECONDS[1], RETRY_SECONDS[0] * 2 ** min(failures - 1, 10)))
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), self._idle)
+            async with asyncio.timeout(self._idle):
+                await self._woken.wait()
             self._idle = IDLE_SECONDS[0]
         self._woken.clear()
         self._idle = min(IDLE_SECONDS[1], self._idle * 1.5)

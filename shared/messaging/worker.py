@@ -79,7 +79,8 @@ class ConsumerWorker:
         """Why the consumer must start anew; empty when it is to stop."""
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._watch_seconds)
+                async with asyncio.timeout(self._watch_seconds):
+                    await stop.wait()
             if work.done() and not stop.is_set():
                 return "ended"
             with contextlib.suppress(BrokerError, TimeoutError):

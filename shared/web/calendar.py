@@ -63,6 +63,9 @@ def days_to_begin(last: dt.date | None, day: dt.date) -> list[dt.date] | Refusal
     return [last + dt.timedelta(days=number) for number in range(1, missed + 1)]
 
 
+_DAY = sa.select(BUSINESS_CLOCK.c.day).where(BUSINESS_CLOCK.c.service == sa.bindparam("of"))
+
+
 class Calendar:
     """Begins days of one service."""
 
@@ -80,9 +83,7 @@ class Calendar:
     async def last(self) -> dt.date | None:
         """The day last begun."""
         async with self._database.read() as connection:
-            rows = await connection.execute(
-                sa.select(BUSINESS_CLOCK.c.day).where(BUSINESS_CLOCK.c.service == self._service)
-            )
+            rows = await connection.execute(_DAY, {"of": self._service})
         day: dt.date | None = rows[0].day if rows else None
         return day
 
