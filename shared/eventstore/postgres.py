@@ -36,6 +36,13 @@ STATEMENTS = 500
 SESSION_SECONDS = 10.0
 """How long a caller waits for a session."""
 
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""Sessions that load and write: planning costs as much as running for what they say, the same few statements
+over and over, each of which asks an index for its keys. A plan for any values, made once a session, is right for
+them, also one made while the table was empty (for which PostgreSQL would rather read the table). Sessions that
+only read are asked for all kinds of lists and plan for the values they are given.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -130,11 +137,12 @@ class PostgresDatabase:
             "jit": "off",
             **(timeouts or Timeouts()).settings(),
         }
+        writing = server_settings | PLANNED_ONCE
         self._address = make_url(dsn).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._server_settings = server_settings
+        self._server_settings = writing
         self._idle: list[Any] = []
         self._direct = asyncio.Semaphore(pool)
-        self._engine = _engine(dsn, server_settings)
+        self._engine = _engine(dsn, writing)
         self._writing = _Sessions(self._engine, pool)
         reading = _engine(dsn, {**server_settings, "default_transaction_read_only": "on"})
         self._reading = _Sessions(reading, pool)

@@ -173,6 +173,25 @@ class TestPlans:
         assert not {node for node in load if node[0] == "Seq Scan"}
         await connection.close()
 
+    async def test_what_writes_plans_probes_of_an_empty_table_too(self, url: str) -> None:
+        """Given a log in which nothing stands yet, when a session that writes plans for any values, then the
+        plan it keeps asks the index: reading the table would be cheaper only until it has grown."""
+        database = PostgresDatabase(url)
+        async with database.begin() as connection:
+            driver = connection.driver
+            for name, kind, sql, arguments in (
+                ("loaded", "text", STREAM_OF_ONE, "'purse:1'"),
+                ("amended", "text[], bigint[]", MOVED, "'{a,b}', '{1,2}'"),
+            ):
+                await driver.execute(f"PREPARE {name}({kind}) AS {sql}")
+                plan = str(
+                    await driver.fetchval(f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE {name}({arguments})")
+                )
+                assert "Seq Scan" not in plan
+                assert "Index" in plan
+                assert "$1" in plan, f"planned for these values: {plan}"
+        await database.close()
+
 
 class TestDurability:
     async def test_a_page_with_a_commit_of_its_own_is_durable_and_bounded(self, url: str) -> None:
@@ -196,3 +215,10 @@ class TestDurability:
         assert [each.position for each in await log.find(frozenset({"Paid"}), 0, 5)] == [1]
         await store.stop()
         await database.close()
+
+
+STREAM_OF_ONE = "SELECT version FROM platform.events WHERE era = 2020 AND stream = $1 ORDER BY version"
+MOVED = (
+    "UPDATE platform.checkpoints AS held SET position = new.position"
+    " FROM unnest($1, $2) AS new(name, position) WHERE held.name = new.name"
+)
