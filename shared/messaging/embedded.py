@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import itertools
 import logging
-import operator
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -24,6 +21,7 @@ import msgspec
 from shared.contracts.topics import Topic
 from shared.eventstore.sessions import Session
 from shared.kernel.clock import Runtime
+from shared.messaging.batches import pack, unpack
 from shared.messaging.broker import (
     Batch,
     BrokerUnavailableError,
@@ -52,7 +50,6 @@ TRIM_SECONDS = 3600.0
 MIGRATION_LOCK = 7205759403792794001
 COMMAND_SECONDS = 20.0
 
-_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 # asyncpg answers a session cut in the middle of a call with InternalClientError ("another operation").
 _AWAY = (
     OSError,
@@ -62,21 +59,32 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
 )
 
+# The batches of each partition that hold what is wanted of it: at least one, and as many as its share takes.
 _POLL = """
 WITH ready AS MATERIALIZED (
     SELECT u.*, p.next_offset AS ends FROM unnest($1::text[], $2::int[], $3::bigint[]) AS u(topic, part, next)
     JOIN broker.partitions p ON p.topic = u.topic AND p.part = u.part AND p.next_offset > u.next
+), share AS MATERIALIZED (
+    SELECT greatest(1, $4::bigint / greatest(1, count(*))) AS records FROM ready
 )
-SELECT u.topic, u.part, r."offset", r.key, r.value, r.headers, extract(epoch FROM r.appended_at)::float8 AS at,
+SELECT u.topic, u.part, b.next_offset, b.count, extract(epoch FROM b.appended_at)::float8 AS at, b.records,
        u.ends
-FROM ready u
+FROM ready u CROSS JOIN share
 CROSS JOIN LATERAL (
-    SELECT * FROM broker.records r
-    WHERE r.topic = u.topic AND r.part = u.part AND r."offset" >= u.next
-    ORDER BY r."offset" LIMIT (SELECT greatest(1, $4::bigint / count(*)) FROM ready)
-) r
-ORDER BY u.topic, u.part, r."offset"
+    SELECT t.*, sum(t.count) OVER (ORDER BY t.next_offset) - t.count AS before FROM (
+        SELECT * FROM broker.batches b
+        WHERE b.topic = u.topic AND b.part = u.part AND b.next_offset > u.next
+        ORDER BY b.next_offset LIMIT share.records
+    ) t
+) b
+WHERE b.before < share.records
+ORDER BY u.topic, u.part, b.next_offset
 """
+
+_OLD = """
+SELECT topic, part, "offset", key, value, headers, appended_at FROM broker.records ORDER BY topic, part, "offset"
+"""
+"""Records of an earlier version, a row each."""
 
 
 async def prepare(dsn: str) -> None:
@@ -86,8 +94,27 @@ async def prepare(dsn: str) -> None:
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         await connection.execute(sql)
+        if await connection.fetchval("SELECT to_regclass('broker.records')") is not None:
+            await _convert(connection)
     finally:
         await connection.close()
+
+
+async def _convert(connection: Any) -> None:
+    """Records that an earlier version stored a row each, as batches of one: their offsets stay."""
+    async with connection.transaction():
+        async for topic, part, offset, key, value, headers, at in connection.cursor(_OLD):
+            record = Outgoing(topic, key, part, msgspec.msgpack.decode(headers, type=Headers), value)
+            (packed,) = pack([record])
+            await connection.execute(
+                "INSERT INTO broker.batches VALUES ($1, $2, $3, 1, $4, $5)",
+                topic,
+                part,
+                offset + 1,
+                at,
+                packed.records,
+            )
+        await connection.execute("DROP TABLE broker.records; DROP FUNCTION IF EXISTS broker.publish")
 
 
 class EmbeddedBroker:
@@ -213,15 +240,12 @@ class EmbeddedBroker:
         refuse_too_large(batch)
         if not batch:
             return
+        columns: list[list[Any]] = [[], [], [], []]
+        for (topic, part), count, records in pack(batch):
+            for column, value in zip(columns, (topic, part, count, records), strict=True):
+                column.append(value)
         async with self.connection() as connection:
-            done = await connection.fetchval(
-                "SELECT broker.publish($1, $2, $3, $4, $5)",
-                [record.topic for record in batch],
-                [record.part for record in batch],
-                [record.key for record in batch],
-                [record.value for record in batch],
-                [_encode_headers(record.headers) for record in batch],
-            )
+            done = await connection.fetchval("SELECT broker.append($1, $2, $3, $4)", *columns)
         if not done:
             raise PublishRejectedError("unknown topic or partition")
 
@@ -268,8 +292,8 @@ class EmbeddedSubscription:
         self._beat_at = 0.0
         self._trimmed_at = self._runtime.monotonic()
         self._positions: dict[Partition, int] = {}
+        self._fetched: dict[Partition, list[Record]] = {}
         self._assigned: frozenset[Partition] = frozenset()
-        self._turn = 0
         self._published = asyncio.Event()
         self._listening: Any = None
         self._more = True
@@ -322,7 +346,7 @@ class EmbeddedSubscription:
             return
         generation, share, starts = await self._share()
         before, self._assigned = self._assigned, frozenset()
-        self._positions = {}
+        self._positions, self._fetched = {}, {}
         if before:
             await self._listener.on_revoked(sorted(before))
         self._joined_generation = generation
@@ -354,17 +378,42 @@ class EmbeddedSubscription:
     def _due(self) -> bool:
         """Whether anything may have come since the last look: a publisher told us, the last look left something,
         or nobody would tell us."""
-        if self._more or self._published.is_set() or self._listening is None or self._listening.is_closed():
+        if (
+            self._fetched
+            or self._more
+            or self._published.is_set()
+            or self._listening is None
+            or self._listening.is_closed()
+        ):
             return True
         return self._runtime.monotonic() - self._fetched_at >= HEARTBEAT_SECONDS
 
     async def _fetch(self, max_records: int) -> list[Batch]:
-        """Partitions share the page; those that would get nothing of it take turns in being first."""
+        """What lies here from the last look at the server, else what a look brings: no partition is looked for
+        again before all have had their turn."""
+        if not self._fetched:
+            await self._look(max_records)
+        batches: list[Batch] = []
+        left = max_records
+        for partition in list(self._fetched):
+            if not left:
+                break
+            records = self._fetched.pop(partition)
+            if len(records) > left:
+                self._fetched[partition] = records[left:]
+                records = records[:left]
+            self._positions[partition] = records[-1].offset + 1
+            batches.append(Batch(partition, tuple(records)))
+            left -= len(records)
+        return batches
+
+    async def _look(self, max_records: int) -> None:
+        """Batches of every partition that has any, whole, but for what was read of the first."""
         self._published.clear()
         self._fetched_at = self._runtime.monotonic()
         self._more = False
         if not self._positions:
-            return []
+            return
         self._more = True  # unless the look succeeds and leaves nothing
         async with self._broker.connection() as connection:
             rows = await connection.fetch(
@@ -374,27 +423,14 @@ class EmbeddedSubscription:
                 list(self._positions.values()),
                 max_records,
             )
-        found = {
-            Partition(*at): [Record(row[2], row[3], row[4], _decode_headers(row[5]), row[6]) for row in group]
-            for at, group in itertools.groupby(rows, key=operator.itemgetter(0, 1))
-        }
-        ready = sorted(found)
-        self._turn += 1
-        first = self._turn % len(ready) if ready else 0
-        batches: list[Batch] = []
-        left = max_records
-        for partition in ready[first:] + ready[:first]:
-            records = found[partition][:left]
-            if not records:
-                break
-            self._positions[partition] = records[-1].offset + 1
-            batches.append(Batch(partition, tuple(records)))
-            left -= len(records)
-        self._more = any(
-            self._positions[partition] < ends
-            for partition, ends in {Partition(row[0], row[1]): row[7] for row in rows}.items()
-        )
-        return batches
+        more: dict[Partition, bool] = {}
+        for topic, part, next_offset, count, at, packed, ends in rows:
+            partition = Partition(topic, part)
+            wanted, first = self._positions[partition], next_offset - count
+            records = unpack(packed, first, at)
+            self._fetched.setdefault(partition, []).extend(records[max(0, wanted - first) :])
+            more[partition] = next_offset < ends
+        self._more = any(more.values())
 
     async def _trim(self) -> None:
         if self._runtime.monotonic() - self._trimmed_at >= TRIM_SECONDS:
@@ -409,6 +445,7 @@ class EmbeddedSubscription:
         """See Subscription.seek."""
         if partition in self._positions:
             self._positions[partition] = offset
+            self._fetched.pop(partition, None)
             self._more = True
 
     async def bounds(self) -> Mapping[Partition, tuple[int, int]]:
@@ -432,7 +469,7 @@ class EmbeddedSubscription:
         """See Subscription.close."""
         self._broker.deaf(self._published)
         revoked, self._assigned = sorted(self._assigned), frozenset()
-        self._positions = {}
+        self._positions, self._fetched = {}, {}
         if revoked:
             with contextlib.suppress(Exception):
                 await self._listener.on_revoked(revoked)
@@ -446,13 +483,3 @@ class EmbeddedSubscription:
 async def _as_it_is(_session: Any) -> None:
     """A session goes back without another round trip: nothing is set on one, and what was left open in it the
     driver has ended already."""
-
-
-@lru_cache(maxsize=256)
-def _decode_headers(headers: bytes) -> Headers:
-    return _headers.decode(headers)
-
-
-@lru_cache(maxsize=256)
-def _encode_headers(headers: Headers) -> bytes:
-    return msgspec.msgpack.encode(headers)

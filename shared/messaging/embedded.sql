@@ -17,16 +17,19 @@ CREATE TABLE IF NOT EXISTS broker.partitions (
     PRIMARY KEY (topic, part)
 ) WITH (fillfactor = 50);
 
-CREATE TABLE IF NOT EXISTS broker.records (
+-- What was published at once to a partition lies in one row, offsets (next_offset - count) to next_offset - 1:
+-- a row and an index entry per record cost the server more than the records themselves. What is in ``records``
+-- the clients agree on (shared/messaging/batches.py): compressed, so the server need not try.
+CREATE TABLE IF NOT EXISTS broker.batches (
     topic text NOT NULL,
     part integer NOT NULL,
-    "offset" bigint NOT NULL,
-    key text NOT NULL,
-    value bytea NOT NULL,
-    headers bytea NOT NULL,
+    next_offset bigint NOT NULL,
+    count integer NOT NULL CHECK (count > 0),
     appended_at timestamptz NOT NULL,
-    PRIMARY KEY (topic, part, "offset")
+    records bytea NOT NULL,
+    PRIMARY KEY (topic, part, next_offset)
 );
+ALTER TABLE broker.batches ALTER COLUMN records SET STORAGE EXTERNAL;
 
 CREATE TABLE IF NOT EXISTS broker.groups (
     name text PRIMARY KEY,
@@ -52,11 +55,12 @@ CREATE TABLE IF NOT EXISTS broker.offsets (
     PRIMARY KEY (grp, topic, part)
 );
 
--- Append records; partitions are locked in one order, so that two publishers never wait for each other in a
--- ring. A function, because each statement in it sees what was committed while it waited for the locks.
+-- Append batches, at most one per partition and element of the arrays, in their order; partitions are locked in one
+-- order, so that two publishers never wait for each other in a ring. A function, because each statement in it sees
+-- what was committed while it waited for the locks.
 -- Answers false, having written nothing, when a partition does not exist.
-CREATE OR REPLACE FUNCTION broker.publish(
-    r_topic text[], r_part integer[], r_key text[], r_value bytea[], r_headers bytea[]
+CREATE OR REPLACE FUNCTION broker.append(
+    b_topic text[], b_part integer[], b_count integer[], b_records bytea[]
 ) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
@@ -65,27 +69,27 @@ DECLARE
     found_count integer;
 BEGIN
     PERFORM 1 FROM broker.partitions p
-    WHERE (p.topic, p.part) IN (SELECT * FROM unnest(r_topic, r_part))
+    WHERE (p.topic, p.part) IN (SELECT * FROM unnest(b_topic, b_part))
     ORDER BY p.topic, p.part
     FOR UPDATE;
     GET DIAGNOSTICS found_count = ROW_COUNT;
-    SELECT count(*) INTO wanted FROM (SELECT DISTINCT * FROM unnest(r_topic, r_part)) AS d;
+    SELECT count(*) INTO wanted FROM (SELECT DISTINCT * FROM unnest(b_topic, b_part)) AS d;
     IF found_count <> wanted THEN
         RETURN false;
     END IF;
 
-    INSERT INTO broker.records (topic, part, "offset", key, value, headers, appended_at)
-    SELECT r.topic, r.part,
-           p.next_offset - 1 + row_number() OVER (PARTITION BY r.topic, r.part ORDER BY r.ord),
-           r.key, r.value, r.headers, clock_timestamp()
-    FROM unnest(r_topic, r_part, r_key, r_value, r_headers)
-        WITH ORDINALITY AS r(topic, part, key, value, headers, ord)
+    INSERT INTO broker.batches (topic, part, next_offset, count, appended_at, records)
+    SELECT b.topic, b.part,
+           p.next_offset + sum(b.count) OVER (PARTITION BY b.topic, b.part ORDER BY b.ord),
+           b.count, clock_timestamp(), b.records
+    FROM unnest(b_topic, b_part, b_count, b_records) WITH ORDINALITY AS b(topic, part, count, records, ord)
     JOIN broker.partitions p USING (topic, part);
 
     UPDATE broker.partitions p SET next_offset = p.next_offset + n.count
-    FROM (SELECT topic, part, count(*) AS count FROM unnest(r_topic, r_part) AS u(topic, part) GROUP BY 1, 2) AS n
+    FROM (SELECT topic, part, sum(count) AS count
+          FROM unnest(b_topic, b_part, b_count) AS u(topic, part, count) GROUP BY 1, 2) AS n
     WHERE p.topic = n.topic AND p.part = n.part;
-    PERFORM pg_notify('broker_published', (SELECT string_agg(DISTINCT t, ',') FROM unnest(r_topic) AS t));
+    PERFORM pg_notify('broker_published', (SELECT string_agg(DISTINCT t, ',') FROM unnest(b_topic) AS t));
     RETURN true;
 END
 $$;
@@ -137,8 +141,8 @@ BEGIN
 END
 $$;
 
--- Retention. Never drops what a group that reads the topic has not read, however old it is: on one machine
--- nothing else would give it back. Answers the number of records dropped.
+-- Retention, whole batches. Never drops what a group that reads the topic has not read, however old it is: on one
+-- machine nothing else would give it back. Answers the number of records dropped.
 CREATE OR REPLACE FUNCTION broker.trim() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
@@ -150,22 +154,23 @@ BEGIN
                least(
                    coalesce((SELECT min(o.next_offset) FROM broker.offsets o
                              WHERE o.topic = p.topic AND o.part = p.part), p.next_offset),
-                   coalesce((SELECT min(r."offset") FROM broker.records r
-                             WHERE r.topic = p.topic AND r.part = p.part
-                               AND r.appended_at >= clock_timestamp() - make_interval(days => t.retention_days)),
+                   coalesce((SELECT min(b.next_offset - b.count) FROM broker.batches b
+                             WHERE b.topic = p.topic AND b.part = p.part
+                               AND b.appended_at >= clock_timestamp() - make_interval(days => t.retention_days)),
                             p.next_offset)
                ) AS keep_from
         FROM broker.partitions p JOIN broker.topics t ON t.name = p.topic
-    ), moved AS (
-        UPDATE broker.partitions p SET first_offset = l.keep_from FROM limits l
-        WHERE p.topic = l.topic AND p.part = l.part AND p.first_offset < l.keep_from
-        RETURNING p.topic, p.part, p.first_offset
     ), removed AS (
-        DELETE FROM broker.records r USING moved m
-        WHERE r.topic = m.topic AND r.part = m.part AND r."offset" < m.first_offset
+        DELETE FROM broker.batches b USING limits l
+        WHERE b.topic = l.topic AND b.part = l.part AND b.next_offset <= l.keep_from
+        RETURNING b.topic, b.part, b.next_offset, b.count
+    ), moved AS (
+        UPDATE broker.partitions p SET first_offset = r.until
+        FROM (SELECT topic, part, max(next_offset) AS until FROM removed GROUP BY 1, 2) AS r
+        WHERE p.topic = r.topic AND p.part = r.part AND p.first_offset < r.until
         RETURNING 1
     )
-    SELECT count(*) INTO dropped FROM removed;
+    SELECT coalesce(sum(count), 0) INTO dropped FROM removed;
     RETURN dropped;
 END
 $$;

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import asyncpg
+import msgspec
 import pytest
 
 from deploy.local.processes import until
@@ -275,18 +276,56 @@ async def test_without_notifications_readers_look_for_themselves(
 
 
 async def test_retention_drops_what_is_old_and_read_and_nothing_else(database_factory: MakeDatabase) -> None:
+    """Whole batches go: offsets 0-3, 4-7 and 8-9 were published at once each."""
     url = database_factory(prepare)
     broker = EmbeddedBroker(url, SystemRuntime())
     await broker.create_topics([TOPIC])
-    await broker.publish([Outgoing(TOPIC.name, "k", 0, (), str(i).encode()) for i in range(10)])
+    for offsets in (range(4), range(4, 8), range(8, 10)):
+        await broker.publish([Outgoing(TOPIC.name, "k", 0, (), str(i).encode()) for i in offsets])
     subscription = await broker.subscribe("g", [TOPIC.name], "w1", Nobody())
     await subscription.commit({Partition(TOPIC.name, 0): 6})
     assert await broker.trim() == 0
     await execute(
-        url, "UPDATE broker.records SET appended_at = appended_at - interval '31 days' WHERE \"offset\" < 8"
+        url, "UPDATE broker.batches SET appended_at = appended_at - interval '31 days' WHERE next_offset <= 8"
     )
-    assert await broker.trim() == 6
-    assert (await broker.bounds([TOPIC.name]))[Partition(TOPIC.name, 0)] == (6, 10)
+    assert await broker.trim() == 4
+    assert (await broker.bounds([TOPIC.name]))[Partition(TOPIC.name, 0)] == (4, 10)
+    await subscription.commit({Partition(TOPIC.name, 0): 10})
+    assert await broker.trim() == 4
+    assert (await broker.bounds([TOPIC.name]))[Partition(TOPIC.name, 0)] == (8, 10)
+    await subscription.close()
+    await broker.stop()
+
+
+async def test_records_of_an_earlier_version_keep_their_offsets(database_factory: MakeDatabase) -> None:
+    """A broker that stored a row per record is taken over at the start, once."""
+    url = database_factory(prepare)
+    broker = EmbeddedBroker(url, SystemRuntime())
+    await broker.create_topics([TOPIC])
+    await execute(
+        url,
+        'CREATE TABLE broker.records (topic text, part integer, "offset" bigint, key text, value bytea,'
+        " headers bytea, appended_at timestamptz)",
+    )
+    headers = msgspec.msgpack.encode((("content-type", b"x"),)).hex()
+    for offset in (0, 1, 3):
+        await execute(
+            url,
+            f"INSERT INTO broker.records VALUES ('{TOPIC.name}', 0, {offset}, 'k{offset}', 'v', "
+            f"decode('{headers}', 'hex'), now())",
+        )
+    await execute(
+        url, f"UPDATE broker.partitions SET next_offset = 4 WHERE topic = '{TOPIC.name}' AND part = 0"
+    )
+    await broker.stop()
+    await prepare(url)
+    await prepare(url)
+    broker = EmbeddedBroker(url, SystemRuntime())
+    subscription = await broker.subscribe("g", [TOPIC.name], "w1", Nobody())
+    (batch,) = await subscription.poll(10)
+    assert [(record.offset, record.key, record.headers) for record in batch.records] == [
+        (offset, f"k{offset}", (("content-type", b"x"),)) for offset in (0, 1, 3)
+    ]
     await subscription.close()
     await broker.stop()
 
@@ -296,16 +335,16 @@ async def test_polling_uses_the_primary_key(database_factory: MakeDatabase) -> N
     url = database_factory(prepare)
     broker = EmbeddedBroker(url, SystemRuntime())
     await broker.create_topics([TOPIC])
-    for _ in range(10):
-        await broker.publish([Outgoing(TOPIC.name, "k", 0, (), b"x") for _ in range(500)])
-    await execute(url, "ANALYZE broker.records")
+    for _ in range(250):
+        await broker.publish([Outgoing(TOPIC.name, "k", 0, (), b"x") for _ in range(20)])
+    await execute(url, "ANALYZE broker.batches")
     plan = await fetch(
         url,
-        'EXPLAIN SELECT * FROM broker.records r WHERE r.topic = $1 AND r.part = 0 AND r."offset" >= 4990'
-        ' ORDER BY r."offset" LIMIT 500',
+        "EXPLAIN SELECT * FROM broker.batches b WHERE b.topic = $1 AND b.part = 0 AND b.next_offset > 4990"
+        " ORDER BY b.next_offset LIMIT 500",
         TOPIC.name,
     )
     text = "\n".join(row[0] for row in plan)
-    assert "Index Scan using records_pkey" in text
+    assert "Index Scan using batches_pkey" in text
     assert "Sort" not in text
     await broker.stop()
