@@ -199,7 +199,7 @@ class Village:
         try:
             let_go = await self._leashed(driver)
             for kill in kills:
-                await self._reach(kill, driver)
+                await self._await_moment(kill, driver)
                 driver = await self.befall(kill, driver)
             code = await asyncio.wait_for(driver.wait(), self.patience_seconds)
             assert code == 0, tail_of(self.log, 40)
@@ -220,7 +220,7 @@ class Village:
         assert started
         return leash(supervisor.pid, signal.SIGTERM) if supervisor is not None else None
 
-    async def _reach(self, kill: Kill, driver: asyncio.subprocess.Process) -> None:
+    async def _await_moment(self, kill: Kill, driver: asyncio.subprocess.Process) -> None:
         """Wait for the moment."""
         progress = Progress(self.data)
         seen = await until(
