@@ -113,6 +113,8 @@ class Plan:
     stranger: Resident | None = None
     goes_on: bool = False
     before: Plan | None = None
+    drawn: dict[VillageSize, Village] = field(default_factory=dict, compare=False, repr=False)
+    """Villages drawn before, as long as there is room: every file of a campaign goes over all of them."""
 
     @property
     def year(self) -> int:
@@ -207,9 +209,15 @@ class Plan:
 
     def _people(self, size: VillageSize) -> Village:
         """The people of a village before anything is put on for the cases."""
-        if self.before is not None:
-            return self.turnover.follow(self.before._people(size))
-        return synthesise_village(self.seed, size, self.script)
+        found = self.drawn.get(size)
+        if found is None:
+            if self.before is not None:
+                found = self.turnover.follow(self.before._people(size))
+            else:
+                found = synthesise_village(self.seed, size, self.script)
+            if sum(each.persons for each in self.drawn) + size.persons <= DRAWN_PERSONS:
+                self.drawn[size] = found
+        return found
 
     def households(self, size: VillageSize) -> Iterator[PlannedHousehold]:
         """What the households of a village will do."""
@@ -220,6 +228,8 @@ class Plan:
 
 
 BATCH_PERSONS = 6000
+DRAWN_PERSONS = 100_000
+"""People kept in memory, about half a KiB each; the villages of a district beyond them are drawn anew."""
 
 
 def _batches(villages: Sequence[VillageSize]) -> Iterator[tuple[VillageSize, ...]]:

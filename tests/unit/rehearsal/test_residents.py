@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from deploy.rehearsal import plan as planning
 from deploy.rehearsal.plan import (
     BIRTHDAY,
     CASH_ROLES,
@@ -156,6 +157,18 @@ def test_the_same_seed_gives_the_same_village_and_another_seed_another() -> None
     assert village(5) == village(5)
     assert village(5) != village(6)
     assert village(5, 1) != village(5, 2)
+
+
+def test_villages_are_kept_while_there_is_room_and_the_same_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file of a campaign goes over all villages; those of a district beyond the room are drawn anew."""
+    kept = plan(scale=0.02)
+    first, last = kept.villages[0], kept.villages[-1]
+    assert kept.village(last) is kept.village(last)
+    monkeypatch.setattr(planning, "DRAWN_PERSONS", first.persons)
+    fleeting = plan(scale=0.02)
+    assert fleeting.village(last) is not fleeting.village(last)
+    assert fleeting.village(last) == kept.village(last)
+    assert sum(each.persons for each in fleeting.drawn) <= first.persons
 
 
 def test_the_same_seed_gives_the_same_plan() -> None:
