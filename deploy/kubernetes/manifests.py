@@ -45,6 +45,8 @@ def config() -> list[Document]:
         "LIANGXIAN_ISSUER_URL": "https://issuer.example.org",
         "LIANGXIAN_LOG_LEVEL": "INFO",
         "LIANGXIAN_REHEARSAL": "0",
+        "LIANGXIAN_TRACES_SHARE": "0.01",
+        "LIANGXIAN_TRACES_URL": "",
     }
     levels = {"enforce": "baseline", "warn": "restricted"}
     restricted = {f"pod-security.kubernetes.io/{mode}": level for mode, level in levels.items()}
@@ -195,7 +197,8 @@ def budget(name: str, role: str) -> Document:
 
 
 def policies(name: str) -> list[Document]:
-    """In: the gateway (API only) and Prometheus. Out: the own database, Kafka, DNS and the issuer, nothing else."""
+    """In: the gateway (API only) and Prometheus. Out: the own database, Kafka, DNS, the issuer and the traces'
+    collector, nothing else."""
     http = [{"port": "http", "protocol": "TCP"}]
 
     def namespaced(value: str) -> dict[str, Any]:
@@ -224,6 +227,7 @@ def policies(name: str) -> list[Document]:
                         "ports": [{"port": 53, "protocol": each} for each in ("UDP", "TCP")],
                     },
                     {"to": [namespaced("issuer")], "ports": [{"port": 443}]},
+                    {"to": [namespaced("monitoring")], "ports": [{"port": 4318}]},
                 ],
             },
         },

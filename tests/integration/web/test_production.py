@@ -37,6 +37,7 @@ from shared.web.migrating import migrate_service
 from shared.web.responses import answer, json_response
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
 from shared.web.settings import ServiceSettings
+from tests.unit.observability.collector import collecting
 
 pytestmark = pytest.mark.postgres
 
@@ -249,6 +250,19 @@ async def test_an_api_process_serves_what_a_worker_projects(make_settings: Any) 
         assert read.json() == {"b": 1}
         await other.post("/ops/begin-day", json={"date": "2019-12-06"})
         await eventually(client, "/readyz", lambda r: r.json()["today"] == "2019-12-06")
+
+
+async def test_a_process_sends_its_spans_where_the_setting_says(make_settings: Any) -> None:
+    """Requests but no probes; all of them at the latest when the process ends."""
+    with collecting() as collector:
+        traced = make_settings(traces_url=collector.url, traces_share=1.0)
+        async with served(production_app(WRITER, traced)) as client:
+            answered = await client.post("/notes/a")
+            await client.get("/readyz")
+        spans = [span for each in collector.received() for scope in each.scope_spans for span in scope.spans]
+    assert {span.name for span in spans} == {"POST /oauth/token", "POST /notes/{text}"}
+    [note] = [span for span in spans if span.name.startswith("POST /notes")]
+    assert note.trace_id.hex() == answered.headers["X-Correlation-Id"].replace("-", "")
 
 
 async def test_migrated_tables_are_the_ones_statements_use(database_url: str) -> None:
