@@ -176,6 +176,16 @@ SERVICES_BOARD = Dashboard(
             "s",
         ),
         Panel(
+            "拒绝 / refusals a second",
+            (
+                Query(
+                    f"sum by (service, code) (rate(liangxian_refusals_total{{{SERVICE}}}[1m]))",
+                    "{{service}} {{code}}",
+                ),
+            ),
+            "reqps",
+        ),
+        Panel(
             "追加 p99 / append p99",
             (
                 Query(p99("liangxian_append_seconds", "service", SERVICE), "{{service}}"),
@@ -263,10 +273,10 @@ MESSAGING_BOARD = Dashboard(
             "s",
         ),
         Panel(
-            "距上次进展 / seconds since progress",
+            "距最慢分区上次进展 / seconds since the slowest partition moved",
             (
                 Query(
-                    "time() - max by (service, topic)"
+                    "time() - min by (service, topic)"
                     f" (liangxian_consumer_last_progress_timestamp_seconds{{{SERVICE}}})",
                     "{{service}} {{topic}}",
                 ),
