@@ -63,6 +63,7 @@ class FaultyVillage(Village):
     proxy: PostgresProxy = field(init=False)
     seen: list[Seen] = field(default_factory=list)
     _down: bool = False
+    _fired: set[str] = field(default_factory=set)
     _let_go: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
@@ -139,6 +140,7 @@ class FaultyVillage(Village):
 
     async def _suffer(self, fault: Fault) -> Seen:
         """The fault, as long as it must and until its alert fires; then until everybody is well."""
+        await until(lambda: self._quiet(fault), seconds=LONGEST_SECONDS, every=0.5)
         answers, began = await self._answered(), now()
         async with fault.befalls(self) as story:
             await asyncio.sleep(fault.seconds)
@@ -146,7 +148,7 @@ class FaultyVillage(Village):
         ended = now()
         assert await until(self._well, seconds=HEALED_SECONDS, every=0.2), f"not well after {fault.name}"
         healed = now()
-        fired = self.alarms.fired(began, healed) if self.alarms is not None else set()
+        fired = set() if self.alarms is None else self.alarms.fired(began, healed) | self._fired
         told = [story] if story else []
         told += [
             f"{count} × {status}" for status, count in sorted((await self._answered() - answers).items())
@@ -155,10 +157,15 @@ class FaultyVillage(Village):
         return Seen(fault.name, ended - began, ", ".join(told), frozenset(fired), fault.alerts)
 
     async def _alarmed(self, fault: Fault) -> bool:
+        self._fired = set()
         if self.alarms is None or not fault.alerts:
             return True
-        firing = await asyncio.to_thread(self.alarms.firing)
-        return bool(firing & fault.alerts)
+        self._fired = await asyncio.to_thread(self.alarms.firing)
+        return bool(self._fired & fault.alerts)
+
+    async def _quiet(self, fault: Fault) -> bool:
+        """Nothing fires any more that the fault before may have left, and that this one is to be told by."""
+        return self.alarms is None or not await asyncio.to_thread(self.alarms.firing) & fault.alerts
 
     async def _well(self) -> bool:
         async with httpx.AsyncClient(timeout=5, trust_env=False) as http:

@@ -56,7 +56,10 @@ SLOW = Fault(
     seconds=6.0,
 )
 FULL = Fault(
-    "disk full", disk_full, lambda seen: seen.books("debits", "source = 'DECLARATION'") >= 1, AWAY | MUTE
+    "disk full",
+    disk_full,
+    lambda seen: seen.books("debits", "source = 'DECLARATION'") >= 1,
+    AWAY | MUTE | {"WritesRefused"},
 )
 TWICE = Fault(
     "every message delivered twice",

@@ -42,6 +42,9 @@ Said = tuple[int, str]
 class ArchivedVillage(Village):
     """A village whose server archives. let_go: it need not end with this process any more."""
 
+    def __post_init__(self) -> None:
+        control.keep_private(self.layout)  # where the cluster lies depends on who may get there
+
     let_go: Callable[[], None] = lambda: None
 
     @property
