@@ -8,6 +8,7 @@ what the services seal themselves: the keys are not in it and are kept apart (do
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import shlex
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import msgspec
 from deploy.local.processes import Account, StartFailed, reachable, write_atomically
 
 CHOSEN = "postgres.archive"
+MANIFEST = "backup_manifest"
 SWITCH_SECONDS = 60
 """A segment that is not full is archived after so long: what a lost machine costs at most."""
 
@@ -28,6 +30,28 @@ class Base(msgspec.Struct, frozen=True):
     name: str
     ended: dt.datetime
     bytes: int
+
+
+class _File(msgspec.Struct, frozen=True, rename={"path": "Path", "size": "Size", "checksum": "Checksum"}):
+    """A line of PostgreSQL's manifest; the checksum is SHA-256, in hex."""
+
+    path: str
+    size: int
+    checksum: str
+
+
+class _Manifest(msgspec.Struct, frozen=True, rename={"files": "Files"}):
+    files: list[_File]
+
+
+def _whole(path: Path, file: _File) -> bool:
+    try:
+        with path.open("rb") as content:
+            return path.stat().st_size == file.size and (
+                hashlib.file_digest(content, "sha256").hexdigest() == file.checksum
+            )
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,15 @@ class Archive:
         write_atomically(
             self.folder / "base" / f"{base.name}.json", msgspec.json.encode(base).decode() + "\n", 0o600
         )
+
+    def damaged(self, name: str) -> list[str]:
+        """Files of a base backup that are not what its manifest says; the manifest itself when it is not whole."""
+        place = self.base(name)
+        try:
+            manifest = msgspec.json.decode((place / MANIFEST).read_bytes(), type=_Manifest)
+        except (OSError, msgspec.MsgspecError):
+            return [MANIFEST]
+        return [file.path for file in manifest.files if not _whole(place / file.path, file)]
 
     def bases(self) -> list[Base]:
         """Finished base backups, oldest first."""

@@ -81,14 +81,10 @@ async def back_up(data: Path) -> Base:
     place = archive.base(name)
     try:
         await _tool(
-            server,
-            "pg_basebackup",
-            f"--pgdata={place}",
-            "--checkpoint=fast",
-            "--wal-method=stream",
+            server, "pg_basebackup", f"--pgdata={place}", "--checkpoint=fast", "--manifest-checksums=SHA256",
             "--no-password",
-        )
-        await _tool(server, "pg_verifybackup", "--quiet", str(place))
+        )  # fmt: skip
+        await _refuse_damaged(archive, name)
     except NotRestoredError:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
         raise
@@ -104,6 +100,7 @@ async def restore_all(data: Path, at: dt.datetime | None = None) -> Restored:
     The system must be down. Raises NotRestoredError, StartFailed.
     """
     archive, base = _source(data, at)
+    await _refuse_damaged(archive, base.name)
     server = PostgresServer(data)
     kept = await asyncio.to_thread(
         server.take_over, archive.base(base.name), _unarchived(server, archive), _recovery(archive, at)
@@ -122,6 +119,7 @@ async def restore_one(
     before anything was changed; NotRestoredError, StartFailed.
     """
     archive, base = _source(data, at)
+    await _refuse_damaged(archive, base.name)
     server, aside = PostgresServer(data), PostgresServer(data / ASIDE)
     await asyncio.to_thread(_discard, aside)
     write_atomically(
@@ -133,6 +131,10 @@ async def restore_one(
     await asyncio.to_thread(aside.take_over, archive.base(base.name), _unarchived(server, archive), recovery)
     try:
         async with _running(server), _running(aside):
+            if not await _exists(aside, service):
+                raise NotRestoredError(
+                    f"那一刻没有此库 / there was no database {service} at that moment: --at"
+                )
             lost = await _told_beyond(server, service, await _head(aside, service))
             if lost and not accept_loss:
                 raise ForgottenError(service, lost)
@@ -141,6 +143,12 @@ async def restore_one(
     finally:
         await asyncio.to_thread(_discard, aside)
     return Restored(base.name, at, (service,), {service: epoch}, lost, kept)
+
+
+async def _refuse_damaged(archive: Archive, name: str) -> None:
+    damaged = await asyncio.to_thread(archive.damaged, name)
+    if damaged:
+        raise NotRestoredError(f"基础备份 {name} 已损坏 / is damaged: {', '.join(damaged[:5])}")
 
 
 def _source(data: Path, at: dt.datetime | None) -> tuple[Archive, Base]:

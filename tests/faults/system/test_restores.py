@@ -126,11 +126,13 @@ class ArchivedVillage(Village):
             shutil.rmtree(self.data / name)
             shutil.copytree(there / name, self.data / name)
 
-    async def lose(self, service: str) -> None:
-        """A service's database is gone; the server runs for this alone."""
+    async def lose(self, service: str) -> dt.datetime:
+        """A service's database is dropped, the server running for this alone; answers the moment before."""
         await self.server.start()
         try:
+            before = await self.moment()
             await self.server.drop_database(service)
+            return before
         finally:
             await self.server.stop()
 
@@ -190,8 +192,8 @@ async def rehearse(village: ArchivedVillage) -> Rehearsed:
 
     code, _, said = await village.liangxian("restore", "--service", "collection", "--at", moment.isoformat())
     refused_forgetting = (code, said)
-    await village.lose("collection")
-    lost_database = await restored_one(village, "collection")
+    before = await village.lose("collection")
+    lost_database = await restored_one(village, "collection", "--at", before.isoformat())
     unchanged = await village.databases()
     await village.stop()
     heard_again = await restored_one(village, "notification", "--at", moment.isoformat())
@@ -267,7 +269,7 @@ def test_one_service_does_not_forget_what_others_were_told(rehearsed: Rehearsed)
 
 
 def test_a_lost_database_comes_back_to_its_last_commit(rehearsed: Rehearsed) -> None:
-    """Collection's database is dropped, restored alone to the end of the archive: clean, nothing lost."""
+    """Collection's database is dropped, restored alone to the moment before: clean, nothing lost."""
     done, code, found = rehearsed.lost_database
     assert (done["services"], done["lost"], done["kept"]) == (["collection"], {}, "")
     assert code == Exit.OK
