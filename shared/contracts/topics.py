@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PARTITIONS = 6
 RETENTION_DAYS = 30
@@ -10,7 +10,7 @@ RETENTION_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """``<service>.<capability>.v<major>``. key: the message attribute that is hashed (murmur2)."""
+    """name: ``<service>.<capability>.v<major>``. key: the message attribute that is hashed (murmur2)."""
 
     service: str
     capability: str
@@ -18,10 +18,10 @@ class Topic:
     major: int = 1
     partitions: int = PARTITIONS
     retention_days: int = RETENTION_DAYS
+    name: str = field(init=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        return f"{self.service}.{self.capability}.v{self.major}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.service}.{self.capability}.v{self.major}")
 
 
 PEOPLE = Topic("registration", "people", "person_id")

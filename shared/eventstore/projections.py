@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_checkpoints
@@ -177,14 +178,15 @@ class ProjectionRunner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Step until told to stop: at once when the writer rang, else by polling."""
-        while not stop.is_set():
-            try:
-                handled = await self.run_once()
-            except Exception as error:  # noqa: BLE001 - reported and outlived
-                LOGGER.error("reader_failed", reader="projections", error=error_code(error))
-                handled = 0
-            if not handled:
-                await self._wake.wait(stop)
+        async with self._wake.rung_by(stop):
+            while not stop.is_set():
+                try:
+                    handled = await self.run_once()
+                except Exception as error:  # noqa: BLE001 - reported and outlived
+                    LOGGER.error("reader_failed", reader="projections", error=error_code(error))
+                    handled = 0
+                if not handled:
+                    await self._wake.wait()
 
     async def _ask_positions(self) -> None:
         self._stored = await self._read_stored()
@@ -229,7 +231,6 @@ class Wake:
         self._runtime = runtime
         self._poll_seconds = poll_seconds
         self._rung = asyncio.Event()
-        self._stopping: asyncio.Task[None] | None = None
 
     @property
     def pending(self) -> bool:
@@ -240,21 +241,24 @@ class Wake:
         """The log has grown."""
         self._rung.set()
 
-    async def wait(self, stop: asyncio.Event) -> None:
-        """Until rung, told to stop, or the polling interval is over."""
-        if self._stopping is None:
-            self._stopping = self._runtime.start(self._ring_at(stop), "stop")
-        poll = self._runtime.start(self._poll(), "poll")
+    @asynccontextmanager
+    async def rung_by(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Whoever waits meanwhile is woken by ``stop`` too."""
+
+        async def ring() -> None:
+            await stop.wait()
+            self._rung.set()
+
+        watching = self._runtime.start(ring(), "stop")
         try:
-            await self._rung.wait()
+            yield
         finally:
-            poll.cancel()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def wait(self) -> None:
+        """Until rung, or the polling interval is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_seconds):
+                await self._rung.wait()
         self._rung.clear()
-
-    async def _ring_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._rung.set()
-
-    async def _poll(self) -> None:
-        await self._runtime.sleep(self._poll_seconds)
-        self._rung.set()

@@ -135,16 +135,17 @@ class ReactionRunner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Step until told to stop. An exception of the database is reported and outlived."""
-        while not stop.is_set():
-            self._working = True
-            try:
-                handled = await self.run_once()
-            except Exception as error:  # noqa: BLE001 - reported and outlived
-                LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
-                handled = 0
-            if not handled:
-                self._working = False
-                await self._wake.wait(stop)
+        async with self._wake.rung_by(stop):
+            while not stop.is_set():
+                self._working = True
+                try:
+                    handled = await self.run_once()
+                except Exception as error:  # noqa: BLE001 - reported and outlived
+                    LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
+                    handled = 0
+                if not handled:
+                    self._working = False
+                    await self._wake.wait()
 
     async def run_once(self) -> int:
         """Whatever waits and can go on, then one page; answers how many events moved."""

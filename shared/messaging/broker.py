@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from shared.contracts.topics import Topic
@@ -169,8 +170,12 @@ class Broker(Protocol):
 
 def record_size(record: Outgoing) -> int:
     """Bytes the record may take on the broker: an upper bound, the same for every adapter."""
-    headers = sum(len(name) + len(value) + 10 for name, value in record.headers)
-    return len(record.key.encode()) + len(record.value) + headers + RECORD_OVERHEAD
+    return len(record.key.encode()) + len(record.value) + _headers_size(record.headers) + RECORD_OVERHEAD
+
+
+@lru_cache(maxsize=256)
+def _headers_size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 10 for name, value in headers)
 
 
 def refuse_too_large(batch: Sequence[Outgoing]) -> None:

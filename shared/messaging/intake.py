@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -64,6 +64,17 @@ class Fact(msgspec.Struct, frozen=True):
     private: Sequence[Mapping[str, Any]] = ()
 
 
+_PASSED = Fact(None)
+
+
+class _Taken(NamedTuple):
+    """How a message type is taken. topic: its name; personal: it may carry a sealed field."""
+
+    topic: str
+    sealed_only: bool
+    personal: bool
+
+
 class Intake:
     """What one service takes. handles: the messages it wants; other known contract types are passed over.
 
@@ -79,16 +90,21 @@ class Intake:
         sealed_only: Iterable[type[Message]] = (),
     ) -> None:
         self._types = types
-        self._sealed_only = frozenset(message.type_name() for message in sealed_only)
-        self._handles = {message.type_name(): message for message in handles}
+        taken, sealed = tuple(handles), frozenset(sealed_only)
+        self._handles = {
+            message.type_name(): _Taken(
+                message.topic.name, message in sealed, issubclass(message, PersonalMessage)
+            )
+            for message in taken
+        }
         self._passed = contract_types().keys() - self._handles.keys()
         self._unsealer = unsealer
-        types.names(self._handles.values())  # raises UnknownTypeError when one is not registered
+        types.names(taken)  # raises UnknownTypeError when one is not registered
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Topics of the messages taken, sorted."""
-        return tuple(sorted({message.topic.name for message in self._handles.values()}))
+        return tuple(sorted({taken.topic for taken in self._handles.values()}))
 
     @property
     def private_table(self) -> sa.Table | None:
@@ -112,15 +128,15 @@ class Intake:
 
     def fact(self, topic: str, record: Record, envelope: Envelope) -> Fact:
         """The fact in a record. Raises BadMessageError."""
-        data = bytes(envelope.data)
-        if sm3(data) != envelope.payloaddigest:
-            raise BadMessageError(BAD_DIGEST)
         wanted = self._handles.get(envelope.type)
         if wanted is None:
             if envelope.type in self._passed:
-                return Fact(None)
+                return _PASSED
             raise BadMessageError(UNKNOWN_TYPE)
-        if wanted.topic.name != topic:
+        data = bytes(envelope.data)
+        if sm3(data) != envelope.payloaddigest:
+            raise BadMessageError(BAD_DIGEST)
+        if wanted.topic != topic:
             raise BadMessageError(WRONG_TOPIC)
         try:
             message = self._types.decode(envelope.type, 1, data)
@@ -131,12 +147,12 @@ class Intake:
             raise BadMessageError(INVALID_PAYLOAD)
         service = envelope.source.partition("/")[0]
         private: Sequence[Mapping[str, Any]] = ()
-        if isinstance(message, PersonalMessage) and message.sealed:
+        if wanted.personal and message.sealed:
             private = self._unseal(service, message)
-            if envelope.type not in self._sealed_only:
+            if not wanted.sealed_only:
                 message = msgspec.structs.replace(message, sealed={})
                 data = _encoder.encode(message)
-        if envelope.type in self._sealed_only:
+        if wanted.sealed_only:
             return Fact(None, private)
         stream = f"{RECEIVED}{service}:{topic}:{record.key}"
         metadata = _metadata(envelope)

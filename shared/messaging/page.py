@@ -86,7 +86,8 @@ class IntakePage:
                 self.skipped[partition.topic, reason] += 1
                 return
             marks[source] = place
-            _raise_main(marks, source, place)
+            if LANE in address.log:
+                _raise_main(marks, source, place)
             if key in self.blocked:
                 self._park(partition, record, key)
                 return
@@ -98,7 +99,8 @@ class IntakePage:
                 self.blocked.add(key)
                 self.dead.append(Stopped(partition, record, error.code))
             return
-        self.private += [dict(row) for row in fact.private]
+        if fact.private:
+            self.private += map(dict, fact.private)
         if fact.blind is not None:
             self.blind.append(fact.blind)
             if self.tracing is not None and envelope.traceparent:
@@ -134,10 +136,8 @@ def _raise_main(marks: Marks, source: tuple[str, int], place: tuple[int, int]) -
 
     The main log's messages of lower positions all lie before it, as the relay's cursor had passed it.
     """
-    name, lane, _ = source[0].partition(LANE)
-    if lane:
-        main = (name, source[1])
-        marks[main] = max(place, marks.get(main, place))
+    main = (source[0].partition(LANE)[0], source[1])
+    marks[main] = max(place, marks.get(main, place))
 
 
 def _repeated(marks: Marks, source: tuple[str, int], place: tuple[int, int]) -> str:

@@ -90,9 +90,10 @@ class ReactionBells:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until told to stop; the first look rings all."""
-        while not stop.is_set():
-            if not await self.look():
-                await self._wake.wait(stop)
+        async with self._wake.rung_by(stop):
+            while not stop.is_set():
+                if not await self.look():
+                    await self._wake.wait()
 
     async def look(self) -> int:
         """Ring who has something to do; answers how far the look moved."""
