@@ -47,7 +47,7 @@ OWNER = "data-directory"
 SETTINGS = {
     # Logs only grow: looked at again when they have grown by half, not by a tenth.
     "autovacuum_analyze_scale_factor": "0.5",
-    "autovacuum_naptime": "15s",
+    "autovacuum_naptime": "30s",
     "autovacuum_vacuum_cost_limit": "1000",
     "autovacuum_vacuum_insert_scale_factor": "1.0",
     "checkpoint_completion_target": "0.9",
@@ -64,6 +64,7 @@ SETTINGS = {
     "maintenance_work_mem": "128MB",
     "max_wal_size": "6GB",
     "min_wal_size": "256MB",
+    "random_page_cost": "1.1",  # no arm has to move, on what such a machine has
     "shared_buffers": "512MB",
     "synchronous_commit": "on",
     "timezone": "'UTC'",
