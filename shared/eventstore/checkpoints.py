@@ -46,6 +46,10 @@ FROM held WHERE c.name = held.name AND (SELECT count(*) FROM held) = cardinality
 RETURNING 1
 """
 
+_MOVE_ONE_SQL = """
+UPDATE platform.checkpoints SET position = $4, step = $5 WHERE name = $1 AND position = $2 AND step = $3 RETURNING 1
+"""
+"""Of one reader there is nothing to hold together: at half the cost, and without a lock before the change."""
 
 _MOVE = (
     sa.update(checkpoints)
@@ -73,6 +77,9 @@ async def _moved(connection: Connection, moves: Mapping[str, tuple[Checkpoint, C
     ordered = sorted(moves.items())
     driver = getattr(connection, "driver", None)
     if driver is not None:
+        if len(ordered) == 1:
+            name, (before, after) = ordered[0]
+            return bool(await driver.fetch(_MOVE_ONE_SQL, name, *before, *after))
         names = [name for name, _ in ordered]
         steps = zip(*((*before, *after) for _, (before, after) in ordered), strict=True)
         return len(await driver.fetch(_MOVE_SQL, names, *steps)) == len(names)
