@@ -199,7 +199,7 @@ class Consumer:
 
         async def effects(connection: Connection) -> bool:
             lost.clear()
-            lost.update(await fence.move(connection, self.group, page.moves))
+            lost.update(await fence.move(connection, self.group, page.moves, page.marks))
             if lost:
                 return False
             if not await letters.still_blocked(connection, MESSAGE, page.behind - page.newly_blocked()):
@@ -245,7 +245,6 @@ class Consumer:
         return ()
 
     async def _write(self, connection: Connection, page: IntakePage) -> None:
-        await fence.write_marks(connection, self.group, page.marks)
         table = self.intake.private_table
         if page.private and table is not None:
             await connection.upsert(table, page.private)

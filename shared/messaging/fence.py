@@ -71,6 +71,8 @@ async def marks_of(
     return marks
 
 
+# The marks are stored in the same statement, after the offsets are locked: what is not referred to runs last. When a
+# partition is lost, the caller rolls all of it back.
 _MOVE_SQL = """
 WITH held AS MATERIALIZED (
     SELECT o.topic, o.part, m.next_offset
@@ -79,22 +81,44 @@ WITH held AS MATERIALIZED (
         AS m(topic, part, expected, owner, next_offset) ON o.topic = m.topic AND o.part = m.part
     WHERE o.grp = $1 AND o.next_offset = m.expected AND o.owner = m.owner
     ORDER BY o.topic, o.part FOR UPDATE OF o
+), moved AS (
+    UPDATE platform.offsets o SET next_offset = held.next_offset
+    FROM held WHERE o.grp = $1 AND o.topic = held.topic AND o.part = held.part
+    RETURNING o.topic, o.part
+), marked AS (
+    INSERT INTO platform.watermarks (grp, topic, part, source_log, epoch, source_position, source_index)
+    SELECT $1, m.* FROM unnest($7::text[], $8::int[], $9::text[], $10::int[], $11::bigint[], $12::int[]) AS m
+    ON CONFLICT (grp, topic, part, source_log, epoch)
+    DO UPDATE SET source_position = excluded.source_position, source_index = excluded.source_index
 )
-UPDATE platform.offsets o SET next_offset = held.next_offset
-FROM held WHERE o.grp = $1 AND o.topic = held.topic AND o.part = held.part
-RETURNING o.topic, o.part
+SELECT topic, part FROM moved
 """
 
 
-async def move(connection: Connection, group: str, moves: Mapping[Partition, Move]) -> frozenset[Partition]:
-    """The fence. Moves every row that is still ours; answers the partitions that are lost to us."""
+async def move(
+    connection: Connection,
+    group: str,
+    moves: Mapping[Partition, Move],
+    marks: Mapping[Partition, Marks],
+) -> frozenset[Partition]:
+    """The fence: moves every row that is still ours and stores the raised watermarks. Answers the partitions that
+    are lost to us; then the transaction must be rolled back."""
     driver = getattr(connection, "driver", None)
-    if driver is not None:
-        ordered = sorted(moves.items())
-        columns = [(p.topic, p.part, step.expected, step.owner, step.to) for p, step in ordered]
-        rows = await driver.fetch(_MOVE_SQL, group, *zip(*columns, strict=True))
-        return frozenset(moves) - {Partition(topic, part) for topic, part in rows}
-    return await _moved(connection, group, moves)
+    if driver is None:
+        lost = await _moved(connection, group, moves)
+        if not lost:
+            await write_marks(connection, group, marks)
+        return lost
+    steps = [(p.topic, p.part, step.expected, step.owner, step.to) for p, step in sorted(moves.items())]
+    raised = [
+        (p.topic, p.part, source, epoch, *place)
+        for p, places in sorted(marks.items())
+        for (source, epoch), place in sorted(places.items())
+    ]
+    rows = await driver.fetch(
+        _MOVE_SQL, group, *zip(*steps, strict=True), *(zip(*raised, strict=True) if raised else [()] * 6)
+    )
+    return frozenset(moves) - {Partition(topic, part) for topic, part in rows}
 
 
 _MOVE = (

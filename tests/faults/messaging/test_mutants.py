@@ -208,11 +208,15 @@ class Sleeper:
 
 
 async def _no_compare(
-    connection: Connection, group: str, moves: Mapping[Partition, fence.Move]
+    connection: Connection,
+    group: str,
+    moves: Mapping[Partition, fence.Move],
+    marks: Mapping[Partition, fence.Marks],
 ) -> frozenset[Partition]:
     """Mutant: sets the offsets whoever owns them and wherever they stand."""
     for partition, step in moves.items():
         await fence.reset_offset(connection, group, partition, step.to)
+    await fence.write_marks(connection, group, marks)
     return frozenset()
 
 
