@@ -110,6 +110,9 @@ class KafkaBroker:
         self._publish_seconds = publish_seconds
         self._producer: Any = None
         self._inspector: Any = None
+        self._partitions: dict[
+            str, list[TopicPartition]
+        ] = {}  # of topics that are there: they stay as they are
 
     async def start(self) -> None:
         """See Broker.start. Clients connect when they are first needed."""
@@ -234,13 +237,23 @@ class KafkaBroker:
                 await _give_up(inspector.stop())
                 raise
             self._inspector = inspector
-        metadata = await _answer(self._inspector._client.fetch_all_metadata())
-        wanted = [
-            TopicPartition(topic, part)
-            for topic in topics
-            for part in metadata.partitions_for_topic(topic) or ()
-        ]
-        return await _bounds(self._inspector, wanted)
+        await self._find(topics)
+        try:
+            known = [partition for topic in topics for partition in self._partitions.get(topic, ())]
+            return await _bounds(self._inspector, known)
+        except BaseException:
+            self._partitions.clear()
+            raise
+
+    async def _find(self, topics: Sequence[str]) -> None:
+        """Ask which partitions there are, where it is not known: the answer is as large as the cluster."""
+        missing = [topic for topic in topics if topic not in self._partitions]
+        if missing:
+            metadata = await _answer(self._inspector._client.fetch_all_metadata())
+            for topic in missing:
+                parts = metadata.partitions_for_topic(topic)
+                if parts:
+                    self._partitions[topic] = [TopicPartition(topic, part) for part in sorted(parts)]
 
 
 class KafkaSubscription:
@@ -303,8 +316,9 @@ async def _bounds(consumer: Any, partitions: Iterable[Any]) -> Mapping[Partition
     wanted = sorted(partitions)
     if not wanted:
         return {}
-    first = await _answer(consumer.beginning_offsets(wanted))
-    end = await _answer(consumer.end_offsets(wanted))
+    first, end = await _answer(
+        asyncio.gather(consumer.beginning_offsets(wanted), consumer.end_offsets(wanted))
+    )
     return {Partition(at.topic, at.partition): (first[at], end[at]) for at in wanted}
 
 

@@ -36,7 +36,7 @@ from deploy.local.processes import (
 )
 
 READY_TOPIC = "liangxian.ready"
-START_SECONDS = 60
+START_SECONDS = 120
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
 

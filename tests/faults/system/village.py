@@ -214,7 +214,7 @@ class Village:
         """The system ends with this process, however it ends; calling the result lets it go on."""
         started = await until(
             lambda: control.supervisor_of(self.layout) is not None or driver.returncode is not None,
-            seconds=60,
+            seconds=180,
         )
         supervisor = control.supervisor_of(self.layout)
         assert started
