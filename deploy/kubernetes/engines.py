@@ -156,7 +156,12 @@ def cluster(service: str) -> Document:
             "enablePDB": True,
             "affinity": {"enablePodAntiAffinity": True, "topologyKey": "kubernetes.io/hostname"},
             "postgresql": {
-                "parameters": {"max_connections": "200", "max_wal_size": "4GB", "shared_buffers": "256MB"},
+                "parameters": {
+                    "max_connections": "200",
+                    "max_wal_size": "4GB",
+                    "random_page_cost": "1.1",
+                    "shared_buffers": "256MB",
+                },
                 "synchronous": {"method": "any", "number": 1, "dataDurability": "required"},
             },
             "bootstrap": {
