@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import re
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.progress import Progress
 
 from deploy.cli.output import Exit, Json, err, fail, out, show_json
-
-SLICE = 10
-"""Seeds a worker takes at once."""
 
 
 def simulate(
@@ -25,6 +22,12 @@ def simulate(
         int | None, typer.Option(help="只运行这个种子并打印经过 / run this seed only and print what happened")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="并行进程数 / processes at once")] = 1,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="结果簿：中断后从此继续 / a file of what is done: an interrupted run goes on from it"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """仿真四个服务与外部世界：同一种子同一经过 / the whole system in one process; one seed, one history.
@@ -36,22 +39,28 @@ def simulate(
         return
     wanted = _range(seeds)
     started = time.monotonic()
-    failed: list[dict[str, Any]] = []
-    events = 0
-    for done, history in enumerate(_histories(wanted, jobs), 1):
-        events += history["events"]
-        if history["failure"]:
-            failed.append(history)
-            err.print(f"{history['seed']}: {history['detail']}", markup=False)
-        if done % 100 == 0:
-            err.print(f"{done}/{len(wanted)}", markup=False)
+    failed: list[Any] = []
+    events = ran = 0
+    with Progress(console=err, transient=True) as progress:
+        bar = progress.add_task("种子 seeds", total=len(wanted))
+        for done, (history, known) in enumerate(_all(wanted, jobs, record), 1):
+            events += history.events
+            ran += not known
+            if history.failure:
+                failed.append(history)
+                err.print(f"{history.seed}: {history.detail}", markup=False)
+            progress.advance(bar)
+            if done % 100 == 0 and not err.is_terminal:
+                err.print(f"{done}/{len(wanted)}", markup=False)
     seconds = time.monotonic() - started
     report = {
         "seeds": len(wanted),
-        "failed": [{name: one[name] for name in ("seed", "failure", "detail", "digest")} for one in failed],
+        "failed": [
+            {name: getattr(one, name) for name in ("seed", "failure", "detail", "digest")} for one in failed
+        ],
         "events": events,
         "seconds": round(seconds, 1),
-        "seeds_per_second": round(len(wanted) / seconds, 2),
+        "seeds_per_second": round(ran / seconds, 2),
     }
     if as_json:
         show_json(report)
@@ -59,8 +68,27 @@ def simulate(
         out.print(f"{len(wanted)} 种子 seeds · {report['seeds_per_second']}/s · 失败 failed {len(failed)}")
     if failed:
         if not as_json:
-            _show_shortest(failed[0]["seed"])
+            _show_shortest(failed[0].seed)
         raise typer.Exit(int(Exit.DIFFERENCE))
+
+
+def _all(wanted: range, jobs: int, path: Path | None) -> Iterator[tuple[Any, bool]]:
+    """Every history, and whether it was recorded before."""
+    from deploy.simulation.many import OtherCodeError, Record, histories
+
+    if path is None:
+        for history in histories(wanted, jobs):
+            yield history, False
+        return
+    try:
+        record = Record(path)
+    except OtherCodeError:
+        fail(Exit.USAGE, "结果簿属于另一版代码 / the record is of other code")
+    with record:
+        yield from ((record.done[seed], True) for seed in wanted if seed in record.done)
+        for history in histories([seed for seed in wanted if seed not in record.done], jobs):
+            record.add(history)
+            yield history, False
 
 
 def _range(text: str) -> range:
@@ -69,29 +97,6 @@ def _range(text: str) -> range:
     if last < first:
         fail(Exit.USAGE, "种子范围写作 A..B / write the seeds as A..B")
     return range(first, last + 1)
-
-
-def _histories(wanted: range, jobs: int) -> Iterator[dict[str, Any]]:
-    if jobs == 1:
-        for seed in wanted:
-            yield from run_slice([seed])
-        return
-    slices = [list(wanted[start : start + SLICE]) for start in range(0, len(wanted), SLICE)]
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(run_slice, slices):
-            yield from part
-
-
-_workshops: list[Any] = []
-
-
-def run_slice(seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Histories of some seeds, in this process."""
-    from deploy.simulation.running import Workshop, simulate
-
-    if not _workshops:
-        _workshops.append(Workshop())
-    return [msgspec.to_builtins(simulate(seed, _workshops[0])) for seed in seeds]
 
 
 def _show_trace(seed: int, *, as_json: bool) -> None:

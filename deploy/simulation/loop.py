@@ -74,6 +74,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not handle._cancelled:
                 handle._run()
 
+    def _asyncgen_firstiter_hook(self, agen: Any) -> None:
+        """Asynchronous generators need not be known: none is left when a history has ended."""
+
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         """Refused: a thread would run when the machine pleases."""
         raise RuntimeError(f"the simulation has no threads ({getattr(func, '__name__', func)})")

@@ -185,7 +185,7 @@ def draw_plan(seed: int) -> Plan:
     persons = tuple(_person(draws, name) for name in ("a", "b", "c")[: 2 + draws.below(2)])
     payments = list(_payments(draws, persons))
     deaths = [Death(draws.of(persons).name, early=draws.one_in(2))] if draws.one_in(2) else []
-    split = tuple(name for name in SERVICES if draws.one_in(2))
+    split = tuple(name for name in SERVICES if draws.one_in(4))
     faults = [_fault(draws, split) for _ in range(draws.below(MOST_FAULTS + 1))]
     return Plan(seed, persons, tuple(payments), tuple(deaths), tuple(faults), split, reject=draws.one_in(3))
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -126,6 +125,7 @@ class MemoryDatabase:
         self._connection = self._engine.connect()
         self._driver: sqlite3.Connection = cast("Any", self._connection.connection.driver_connection)
         self._statements = Statements(self._driver)
+        self._open = _SqliteConnection(self._statements, self._connection)
         self.create_all([tables.metadata, *metadata_list])
 
     def create_all(self, metadata_list: Iterable[sa.MetaData]) -> None:
@@ -133,48 +133,54 @@ class MemoryDatabase:
         for metadata in metadata_list:
             metadata.create_all(self._connection)
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Connection]:
+    def begin(self) -> _Transaction:
         """See Database.begin."""
-        async with self._exclusive():
-            statements = self._statements
-            statements.command("BEGIN")
-            try:
-                yield _SqliteConnection(statements, self._connection)
-            except BaseException:
-                statements.command("ROLLBACK")
-                raise
-            statements.command("COMMIT")
+        return _Transaction(self, "BEGIN", "COMMIT", "ROLLBACK")
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    def read(self) -> _Transaction:
         """See Database.read. Writing here raises OperationalError, as PostgreSQL does.
 
         Nobody else writes while it lasts, so it needs no snapshot.
         """
-        async with self._exclusive():
-            self._statements.command("PRAGMA query_only = ON")
-            try:
-                yield _SqliteConnection(self._statements, self._connection)
-            finally:
-                self._statements.command("PRAGMA query_only = OFF")
-
-    @asynccontextmanager
-    async def _exclusive(self) -> AsyncIterator[None]:
-        task = asyncio.current_task()
-        if self._holder is not None and self._holder is task:
-            raise RuntimeError("a transaction is already open in this task")
-        async with self._lock:
-            self._holder = task
-            try:
-                yield
-            finally:
-                self._holder = None
+        return _Transaction(self, "PRAGMA query_only = ON", *("PRAGMA query_only = OFF",) * 2)
 
     async def close(self) -> None:
         """Drop the database."""
         self._connection.close()
         self._engine.dispose()
+
+
+class _Transaction:
+    """One at a time: it waits for the others' end. The commands begin it, and end it well or not."""
+
+    def __init__(self, database: MemoryDatabase, begins: str, ends: str, fails: str) -> None:
+        self._database = database
+        self._begins = begins
+        self._ends = ends
+        self._fails = fails
+
+    async def __aenter__(self) -> Connection:
+        database, task = self._database, asyncio.current_task()
+        if database._holder is not None and database._holder is task:
+            raise RuntimeError("a transaction is already open in this task")
+        await database._lock.acquire()
+        database._holder = task
+        try:
+            database._statements.command(self._begins)
+        except BaseException:
+            self._leave()
+            raise
+        return database._open
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._database._statements.command(self._ends if kind is None else self._fails)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._database._holder = None
+        self._database._lock.release()
 
 
 def _prepare(connection: Any, _record: Any) -> None:
