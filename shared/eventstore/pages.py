@@ -1,21 +1,31 @@
-"""A page: commands, blind appends and effects in one transaction, written whole or not at all."""
+"""A page: commands, blind appends and effects in one transaction, written whole or not at all.
+
+A page that waits for its turn may be decided ahead of it, while the page before it commits. What it was decided
+on is held against what was committed meanwhile, so that it is never another decision than the one its turn would
+have brought.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from shared.eventstore.batch import event_positions, joined, load_facts, needs, write_rows
-from shared.eventstore.commands import Command, Done, Outcome, Page, StaleCheckpointError
+from shared.eventstore.commands import BlindAppend, Command, Done, Outcome, Page, StaleCheckpointError
+from shared.eventstore.database import Connection
 from shared.eventstore.decision import CONCURRENT_CHANGE, KEY_REUSED, BatchDecider, Plan, Task, decide_batch
 from shared.eventstore.log import (
     Failure,
+    History,
+    KeyId,
     Log,
     LogTransaction,
     ReceivedEvent,
     StoredRow,
+    StreamKey,
     Verdict,
     encode_metadata,
     in_shanghai,
@@ -45,13 +55,87 @@ class _PreviewError(Exception):
 
 @dataclass(slots=True)
 class PageResult:
-    """Outcomes in the order of the page's commands, and what was written."""
+    """Outcomes in the order of the page's commands, and what was written. plan: as it was committed."""
 
     outcomes: list[Outcome]
     events: int = 0
     position: int = 0
     lock_wait_seconds: float = 0.0
     entries: list[list[Entry]] = field(default_factory=list)
+    plan: Plan = field(default_factory=Plan)
+
+
+class _Source(Protocol):
+    """Where a page is decided from: its own transaction, or the log before its turn."""
+
+    async def load(self, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
+        """See LogTransaction.load."""
+        ...
+
+    def facts(self) -> AbstractAsyncContextManager[Connection]:
+        """For fact sources."""
+        ...
+
+
+class _Within:
+    """The page's transaction."""
+
+    def __init__(self, transaction: LogTransaction) -> None:
+        self.load = transaction.load
+        self._connection = transaction.connection
+
+    def facts(self) -> AbstractAsyncContextManager[Connection]:
+        return nullcontext(self._connection)
+
+
+class _Ahead:
+    """Before the page's turn."""
+
+    def __init__(self, log: Log) -> None:
+        self.load = log.load
+        self.facts = log.database.read
+
+
+@dataclass(slots=True)
+class _Judged:
+    """A page decided ahead. today: the day it was decided on."""
+
+    tasks: list[Task]
+    plan: Plan
+    extra: list[Task]
+    streams: frozenset[StreamKey]
+    keys: frozenset[KeyId]
+    today: object
+
+    def holds(self, written: Written, today: object) -> bool:
+        """Whether its turn would bring the same: nothing it rests on was written meanwhile, nor did the day end.
+        Rows that went with commands may be what a fact source looks up."""
+        facts = any(task.command.facts for task in self.tasks)
+        return (
+            self.today == today
+            and not written.unknown
+            and not (written.rows and facts)
+            and self.streams.isdisjoint(written.streams)
+            and self.keys.isdisjoint(written.keys)
+        )
+
+
+@dataclass(slots=True)
+class Written:
+    """What this process has committed since it began to decide a page ahead. unknown: a transaction failed, and
+    nobody can say whether it was committed."""
+
+    streams: set[StreamKey] = field(default_factory=set)
+    keys: set[KeyId] = field(default_factory=set)
+    rows: bool = False
+    unknown: bool = False
+
+    def note(self, plan: Plan, blind: Sequence[BlindAppend] = ()) -> None:
+        """A plan was committed, in part at least."""
+        self.streams.update((fact.era, fact.stream_id) for fact in blind)
+        self.streams.update((event.era, event.stream) for event in plan.proposal.events)
+        self.keys.update((claim.organisation, claim.operation, claim.key) for claim in plan.proposal.claims)
+        self.rows = self.rows or any(decided.rows for decided in plan.decided)
 
 
 class PageRun:
@@ -63,6 +147,7 @@ class PageRun:
         self.decided: list[tuple[Command, Outcome]] = []
         self._preview = preview
         self._refused: dict[int, Refusal] = {}  # id of a command -> what its taken guard answers
+        self._judged: _Judged | None = None
 
     def settle(self, answer: list[Outcome] | BaseException) -> None:
         """Answer the caller; one that has gone away is no matter."""
@@ -72,6 +157,25 @@ class PageRun:
             self.future.set_exception(answer)
         else:
             self.future.set_result(answer)
+
+    @property
+    def decidable(self) -> bool:
+        """Whether there is anything to decide ahead."""
+        return bool(self.page.commands) and not self._preview
+
+    async def look_ahead(self, log: Log, types: EventTypes, clock: Clock, runtime: Runtime) -> None:
+        """Decide before the turn has come."""
+        tasks = [Task(command, None) for command in self.page.commands]
+        today = clock.today()
+        plan, extra = await self._decide(_Ahead(log), tasks, types, clock, runtime)
+        streams, keys = needs([task.command for task in (*tasks, *extra)], keyed=self.page.keyed)
+        self._judged = _Judged(tasks, plan, extra, frozenset(streams), frozenset(keys), today)
+
+    def turn(self, written: Written, clock: Clock) -> None:
+        """The turn has come: a decision that may be another now is made again."""
+        judged = self._judged
+        if judged is not None and not judged.holds(written, clock.today()):
+            self._judged = None
 
     async def execute(self, log: Log, types: EventTypes, clock: Clock, runtime: Runtime) -> PageResult:
         """Try until nobody interferes. Raises a command's exception, StaleCheckpointError, or the problem
@@ -106,8 +210,12 @@ class PageRun:
         page, connection = self.page, transaction.connection
         if page.effects is not None and not await page.effects(connection):
             raise StaleCheckpointError
-        tasks = [Task(command, None) for command in page.commands]
-        plan, extra = await self._decide(transaction, tasks, types, clock, runtime)
+        judged, self._judged = self._judged, None
+        if judged is not None:
+            tasks, plan, extra = judged.tasks, judged.plan, judged.extra
+        else:
+            tasks = [Task(command, None) for command in page.commands]
+            plan, extra = await self._decide(_Within(transaction), tasks, types, clock, runtime)
         verdict = Verdict(0)
         if not self._preview:
             await write_rows(connection, plan.rows())
@@ -131,11 +239,11 @@ class PageRun:
         outcomes = [_outcome(task) for task in tasks]
         if page.settled is not None and not self._preview:
             await page.settled(connection, outcomes)
-        return PageResult(outcomes, written, last, verdict.lock_wait_seconds, entries)
+        return PageResult(outcomes, written, last, verdict.lock_wait_seconds, entries, plan)
 
     async def _decide(
         self,
-        transaction: LogTransaction,
+        source: _Source,
         tasks: Sequence[Task],
         types: EventTypes,
         clock: Clock,
@@ -144,16 +252,16 @@ class PageRun:
         """Decide the commands, then those that answer a refusal. Raises the first exception of a command."""
         commands = [task.command for task in tasks]
         keyed = self.page.keyed
-        history = await transaction.load(*needs(commands, keyed=keyed))
-        facts = dict(await load_facts(transaction.connection, commands))
+        history = await source.load(*needs(commands, keyed=keyed))
+        facts = await _facts(source, commands)
         decider = BatchDecider(history, facts, types, clock.now(), runtime.new_id, keyed=keyed)
         for task in tasks:
             self._add(decider, task)
         follow = self._follow(decider.plan)
         if follow:
             commands = [task.command for task in follow]
-            decider.add_history(await transaction.load(*needs(commands, keyed=keyed)))
-            for number, known in (await load_facts(transaction.connection, commands)).items():
+            decider.add_history(await source.load(*needs(commands, keyed=keyed)))
+            for number, known in (await _facts(source, commands)).items():
                 facts[number] = {**facts.get(number, {}), **known}
             for task in follow:
                 self._add(decider, task)
@@ -194,6 +302,13 @@ class PageRun:
             decided.task.settle(outcome)
             for joiner in decided.joiners:
                 joiner.settle(joined(outcome))
+
+
+async def _facts(source: _Source, commands: Sequence[Command]) -> dict[int, Mapping[Any, Any]]:
+    if not any(command.facts for command in commands):
+        return {}
+    async with source.facts() as connection:
+        return dict(await load_facts(connection, commands))
 
 
 def _received_entries(rows: Sequence[ReceivedEvent], last: int, versions: Sequence[int]) -> list[Entry]:

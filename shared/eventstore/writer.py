@@ -25,7 +25,7 @@ from shared.eventstore.decision import (
 )
 from shared.eventstore.log import Failure, Log, Verdict
 from shared.eventstore.metrics import NoMetrics, WriterMetrics
-from shared.eventstore.pages import PageRun
+from shared.eventstore.pages import PageRun, Written
 from shared.eventstore.tail import Tail, entries_of
 from shared.eventstore.types import EventTypes
 from shared.kernel.clock import Clock, Runtime
@@ -75,6 +75,8 @@ class Writer:
         self._singles: deque[Task] = deque()
         self._bulk: deque[Task] = deque()
         self._pages: deque[PageRun] = deque()
+        self._ahead: tuple[PageRun, asyncio.Task[None]] | None = None
+        self._since = Written()
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._closing = False
@@ -156,6 +158,8 @@ class Writer:
         run = PageRun(page, asyncio.get_running_loop().create_future(), preview)
         self._pages.append(run)
         self._wake.set()
+        if self._working:
+            self._look_ahead()
         return await run.future
 
     async def guard_holders(self, kind: str, keys: Sequence[str]) -> Mapping[str, str]:
@@ -191,12 +195,37 @@ class Writer:
         finally:
             self._abandon()
 
+    def _look_ahead(self) -> None:
+        """Decide the next page while something else commits; one at a time."""
+        if self._ahead is None and self._pages and self._pages[0].decidable:
+            run = self._pages[0]
+            self._since = Written()
+            work = run.look_ahead(self.log, self._types, self._clock, self._runtime)
+            self._ahead = (run, self._runtime.start(work, "eventstore-ahead"))
+
+    async def _looked_ahead(self, run: PageRun) -> None:
+        """The page's turn has come. What went wrong ahead of it comes again in its transaction, or does not."""
+        if self._ahead is None or self._ahead[0] is not run:
+            return
+        work = self._ahead[1]
+        try:
+            await asyncio.wait([work])
+        finally:
+            self._ahead = None
+            if not work.done():
+                work.cancel()
+        if not work.cancelled() and work.exception() is None:
+            run.turn(self._since, self._clock)
+
     def _abandon(self) -> None:
         """The task ends with work in hand only when it is cancelled: nobody may wait for ever."""
         for task in (*self._singles, *self._bulk):
             task.settle(OverloadedError())
         for run in self._pages:
             run.settle(OverloadedError())
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            self._ahead = None
         self._singles.clear()
         self._bulk.clear()
         self._pages.clear()
@@ -223,6 +252,7 @@ class Writer:
         self, error: Exception, tasks: list[Task], lane: deque[Task], row_limit: int | None
     ) -> None:
         """Find the command that is to blame. Neighbours of a bad one are decided and committed without it."""
+        self._since.unknown = True
         failure = self.log.failure(error)
         if failure is Failure.CONNECTION:
             # Nobody knows whether the commit happened: only an idempotency key makes asking again safe.
@@ -252,6 +282,8 @@ class Writer:
             self._answer(task, answer)
         verdict, raced = await self._commit(plan)
         again = self._settle(plan, verdict, raced)
+        if self._ahead is not None:
+            self._since.note(plan)
         entries = entries_of(plan, verdict)
         written = len(entries)
         if written:
@@ -334,13 +366,18 @@ class Writer:
     async def _page(self, run: PageRun) -> None:
         started = self._runtime.monotonic()
         try:
+            await self._looked_ahead(run)
+            self._look_ahead()
             result = await run.execute(self.log, self._types, self._clock, self._runtime)
         except asyncio.CancelledError:
             run.settle(OverloadedError())
             raise
         except Exception as error:  # noqa: BLE001 - handed to the caller whose page it is
+            self._since.unknown = True
             run.settle(error)
             return
+        if self._ahead is not None:
+            self._since.note(result.plan, run.page.blind)
         for command, outcome in run.decided:
             record_outcome(self._metrics, command, outcome)
         if result.events:
