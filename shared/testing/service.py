@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import httpx
@@ -16,7 +17,7 @@ import msgspec
 from fastapi import FastAPI
 
 from shared.eventstore.dead_letters import REACTION, DeadLetters
-from shared.eventstore.projections import ProjectionRunner
+from shared.eventstore.projections import ProjectionRunner, checkpoint_name
 from shared.eventstore.reactions import ReactionRunner
 from shared.kernel.clock import Runtime
 from shared.messaging.address import LogIdentity
@@ -151,6 +152,10 @@ def memory_service(
         Publications(LogIdentity(definition.name), description.publications, ports.vault),
         readers=readers_of(description, ports.types),
     )
+    for projection in description.projections:
+        machinery.positions[checkpoint_name(projection)] = partial(projections.position_of, projection)
+    for runner in reactions:
+        machinery.positions[f"reaction:{runner.name}"] = runner.position
     issuer = Issuer.of(keyring, clients, parts.runtime)
     verifier = TokenVerifier(OwnKeys(issuer.public_keys()), parts.runtime)
     app = build_app(definition, ports, description, machinery, verifier, issuer=issuer)
