@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -94,6 +95,11 @@ def up(
 
 def _archive(data: Path, folder: Path) -> None:
     """The server's archive is chosen when it starts: one that runs goes on with what it was started with."""
+    if os.environ.get("LIANGXIAN_POSTGRES_URL"):
+        fail(
+            Exit.USAGE,
+            "服务器由他人管理，用其自己的备份 / the server is someone else's: back it up by its own means",
+        )
     before = chosen(data)
     if before is not None and before.folder == folder.resolve():
         return

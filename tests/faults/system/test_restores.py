@@ -154,16 +154,16 @@ class Rehearsed:
     at_moment: dict[str, Any]
     restored: dict[str, Any]
     back: dict[str, Any]
-    report: dict[str, Any]
-    audit: dict[str, Any]
+    before: dict[str, Any]
     refused_forgetting: Said
     unchanged: set[str]
-    lost_database: tuple[dict[str, Any], int, dict[str, Any]]
-    heard_again: tuple[dict[str, Any], int, dict[str, Any]]
+    lost_database: tuple[dict[str, Any], dict[str, Any]]
+    report: dict[str, Any]
+    audit: dict[str, Any]
 
 
 async def rehearse(village: ArchivedVillage) -> Rehearsed:
-    """One campaign: backed up, put back to a moment, finished; then single services restored."""
+    """One campaign: backed up, put back to a moment; one database lost and restored; then on to its end."""
     await village.up()
     await village.drive_until(lambda seen: seen.books("orders", TAKEN) >= 3)
     code, base, said = await village.liangxian("backup")
@@ -186,33 +186,34 @@ async def rehearse(village: ArchivedVillage) -> Rehearsed:
     village.put_outside_back(village.folder / "outside")
     await village.up()
     _, back = await verify(village)
-    await village.drive_until(None)
-    report, audit = village.document("report.json"), village.document("audit.json")
-    await village.stop()
 
+    await village.drive_until(lambda seen: seen.books("slips") >= 8)
+    await village.come_to_rest()
+    _, before = await verify(village)
+    await village.stop()
     code, _, said = await village.liangxian("restore", "--service", "collection", "--at", moment.isoformat())
     refused_forgetting = (code, said)
-    before = await village.lose("collection")
-    lost_database = await restored_one(village, "collection", "--at", before.isoformat())
+    whole = await village.lose("collection")
+    lost_database = await restored_one(village, "collection", "--at", whole.isoformat())
     unchanged = await village.databases()
-    await village.stop()
-    heard_again = await restored_one(village, "notification", "--at", moment.isoformat())
+    await village.drive_until(None)
+    report, audit = village.document("report.json"), village.document("audit.json")
     return Rehearsed(
-        refused_running, base, at_moment, restored, back, report, audit, refused_forgetting, unchanged,
-        lost_database, heard_again,
+        refused_running, base, at_moment, restored, back, before, refused_forgetting, unchanged, lost_database,
+        report, audit,
     )  # fmt: skip
 
 
 async def restored_one(
     village: ArchivedVillage, service: str, *options: str
-) -> tuple[dict[str, Any], int, dict[str, Any]]:
-    """Restore one service, start everything; what the restore answered, the audit's exit code and findings."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Restore one service, start everything; what the restore answered, what the audit finds."""
     code, done, said = await village.liangxian("restore", "--service", service, *options)
     assert code == 0, said
     await village.up()
     await village.come_to_rest()
-    code, found = await verify(village)
-    return done, code, found
+    _, found = await verify(village)
+    return done, found
 
 
 @pytest.fixture(scope="module")
@@ -243,16 +244,6 @@ def test_all_four_are_back_at_one_moment(rehearsed: Rehearsed) -> None:
     assert standing(rehearsed.back) == standing(rehearsed.at_moment)
 
 
-def test_from_there_the_campaign_ends_in_the_same_report(
-    undisturbed: Undisturbed, rehearsed: Rehearsed
-) -> None:
-    """Nothing of the days that were taken back is left, nothing of the days before is lost: a new epoch's facts
-    are taken for news by everybody."""
-    assert rehearsed.audit["event_types"] == undisturbed.audit["event_types"]
-    assert comparable(rehearsed.report) == comparable(undisturbed.report)
-    assert rehearsed.audit["clean"] is True
-
-
 def test_a_restore_waits_for_the_system_to_be_down(rehearsed: Rehearsed) -> None:
     """Nobody's data is changed under a running service."""
     code, said = rehearsed.refused_running
@@ -269,16 +260,17 @@ def test_one_service_does_not_forget_what_others_were_told(rehearsed: Rehearsed)
 
 
 def test_a_lost_database_comes_back_to_its_last_commit(rehearsed: Rehearsed) -> None:
-    """Collection's database is dropped, restored alone to the moment before: clean, nothing lost."""
-    done, code, found = rehearsed.lost_database
+    """Collection's database is dropped, restored alone to the moment before: the audit says what it said."""
+    done, found = rehearsed.lost_database
     assert (done["services"], done["lost"], done["kept"]) == (["collection"], {}, "")
-    assert code == Exit.OK
-    assert found["unaccounted_fen"] == 0
+    assert standing(found) == standing(rehearsed.before)
 
 
-def test_a_service_that_only_hears_hears_it_again(rehearsed: Rehearsed) -> None:
-    """Notification alone, back in mid-campaign: what it was told behind that moment comes from the broker again."""
-    done, code, found = rehearsed.heard_again
-    assert done["services"] == ["notification"]
-    assert found["unaccounted_fen"] == 0
-    assert code == Exit.OK, found
+def test_from_there_the_campaign_ends_in_the_same_report(
+    undisturbed: Undisturbed, rehearsed: Rehearsed
+) -> None:
+    """Nothing of the days that were taken back is left, nothing of the days before is lost, by neither restore: a
+    new epoch's facts are taken for news by everybody."""
+    assert rehearsed.audit["event_types"] == undisturbed.audit["event_types"]
+    assert comparable(rehearsed.report) == comparable(undisturbed.report)
+    assert rehearsed.audit["clean"] is True

@@ -246,6 +246,17 @@ def test_without_an_archive_there_is_nothing_to_back_up_or_restore(tmp_path: Pat
     assert chosen(tmp_path) is None
 
 
+def test_a_server_someone_else_runs_is_archived_by_its_own_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We make databases and roles in it and nothing else."""
+    monkeypatch.setenv("LIANGXIAN_POSTGRES_URL", "postgresql://nobody@127.0.0.1:1/postgres")
+    archive = str(tmp_path / "archive")
+    answer = CliRunner().invoke(app, ["up", "--data", str(tmp_path), "--archive", archive])
+    assert answer.exit_code == Exit.USAGE, answer.output
+    assert chosen(tmp_path) is None
+
+
 @pytest.mark.parametrize("moment", ["yesterday", "2025-12-20T18:00:00"])
 def test_a_moment_needs_its_zone(tmp_path: Path, moment: str) -> None:
     answer = CliRunner().invoke(app, ["restore", "--at", moment, "--data", str(tmp_path)])
