@@ -8,7 +8,7 @@ out: cash and declarations, a roster notice, stamps. A plan without a treasury h
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +17,10 @@ from deploy.rehearsal.driver import Act, Driver
 from deploy.rehearsal.plan import DIED_EARLY, DIED_UNPAID, OVER, PAID_DEAD, SHORT
 
 DAY = dt.timedelta(days=1)
+
+BESIDE = {"treasury-entries": "debit-vouchers", "channel-files": "payments"}
+"""Steps of a day and what goes on beside them: the treasury enters what came earlier while the bank debits what is
+new, and channels send yesterday's files while people pay. Neither sees what the other does."""
 
 DEATHS = (
     # role, died so many days after the collecting phase began, told so many days after it
@@ -67,8 +71,8 @@ class Campaign:
         back = (driver.journal.answer(f"{day - DAY}/treasury-entries") or {}).get("rejected", [])
         if back:  # the bank is to see them among today's vouchers, whoever is faster
             await driver.step(f"{day}/reissue-vouchers", partial(self._reissue, back), rest=True)
-        for name, act in self._daily(day):
-            await driver.step(f"{day}/{name}", act)
+        for group in _side_by_side(self._daily(day)):
+            await driver.together([partial(driver.step, f"{day}/{name}", act) for name, act in group])
         await driver.end_day(day)
 
     def _preparation(self) -> Sequence[preparation.Task]:
@@ -197,6 +201,18 @@ class EmptyCampaign(Campaign):
     def _daily(self, day: dt.date) -> Iterator[tuple[str, Act]]:
         if not self._driver.plan.pack.pays_into_fund_accounts:
             yield from super()._daily(day)
+
+
+def _side_by_side(steps: Iterable[tuple[str, Act]]) -> Iterator[Sequence[tuple[str, Act]]]:
+    """Steps in their order, those that go on beside one another together."""
+    group: list[tuple[str, Act]] = []
+    for name, act in steps:
+        if group and BESIDE.get(group[-1][0]) != name:
+            yield group
+            group = []
+        group.append((name, act))
+    if group:
+        yield group
 
 
 def campaign_of(driver: Driver) -> Runs:

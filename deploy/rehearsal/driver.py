@@ -110,6 +110,9 @@ class Driver:
     concurrency: int = 8
     restless: bool = False
     """True while something was done whose effects nobody has waited for."""
+    under_way: int = 0
+    accounted: float = 0.0
+    """Steps that run now, and until when their time is written down: what two of them share counts once."""
 
     def key(self, *parts: object) -> str:
         """An Idempotency-Key derived from the seed and what is done."""
@@ -135,14 +138,22 @@ class Driver:
             self.restless = True  # who was killed may not have waited
             return self.journal.answer(name)
         self.watcher.step(name)
-        began, repeated = time.monotonic(), self.outside.repeated
-        answer = await act()
-        told_nobody = isinstance(answer, dict) and answer.get("moved") == 0
-        if not told_nobody or self.outside.repeated != repeated:
-            self.restless = True
-        if rest:
-            await self.rest()
-        self.journal.finish(name, answer, time.monotonic() - began)
+        repeated = self.outside.repeated
+        if not self.under_way:
+            self.accounted = time.monotonic()
+        self.under_way += 1
+        try:
+            answer = await act()
+            told_nobody = isinstance(answer, dict) and answer.get("moved") == 0
+            if not told_nobody or self.outside.repeated != repeated:
+                self.restless = True
+            if rest:
+                await self.rest()
+        finally:
+            self.under_way -= 1
+        now = time.monotonic()
+        self.journal.finish(name, answer, now - self.accounted)
+        self.accounted = now
         return answer
 
     async def rest(self) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from deploy.rehearsal import driver as driving
+from deploy.rehearsal.campaign import EmptyCampaign
 from deploy.rehearsal.clients import SERVICES, Services
 from deploy.rehearsal.demo import DemoOptions, NotRehearsedError, plan_of, run_demo
-from deploy.rehearsal.driver import Driver, Outside
+from deploy.rehearsal.driver import Act, Driver, Outside
 from deploy.rehearsal.files import Files
 from deploy.rehearsal.journal import Journal, OtherRunError
 from deploy.rehearsal.plan import draw_plan
@@ -87,6 +92,51 @@ async def test_a_day_rests_once_and_only_when_something_was_told() -> None:
     assert drain.calls == 1
     await driver.end_day(dt.date(2019, 10, 2))
     assert drain.calls == 2
+
+
+async def test_time_that_two_steps_share_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``seconds.run`` is the time a run took, not what its steps took one by one."""
+    moments = iter([10.0, 15.0, 18.0, 20.0, 21.0])
+    monkeypatch.setattr(driving, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    driver, ended = driver_with(Journal(None), Counted()), asyncio.Event()
+
+    async def first() -> None:
+        ended.set()
+
+    await driver.together([partial(driver.step, "long", ended.wait), partial(driver.step, "short", first)])
+    assert driver.journal.seconds() == 8.0
+    await driver.step("later", Counted())
+    assert driver.journal.seconds() == 9.0
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_yesterdays_files_go_beside_todays_payers(concurrency: int) -> None:
+    """A day's steps keep their order but for pairs that do not see one another; one by one where a run is a
+    single history."""
+    log: list[str] = []
+    driver = driver_with(Journal(None), Counted())
+    driver.concurrency = concurrency
+
+    class Day(EmptyCampaign):
+        def _daily(self, day: dt.date) -> Iterator[tuple[str, Act]]:
+            for name in ("treasury-entries", "debit-vouchers", "channel-files", "payments", "close-day"):
+                yield name, partial(work, name)
+
+    async def work(name: str) -> None:
+        log.append(name)
+        await asyncio.sleep(0)
+        log.append(f"{name}.")
+
+    begun = httpx.MockTransport(lambda _: httpx.Response(200, json={"access_token": "t"}))
+    driver.services = Services(
+        {name: f"http://{name}" for name in SERVICES}, {"ops": "s"}, httpx.AsyncClient(transport=begun)
+    )
+    campaign = Day(driver)
+    await campaign._run_day(campaign.first + 3 * dt.timedelta(days=1))
+    assert log.index("debit-vouchers.") < log.index("channel-files")
+    assert log.index("payments.") < log.index("close-day")
+    beside = log.index("payments") < log.index("channel-files.")
+    assert beside == (log.index("debit-vouchers") < log.index("treasury-entries.")) == (concurrency > 1)
 
 
 async def test_a_begun_day_comes_to_rest_before_its_first_step() -> None:
