@@ -201,11 +201,13 @@ async def _recreate(database: ShadowedDatabase, tables: Sequence[sa.Table]) -> N
 
 
 async def _take_time(database: ShadowedDatabase, connection: Connection) -> None:
-    """Comparing tables of a district takes longer and more memory than a service's statement may."""
+    """Comparing tables of a district takes longer and more memory than a service's statement may, and reads them
+    from one end to the other."""
     if getattr(database, "dialect", "") == "postgresql":
         await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
         await connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))
+        await connection.execute(sa.text("SET LOCAL enable_seqscan = on"))
 
 
 def _unlogged(database: ShadowedDatabase, table: sa.Table) -> sa.Table:
