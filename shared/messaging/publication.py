@@ -41,12 +41,13 @@ class Publication(Protocol):
 
 
 class Sealer(Protocol):
-    """Encrypts persons' identities for one receiver; ``shared.security`` implements it."""
+    """Encrypts persons' identities for their receivers; ``shared.security`` implements it."""
 
     async def seal(
-        self, connection: Connection, person_ids: Sequence[str], receiver: str
-    ) -> Mapping[str, Sealed]:
-        """The sealed identity per person; erased and unknown persons are absent."""
+        self, connection: Connection, wanted: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Mapping[str, Sealed]]:
+        """wanted: persons per receiver. The sealed identity per receiver and person; erased and unknown persons
+        are absent."""
         ...
 
 
@@ -110,7 +111,7 @@ class Publications:
     async def outgoing(
         self, page: Sequence[Recorded[Any]], database: Database, *, lanes: bool = False
     ) -> Outbound:
-        """The page's records. One database read per receiver, and none when nothing is sealed.
+        """The page's records. One database read, and none when nothing is sealed.
 
         lanes: each record under a log name of its own (see ``LogIdentity.address``).
         """
@@ -170,10 +171,9 @@ class Publications:
         if self._sealer is None:
             raise TypeError("messages with receivers need a sealer")
         async with database.read() as connection:
-            return {
-                receiver: await self._sealer.seal(connection, tuple(persons), receiver)
-                for receiver, persons in sorted(wanted.items())
-            }
+            return await self._sealer.seal(
+                connection, {receiver: tuple(persons) for receiver, persons in sorted(wanted.items())}
+            )
 
     def envelope(self, recorded: Recorded[Any], index: int, message: Message, lane: str = "") -> Envelope:
         """The CloudEvents envelope of an event's ``index``-th message."""

@@ -166,11 +166,20 @@ class Vault:
             raise VaultError("the sealed field does not open") from None
 
     async def seal(
-        self, connection: RowReader, person_ids: Sequence[str], receiver: str
-    ) -> Mapping[str, Sealed]:
-        """Sealed identities of a page of messages; persons without a row (or erased) are absent."""
-        identities = await self.identities(connection, person_ids)
-        return {person: self.seal_for(receiver, person, who) for person, who in identities.items()}
+        self, connection: RowReader, wanted: Mapping[str, Sequence[str]]
+    ) -> dict[str, dict[str, Sealed]]:
+        """Sealed identities of a page of messages, per receiver of the persons wanted for it; persons without a
+        row (or erased) are absent. Each is read and opened once."""
+        everybody = [person for persons in wanted.values() for person in persons]
+        identities = await self.identities(connection, everybody)
+        return {
+            receiver: {
+                person: self.seal_for(receiver, person, identities[person])
+                for person in persons
+                if person in identities
+            }
+            for receiver, persons in wanted.items()
+        }
 
     def unseal(self, sender: str, message: Message) -> list[Row]:
         """Rows for this service's ``PRIVATE`` from the field sealed for it; none when there is none."""

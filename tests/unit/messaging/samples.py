@@ -122,15 +122,18 @@ class RecordingSealer:
         self._damaged = set(damaged)
 
     async def seal(
-        self, connection: Connection, person_ids: Sequence[str], receiver: str
-    ) -> Mapping[str, Sealed]:
-        self.calls.append((receiver, tuple(person_ids)))
-        if self._damaged & set(person_ids):
+        self, connection: Connection, wanted: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Mapping[str, Sealed]]:
+        self.calls += [(receiver, tuple(persons)) for receiver, persons in wanted.items()]
+        if any(self._damaged.intersection(persons) for persons in wanted.values()):
             raise VaultError("a row does not open")
         return {
-            person: Sealed("k1", "nonce", f"{person}>{receiver}")
-            for person in person_ids
-            if person not in self._unknown
+            receiver: {
+                person: Sealed("k1", "nonce", f"{person}>{receiver}")
+                for person in persons
+                if person not in self._unknown
+            }
+            for receiver, persons in wanted.items()
         }
 
 

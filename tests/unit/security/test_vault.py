@@ -109,7 +109,13 @@ async def test_a_message_carries_the_identity_to_its_receiver_only() -> None:
     """Relay seals, consumer unseals into its own private table; subsidy cannot open collection's field."""
     sender, receiver, other = vault("registration"), vault("collection"), vault("subsidy")
     rows = StoredRows([sender.seal_row(PERSON, WANG)])
-    sealed = await sender.seal(rows, [PERSON], "collection")
+    told = await sender.seal(rows, {"collection": [PERSON, "9" * 32], "subsidy": [PERSON]})
+    assert {receiver: set(persons) for receiver, persons in told.items()} == {
+        "collection": {PERSON},
+        "subsidy": {PERSON},
+    }
+    assert rows.asked == 1, "read once for all receivers"
+    sealed = told["collection"]
     message = ToldV1(person_id=PERSON, sealed={"collection": sealed[PERSON]})
     (row,) = receiver.unseal("registration", message)
     assert receiver.open_rows([row]) == {PERSON: WANG}
