@@ -14,7 +14,7 @@ from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_che
 from shared.eventstore.database import Connection
 from shared.eventstore.dead_letters import DISCARDED, REACTION, REPLAYED, DeadLetters
 from shared.eventstore.identity import RestoredError, claim_identity, raise_epoch
-from shared.eventstore.projections import ProjectionRunner
+from shared.eventstore.projections import STORE_SECONDS, ProjectionRunner, checkpoint_name
 from shared.eventstore.reactions import QUIET_SECONDS, ReactionRunner
 from shared.eventstore.rebuild import rebuild, rebuild_all
 from shared.eventstore.tables import dead_letters, log_identity, parked
@@ -24,6 +24,7 @@ from shared.kernel.errors import ProblemError
 from shared.testing.store import settle
 from tests.contract.eventstore.sample import (
     AnsweredNotes,
+    Noted,
     Notes,
     Paid,
     Parts,
@@ -64,6 +65,24 @@ class Broken:
         await connection.upsert(mixed, [mixed_row("partial")])
         if not self.mended:
             raise LookupError
+
+
+class Unmoved:
+    """A projection none of whose events come."""
+
+    name = "unmoved"
+    tables: Sequence[sa.Table] = (mixed,)
+    handles = (Noted,)
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        raise LookupError
+
+
+async def stored_positions(parts: Parts, *which: Projection) -> list[int]:
+    names = [checkpoint_name(each) for each in which]
+    async with parts.database.read() as connection:
+        stored = await read_checkpoints(connection, names)
+    return [stored[name].position for name in names]
 
 
 class TestUpsert:
@@ -163,6 +182,34 @@ class TestProjections:
         assert not await reader.caught_up(head, timeout=0.05)
         await projections(parts, Totals()).run_once()
         assert await reader.caught_up(head, timeout=0.05)
+
+    async def test_others_events_are_passed_over_in_memory_and_stored_now_and_then(
+        self, parts: Parts
+    ) -> None:
+        """Given a projection without an event of its own, when the log grows, then its checkpoint is stored with
+        the first page and again after a while; who asks from another process is told that it contains all."""
+        which = Totals(), Unmoved()
+        runner, elsewhere = projections(parts, *which), projections(parts, *which)
+        await pay_in(parts, "a", 1)
+        await settle([runner])
+        first = await parts.log.head()
+        assert await stored_positions(parts, *which) == [first, first]
+        await pay_in(parts, "a", 2)
+        await runner.run_once()
+        head = await parts.log.head()
+        assert await stored_positions(parts, *which) == [head, first]
+        assert runner.position() == head
+        assert await elsewhere.caught_up(head, timeout=0.0)
+        await parts.runtime.sleep(STORE_SECONDS)
+        assert await runner.run_once() == 0
+        assert await stored_positions(parts, *which) == [head, head]
+        assert runner.failures == {}
+
+    async def test_an_event_of_its_own_is_waited_for(self, parts: Parts) -> None:
+        """Given a projection that has not applied an event of its own, then nobody is told that it has."""
+        await pay_in(parts, "a", 1)
+        await projections(parts, Unmoved()).run_once()
+        assert not await projections(parts, Totals(), Unmoved()).caught_up(1, timeout=0.0)
 
     async def test_the_loop_follows_the_writer_until_stopped(self, parts: Parts) -> None:
         runner = ProjectionRunner(
