@@ -348,3 +348,34 @@ async def test_polling_uses_the_primary_key(database_factory: MakeDatabase) -> N
     assert "Index Scan using batches_pkey" in text
     assert "Sort" not in text
     await broker.stop()
+
+
+async def test_who_merely_stays_in_a_group_locks_nobody_and_whoever_is_silent_is_still_put_out(
+    database_factory: MakeDatabase,
+) -> None:
+    """Given a member, when its group's row is held by another session, then its heartbeat passes all the same;
+    given a silent member beside it, then the next heartbeat puts that one out and tells a new generation."""
+    url = database_factory(prepare)
+    broker = EmbeddedBroker(url, SystemRuntime())
+    await broker.create_topics([TOPIC])
+    subscription = await broker.subscribe("g", [TOPIC.name], "w1", Nobody())
+    holding = await asyncpg.connect(url)
+    async with holding.transaction(), asyncio.timeout(20):
+        await holding.execute("SELECT FROM broker.groups FOR UPDATE")
+        await subscription.beat()
+    ((before,),) = await fetch(url, "SELECT generation FROM broker.groups WHERE name = 'g'")
+    await holding.execute(
+        "INSERT INTO broker.members SELECT grp, 'gone', session, topics, heartbeat_at - interval '1 day'"
+        " FROM broker.members"
+    )
+    await holding.close()
+    await subscription.beat()
+    assert await fetch(url, "SELECT worker, generation FROM broker.members, broker.groups") == [
+        ("w1", before + 1)
+    ]
+    await subscription.commit({Partition(TOPIC.name, 0): 3, Partition(TOPIC.name, 1): 4})
+    await subscription.commit({Partition(TOPIC.name, 0): 5})
+    told = await fetch(url, "SELECT part, next_offset FROM broker.offsets ORDER BY part")
+    assert told == [(0, 5), (1, 4)]
+    await subscription.close()
+    await broker.stop()
