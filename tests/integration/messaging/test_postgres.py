@@ -19,7 +19,7 @@ from shared.eventstore.types import EventTypes
 from shared.kernel.clock import SystemRuntime, WallClock
 from shared.messaging import embedded, leadership
 from shared.messaging.broker import BrokerError, BrokerUnavailableError, Outgoing, Partition
-from shared.messaging.embedded import EmbeddedBroker, prepare
+from shared.messaging.embedded import EmbeddedBroker, EmbeddedSubscription, prepare
 from shared.messaging.epoch import EpochNotRaisedError, open_identity, raise_epoch
 from shared.messaging.leadership import AdvisoryLeadership
 from tests.unit.messaging.samples import EVENTS
@@ -359,6 +359,7 @@ async def test_who_merely_stays_in_a_group_locks_nobody_and_whoever_is_silent_is
     broker = EmbeddedBroker(url, SystemRuntime())
     await broker.create_topics([TOPIC])
     subscription = await broker.subscribe("g", [TOPIC.name], "w1", Nobody())
+    assert isinstance(subscription, EmbeddedSubscription)
     holding = await asyncpg.connect(url)
     async with holding.transaction(), asyncio.timeout(20):
         await holding.execute("SELECT FROM broker.groups FOR UPDATE")
