@@ -33,6 +33,8 @@ from shared.messaging.relay import CURSOR
 
 RECOVERY_SECONDS = 3600.0
 ASIDE = "restored"
+DROPPING = -2
+"""``datconnlimit`` of a database whose dropping has begun: it is lost, though its row is there."""
 _HEARD = """
 SELECT max(source_position) FROM platform.watermarks
 WHERE source_log = {log} AND epoch = (SELECT max(epoch) FROM platform.watermarks WHERE source_log = {log})
@@ -216,7 +218,9 @@ async def _head(server: PostgresServer, service: str) -> int:
 
 
 async def _exists(server: PostgresServer, database: str) -> bool:
-    query = f"SELECT count(*) FROM pg_database WHERE datname = {literal(database)}"
+    query = (
+        f"SELECT count(*) FROM pg_database WHERE datname = {literal(database)} AND datconnlimit <> {DROPPING}"
+    )
     return await _number(server, MAINTENANCE, query) > 0
 
 
