@@ -213,7 +213,9 @@ class ProjectionRunner:
 
     async def _contain(self, position: int) -> bool:
         """Whether the stored read models contain a position: what stands before it has no event of its own on
-        the way."""
+        the way. A position the log has not reached is in none of them."""
+        if await self._log.head() < position:
+            return False
         for name, stored in (await self._read_stored()).items():
             if stored >= position:
                 continue
