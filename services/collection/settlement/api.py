@@ -216,12 +216,13 @@ def router(settlements: Settlements, database: Database, limit_bytes: int) -> AP
         request: Request,
         principal: Principal,
     ) -> Response:
-        header_key(request)
+        named = {"campaign": campaign, "date": date, "file_no": file_no, "stated": stated}
+        key = required_key(request, principal, f"receive_day_file {channel}", named)
         require_division(principal, parse_campaign(check_campaign(campaign))[0], "campaign")
         if stated != (len(lines), sum(line.amount_fen for line in lines)):
             raise ProblemError(Refusal("TOTALS_MISMATCH", rule="I-20", field="total_fen"))
         told = metadata(request, principal, campaign)
-        return answer(await settlements.receive_day_file(channel, campaign, date, file_no, lines, told))
+        return answer(await settlements.receive_day_file(channel, campaign, date, file_no, lines, told, key))
 
     @routes.post(
         "/channels/{channel}/day-files:import", status_code=201, summary="渠道日终大文件 / a large day file"

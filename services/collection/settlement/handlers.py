@@ -284,8 +284,12 @@ class Settlements:
         file_no: str,
         lines: Sequence[FiledOrderLine],
         metadata: Metadata,
+        key: IdempotencyKey,
     ) -> Outcome:
-        """渠道日终文件: its orders are matched or recorded first, then the day is settled once for the channel."""
+        """渠道日终文件: its orders are matched or recorded first, then the day is settled once for the channel.
+
+        The key is kept with the last step: whoever sends the file again before that goes on where it stood.
+        """
         told = replace(metadata, campaign=campaign)
         digest = hashlib.sha256(
             msgspec.json.encode([channel, date, lines], order="deterministic")
@@ -323,7 +327,7 @@ class Settlements:
             body |= {"settled": len(guards), "standings": _standings(filed)}
             return Accepted([Append(stream, events)] if events else [], guards, response=body)
 
-        return await self._store.execute(Command("receive_day_file", [stream], decide, told))
+        return await self._store.execute(Command("receive_day_file", [stream], decide, told, key))
 
 
 def _file_digest(file_no: str) -> Callable[[Any], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import httpx
@@ -61,6 +62,22 @@ async def test_known_orders_are_matched_without_writing_anything_of_them() -> No
     await money.post(FILES, day_file("D1", ("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000)))
     page = await money.service.parts.log.read(before, 100)
     assert {recorded.stream.partition(":")[0] for recorded in page} == {"settlement", "voucher"}
+
+
+async def test_a_file_sent_again_or_twice_at_once_is_answered_alike() -> None:
+    """One key, one answer, also when both requests are on their way together; another file needs another key."""
+    money = await two_villages()
+    file = day_file("D1", ("O1", "p1", 26000), ("O2", "p2", 26000), ("O3", "p3", 26000))
+    async with asyncio.TaskGroup() as both:
+        sent = [both.create_task(money.post(FILES, file, key="once")) for _ in range(2)]
+    first, second = (task.result() for task in sent)
+    again = await money.post(FILES, file, key="once")
+    assert first.json()["settled"] == 3
+    assert first.json() == second.json() == again.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    reused = await money.post(FILES, day_file("D2", ("O1", "p1", 26000)), key="once")
+    assert reused.json()["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert len(await money.events(s.DailySettlementConfirmed)) == 1
 
 
 async def test_the_same_day_under_another_number_is_the_same_file() -> None:
