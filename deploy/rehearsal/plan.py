@@ -228,8 +228,8 @@ class Plan:
 
 
 BATCH_PERSONS = 6000
-DRAWN_PERSONS = 100_000
-"""People kept in memory, about half a KiB each; the villages of a district beyond them are drawn anew."""
+DRAWN_PERSONS = 500_000
+"""People kept in memory, about half a KiB each: a district's. The villages beyond them are drawn anew."""
 
 
 def _batches(villages: Sequence[VillageSize]) -> Iterator[tuple[VillageSize, ...]]:
