@@ -48,9 +48,9 @@ from shared.observability.logging import logger
 LOGGER = logger(__name__)
 
 QUIET_SECONDS = 1.5
-"""How long nothing may have come before a reaction stores that it passed over events that are not its own, or asked
-for nothing: while a log grows, each of twenty reactions would commit again and again what saves a short read after a
-restart."""
+"""How long nothing may have come before a reaction stores that it passed over events that are not its own: while
+a log grows, each of twenty reactions would commit again and again what saves a short read after a restart. An event
+of its own that asks for nothing is stored with its page: looked at again later, it might ask for something."""
 
 LOOK_AGAIN = 40
 """Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
@@ -170,15 +170,14 @@ class ReactionRunner:
         if len(page.events) > self._most:
             page = TailPage(page.events[: self._most], page.events[self._most - 1].position)
         self._scanned = page.scanned
-        reacted = await self._react_all(page.events) if page.events else []
-        if not any(item.commands or item.parked or item.letter for item in reacted):
+        if not page.events:
             behind = page.scanned - self._here.position
             if behind >= self._page or (behind and self._quiet(page.scanned > start)):
-                # A long way, or nothing new: store that what asked for nothing was passed over.
+                # A long way, or nothing new: store that events of other types were passed over.
                 await self._commit(Checkpoint(page.scanned), [])
             self._done = page.scanned
-            return len(page.events) or int(page.scanned > start)
-        groups = slices(reacted)
+            return int(page.scanned > start)
+        groups = slices(await self._react_all(page.events))
         for group in groups[:-1]:
             await self._commit_slice(group, group.items[-1].recorded.position)
         await self._commit_slice(groups[-1], page.scanned)

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from shared.eventstore.checkpoints import Checkpoint, move_checkpoints, read_checkpoints
+from shared.eventstore.commands import Command
 from shared.eventstore.database import Connection
 from shared.eventstore.dead_letters import DISCARDED, REACTION, REPLAYED, DeadLetters
 from shared.eventstore.identity import RestoredError, claim_identity, raise_epoch
@@ -18,7 +19,7 @@ from shared.eventstore.projections import STORE_SECONDS, ProjectionRunner, check
 from shared.eventstore.reactions import QUIET_SECONDS, ReactionRunner
 from shared.eventstore.rebuild import rebuild, rebuild_all
 from shared.eventstore.tables import dead_letters, log_identity, parked
-from shared.eventstore.tailing import Projection, Reaction, Recorded
+from shared.eventstore.tailing import Projection, Reaction, Recorded, Wait
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.errors import ProblemError
 from shared.testing.store import settle
@@ -320,6 +321,25 @@ class TestReactions:
         await asyncio.gather(one.run_once(), other.run_once())
         await settle([one, other])
         assert await notes_in(parts.log, "a") == [1, 2]
+
+    async def test_what_asked_for_nothing_once_is_not_asked_again_after_a_restart(self, parts: Parts) -> None:
+        """A reaction looks at read models: asked later about the same fact, it might answer otherwise."""
+
+        class Idle(Notes):
+            idle = True
+
+            async def react(
+                self, recorded: Recorded[Any], connection: Connection
+            ) -> Sequence[Command] | Wait:
+                return [] if self.idle else await super().react(recorded, connection)
+
+        await pay_in(parts, "a", 1, 2)
+        notes = Idle()
+        await reaction(parts, notes).run_once()
+        notes.idle = False
+        await pay_in(parts, "a", 3)
+        await settle([reaction(parts, notes)])
+        assert await notes_in(parts.log, "a") == [3]
 
     async def test_its_checkpoint_reaches_the_head_though_later_events_are_not_its_own(
         self, parts: Parts
