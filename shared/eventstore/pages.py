@@ -41,12 +41,14 @@ PAGE_ROUNDS = 8
 
 
 class _LostError(Exception):
-    """Somebody changed a stream, or a guard is taken: roll back and decide the page again."""
+    """Somebody changed a stream, or a guard is taken: roll back and decide the page again. ahead: it was decided
+    before its turn."""
 
-    def __init__(self, plan: Plan, verdict: Verdict) -> None:
+    def __init__(self, plan: Plan, verdict: Verdict, *, ahead: bool) -> None:
         super().__init__()
         self.plan = plan
         self.verdict = verdict
+        self.ahead = ahead
 
 
 class _PreviewError(Exception):
@@ -109,12 +111,12 @@ class _Judged:
 
     def holds(self, written: Written, today: object) -> bool:
         """Whether its turn would bring the same: nothing it rests on was written meanwhile, nor did the day end.
-        Rows that went with commands may be what a fact source looks up."""
-        facts = any(task.command.facts for task in self.tasks)
+        Rows and guards that went with commands may be what a fact source looks up."""
+        facts = any(task.command.facts for task in (*self.tasks, *self.extra))
         return (
             self.today == today
             and not written.unknown
-            and not (written.rows and facts)
+            and not (written.beside and facts)
             and self.streams.isdisjoint(written.streams)
             and self.keys.isdisjoint(written.keys)
         )
@@ -122,12 +124,12 @@ class _Judged:
 
 @dataclass(slots=True)
 class Written:
-    """What this process has committed since it began to decide a page ahead. unknown: a transaction failed, and
-    nobody can say whether it was committed."""
+    """What this process has committed since it began to decide a page ahead. beside: rows or guards, too. unknown:
+    a transaction failed, and nobody can say whether it was committed."""
 
     streams: set[StreamKey] = field(default_factory=set)
     keys: set[KeyId] = field(default_factory=set)
-    rows: bool = False
+    beside: bool = False
     unknown: bool = False
 
     def note(self, plan: Plan, blind: Sequence[BlindAppend] = ()) -> None:
@@ -135,7 +137,7 @@ class Written:
         self.streams.update((fact.era, fact.stream_id) for fact in blind)
         self.streams.update((event.era, event.stream) for event in plan.proposal.events)
         self.keys.update((claim.organisation, claim.operation, claim.key) for claim in plan.proposal.claims)
-        self.rows = self.rows or any(decided.rows for decided in plan.decided)
+        self.beside = self.beside or any(decided.rows or decided.guards for decided in plan.decided)
 
 
 class PageRun:
@@ -190,7 +192,8 @@ class PageRun:
             except _PreviewError:
                 return result
             except _LostError as lost:
-                self._note_taken(lost)
+                if not lost.ahead:  # in its own transaction it may not want the guard any more
+                    self._note_taken(lost)
             except Exception as error:
                 if log.failure(error) is not Failure.TRANSIENT:
                     raise
@@ -222,7 +225,7 @@ class PageRun:
             if plan.proposal or plan.rows():
                 verdict = await transaction.append(plan.proposal)
             if verdict.lost:
-                raise _LostError(plan, verdict)
+                raise _LostError(plan, verdict, ahead=judged is not None)
         self._answer(plan, verdict)
         last = verdict.first + len(plan.proposal.events) - 1 if plan.proposal.events else 0
         entries = [] if self._preview else [entries_of(plan, verdict)]

@@ -27,6 +27,10 @@ STORE_SECONDS = 0.25
 """How long a projection may stand before its stored checkpoint because it only passed over events that are not
 its own: storing that with every page costs more than reading the passed-over again after a restart."""
 
+LOOK_THROUGH = 2 * PAGE
+"""Up to so many events behind a position it is looked whether a read model has one of its own among them: one that
+a worker steps stores its place within a page."""
+
 
 class Announces(Protocol):
     """A writer in this process that says when it committed."""
@@ -203,22 +207,24 @@ class ProjectionRunner:
 
         Works in a process that does not run the projections itself: it asks the database.
         """
-        deadline = self._runtime.monotonic() + timeout
+        deadline, pause = self._runtime.monotonic() + timeout, 0.01
         while True:
             if max(self.position(), self._asked) >= position or await self._contain(position):
                 return True
             if self._runtime.monotonic() >= deadline:
                 return False
-            await self._runtime.sleep(0.01)
+            await self._runtime.sleep(pause)
+            pause = min(2 * pause, 0.1)
 
     async def _contain(self, position: int) -> bool:
         """Whether the stored read models contain a position: what stands before it has no event of its own on
-        the way. A position the log has not reached is in none of them."""
+        the way. A position the log has not reached is in none of them; what is far behind is not looked through."""
+        behind = {name: stored for name, stored in (await self._read_stored()).items() if stored < position}
+        if any(position - stored > LOOK_THROUGH for stored in behind.values()):
+            return False
         if await self._log.head() < position:
             return False
-        for name, stored in (await self._read_stored()).items():
-            if stored >= position:
-                continue
+        for name, stored in behind.items():
             following = await self._log.find(self._types[name], stored, 1)
             if following and following[0].position <= position:
                 return False

@@ -112,6 +112,7 @@ class ReactionRunner:
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
         self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
+        self._failures = 0
         self._working = False
         self._moved_at = float("-inf")
         self._waiting = True  # whether anything may be parked; asked again now and then
@@ -129,6 +130,10 @@ class ReactionRunner:
         """Whether something may be parked that any new event may set going."""
         return self._waiting
 
+    def failures(self) -> int:
+        """Steps that failed since the last that went well: the database was away, full, or does not write."""
+        return self._failures
+
     def position(self) -> int:
         """Up to where this runner has reacted; its checkpoint may lag behind over events of other types."""
         return self._done
@@ -140,7 +145,9 @@ class ReactionRunner:
                 self._working = True
                 try:
                     handled = await self.run_once()
+                    self._failures = 0
                 except Exception as error:  # noqa: BLE001 - reported and outlived
+                    self._failures += 1
                     LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
                     handled = 0
                 if not handled:

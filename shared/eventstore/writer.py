@@ -35,6 +35,10 @@ ROUNDS = 5
 """How often a command that lost a race is decided before CONCURRENT_CHANGE."""
 
 
+LOOK_SECONDS = 0.25
+"""How long a page whose turn has come waits for its decision ahead of it: the lanes stand meanwhile."""
+
+
 class _UndoneError(Exception):
     """A group with rows lost its race: the transaction is rolled back, the others are decided again."""
 
@@ -209,12 +213,12 @@ class Writer:
             return
         work = self._ahead[1]
         try:
-            await asyncio.wait([work])
+            await asyncio.wait([work], timeout=LOOK_SECONDS)
         finally:
             self._ahead = None
             if not work.done():
                 work.cancel()
-        if not work.cancelled() and work.exception() is None:
+        if work.done() and not work.cancelled() and work.exception() is None:
             run.turn(self._since, self._clock)
 
     def _abandon(self) -> None:

@@ -277,6 +277,7 @@ def start_work(process: Process, background: Background) -> None:
         )
         bell.waits = runner.waits
         machinery.letters.register(REACTION, runner.name, runner)
+        machinery.failures[runner.name] = runner.failures
         machinery.positions[f"reaction:{runner.name}"] = partial(bells.position_of, bell, runner)
         runners.append(runner)
         background.start(f"reaction:{runner.name}", runner.run)

@@ -182,6 +182,8 @@ class Machinery:
     """Publishes again from a log position; set where the relay runs."""
     positions: dict[str, Callable[[], int]] = field(default_factory=dict)
     """Per checkpoint how far its reader in this process is: it may have passed over events of other types."""
+    failures: dict[str, Callable[[], int]] = field(default_factory=dict)
+    """Per reaction of this process how many of its steps failed since the last that went well."""
     busy: Callable[[], bool] | None = None
     """Whether this process has work in hand, told without asking anybody."""
     conditions: dict[str, str] = field(default_factory=dict)

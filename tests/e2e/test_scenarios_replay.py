@@ -35,6 +35,13 @@ async def _spoil(service: MemoryService) -> str:
     raise AssertionError(f"{service.name} has no read model with rows")
 
 
+def _last_of(service: MemoryService, name: str) -> int:
+    """Position of the last event a read model knows; its checkpoint may lie before later events of others."""
+    [projection] = [each for each in service.description.projections if each.name == name]
+    types = service.parts.types.names(projection.handles)
+    return max((row.position for row in service.parts.log.rows if row.type in types), default=0)
+
+
 @pytest.mark.timeout(600)
 async def test_replay_from_zero_equals_the_live_read_models() -> None:
     """Scenario 12, I-30: after a village's whole campaign; a lost row shows as a difference and is healed."""
@@ -48,7 +55,7 @@ async def test_replay_from_zero_equals_the_live_read_models() -> None:
             for name in names:
                 report = await _replay(village, service, name)
                 assert report["differences"] == 0, f"{service} {name}: {report['tables']}"
-                assert report["position"] == len(system.services[service].parts.log.rows)
+                assert report["position"] >= _last_of(system.services[service], name)
                 compared += 1
                 filled += any(table["live"] for table in report["tables"])
         assert filled > compared * 3 // 4, "too many read models are empty to prove anything"

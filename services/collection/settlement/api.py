@@ -168,11 +168,12 @@ def router(settlements: Settlements, database: Database, limit_bytes: int) -> AP
 
     @routes.post("/deposits:import", status_code=201, summary="银行解缴文件 / a bank's deposit file")
     async def import_deposits(request: Request, principal: Writer, body: DepositFileBody) -> Response:
-        header_key(request)
+        named = {"bank": body.bank, "file_no": body.file_no, "campaign": body.campaign}
+        key = required_key(request, principal, "receive_deposit_file", named)
         campaign = check_campaign(body.campaign) if body.campaign else ""
         told = metadata(request, principal, campaign)
         lines = [_deposit(line) for line in body.lines]
-        return answer(await settlements.import_deposits(body.bank, body.file_no, campaign, lines, told))
+        return answer(await settlements.import_deposits(body.bank, body.file_no, campaign, lines, told, key))
 
     @routes.post("/settlements", status_code=201, summary="日结差异更正 / correct a day")
     async def correct_settlement(request: Request, principal: Writer, body: SettlementBody) -> Response:

@@ -214,15 +214,26 @@ class Settlements:
         )
 
     async def import_deposits(
-        self, bank: str, file_no: str, campaign: str, lines: Sequence[Deposit], metadata: Metadata
+        self,
+        bank: str,
+        file_no: str,
+        campaign: str,
+        lines: Sequence[Deposit],
+        metadata: Metadata,
+        key: IdempotencyKey,
     ) -> Outcome:
-        """A bank's deposit file: each line for itself, then the file's own record. Repeats change nothing."""
+        """A bank's deposit file: each line for itself, then the file's own record. Repeats change nothing.
+
+        The key's answer is kept with the file's record, as for a day file.
+        """
         digest = hashlib.sha256(
             msgspec.json.encode([bank, file_no, lines], order="deterministic")
         ).hexdigest()
         stream = deposit_file_stream(bank, file_no)
         unmatched: list[s.UnmatchedDeposit] = []
-        known = await self._store.execute(_check_file("check_deposit_file", stream, str, digest, metadata))
+        known = await self._store.execute(
+            _check_file("check_deposit_file", stream, str, digest, metadata, key)
+        )
         if isinstance(known, Refusal):
             return known
         agents = await self._agents(lines, campaign)
@@ -240,7 +251,7 @@ class Settlements:
             if isinstance(outcome, Refusal):
                 unmatched.append(s.UnmatchedDeposit(line.slip_no, line.fen, outcome.code))
         return await self._store.execute(
-            _file_command(stream, bank, file_no, digest, lines, unmatched, metadata)
+            _file_command(stream, bank, file_no, digest, lines, unmatched, metadata, key)
         )
 
     async def _agents(self, lines: Sequence[Deposit], campaign: str) -> dict[tuple[str, dt.date], AgentFact]:
@@ -296,7 +307,7 @@ class Settlements:
         ).hexdigest()
         stream = settlement_stream(campaign, channel, date)
         known = await self._store.execute(
-            _check_file("check_day_file", stream, _file_digest(file_no), digest, told)
+            _check_file("check_day_file", stream, _file_digest(file_no), digest, told, key)
         )
         if isinstance(known, Refusal):
             return known
@@ -335,16 +346,24 @@ def _file_digest(file_no: str) -> Callable[[Any], str]:
 
 
 def _check_file(
-    operation: str, stream: Stream[Any], known: Callable[[Any], str], digest: str, metadata: Metadata
+    operation: str,
+    stream: Stream[Any],
+    known: Callable[[Any], str],
+    digest: str,
+    metadata: Metadata,
+    key: IdempotencyKey,
 ) -> Command:
-    """Refuses a file number that was used for other content, before anything of the file is done."""
+    """Refuses a file number, or a key, that was used for other content, before anything of the file is done."""
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
         if known(loaded.state(stream)) not in ("", digest):
             return FILE_NO_TAKEN
         return Accepted(status=200)
 
-    return Command(operation, [stream], decide, metadata)
+    begun = IdempotencyKey(
+        key.organisation, f"{operation} of {key.operation}", key.key, bytes.fromhex(digest)
+    )
+    return Command(operation, [stream], decide, metadata, begun)
 
 
 def _standings(lines: Sequence[FiledLine]) -> dict[str, int]:
@@ -362,6 +381,7 @@ def _file_command(
     lines: Sequence[Deposit],
     unmatched: Sequence[s.UnmatchedDeposit],
     metadata: Metadata,
+    key: IdempotencyKey,
 ) -> Command:
     total = sum(line.fen for line in lines)
     lost = sum(line.fen for line in unmatched)
@@ -391,4 +411,4 @@ def _file_command(
         ]
         return Accepted([Append(stream, [header, *more])], response=body)
 
-    return Command("receive_deposit_file", [stream], decide, metadata)
+    return Command("receive_deposit_file", [stream], decide, metadata, key)

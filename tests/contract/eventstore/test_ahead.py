@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.eventstore.commands import Accepted, Append, Command, Loaded, Page, RowWrite
+from shared.eventstore.commands import Accepted, Append, Command, Guard, Loaded, Page, RowWrite
 from shared.eventstore.database import Connection
 from shared.kernel.errors import Refusal
 from tests.contract.eventstore.sample import (
@@ -154,6 +154,47 @@ async def test_rows_written_meanwhile_may_be_what_a_fact_source_knows(
     page = Page([Command("look", [stream], decide, METADATA, facts=[(source, ["row"])])])
     await both(parts, Page([writes], settled=held_until(decided)), page)
     assert seen[-1] == 7
+
+
+async def test_a_guard_taken_meanwhile_may_be_what_a_fact_source_knows(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I-23, I-28: who leaves out what others hold leaves it out, too, when it was taken at the last moment."""
+
+    class Held:
+        name = "held"
+
+        async def load(self, connection: Connection, keys: Sequence[Any]) -> Any:
+            return await parts.log.guard_holders("line", list(keys))
+
+    source, seen, decided = Held(), [], asyncio.Event()
+    stream, other = PURSE.stream("b", era=2020), PURSE.stream("a", era=2020)
+    taken = Refusal("ALREADY_VOUCHERED")
+
+    def decide(loaded: Loaded) -> Accepted:
+        free = loaded.fact(source, "L1") is None
+        seen.append(free)
+        guards = [Guard("line", "L1", "voucher", taken)] if free else []
+        return Accepted([Append(stream, [Paid(fen=2 if free else 1)])], guards)
+
+    load = parts.log.load
+
+    async def told(*needed: Any) -> Any:
+        loaded = await load(*needed)
+        decided.set()
+        return loaded
+
+    monkeypatch.setattr(parts.log, "load", told)
+    refund = Command(
+        "refund",
+        [other],
+        lambda _: Accepted([Append(other, [Paid(fen=1)])], [Guard("line", "L1", "refund", taken)]),
+        METADATA,
+    )
+    page = Page([Command("voucher", [stream], decide, METADATA, facts=[(source, ["L1"])])])
+    _, (answer,) = await both(parts, Page([refund], settled=held_until(decided)), page)
+    assert not isinstance(answer, Refusal)
+    assert seen[-1] is False
 
 
 async def test_a_look_ahead_that_fails_costs_nothing(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -341,6 +341,29 @@ class TestReactions:
         await settle([reaction(parts, notes)])
         assert await notes_in(parts.log, "a") == [3]
 
+    async def test_it_counts_the_steps_that_fail_until_one_goes_well(
+        self, parts: Parts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A database that does not take what it asks for: told to whoever watches, and outlived."""
+        await pay_in(parts, "a", 1)
+        runner, stop = reaction(parts, Notes(), poll_seconds=0.001), asyncio.Event()
+        run_once, failed, well = runner.run_once, [], asyncio.Event()
+
+        async def full_at_first() -> int:
+            if len(failed) == 2:
+                well.set()
+                return await run_once()
+            failed.append(runner.failures())
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(runner, "run_once", full_at_first)
+        running = asyncio.create_task(runner.run(stop))
+        await well.wait()
+        stop.set()
+        await running
+        assert (failed, runner.failures()) == ([0, 1], 0)
+        assert await notes_in(parts.log, "a") == [1]
+
     async def test_its_checkpoint_reaches_the_head_though_later_events_are_not_its_own(
         self, parts: Parts
     ) -> None:

@@ -75,8 +75,12 @@ async def test_a_file_sent_again_or_twice_at_once_is_answered_alike() -> None:
     assert first.json()["settled"] == 3
     assert first.json() == second.json() == again.json()
     assert again.headers["Idempotency-Replayed"] == "true"
-    reused = await money.post(FILES, day_file("D2", ("O1", "p1", 26000)), key="once")
-    assert reused.json()["code"] == "IDEMPOTENCY_KEY_REUSED"
+    await money.given(assessed("p4"))
+    head = await money.service.parts.log.head()
+    for number in ("D1", "D2"):
+        reused = await money.post(FILES, day_file(number, ("O4", "p4", 26000)), key="once")
+        assert reused.json()["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert await money.service.parts.log.head() == head
     assert len(await money.events(s.DailySettlementConfirmed)) == 1
 
 
