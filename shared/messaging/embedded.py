@@ -114,6 +114,7 @@ async def prepare(dsn: str) -> None:
 async def _convert(connection: Any) -> None:
     """Records that an earlier version stored a row each, as batches of one: their offsets stay."""
     async with connection.transaction():
+        await connection.execute("LOCK TABLE broker.records IN ACCESS EXCLUSIVE MODE")
         async for topic, part, offset, key, value, headers, at in connection.cursor(_OLD):
             record = Outgoing(topic, key, part, msgspec.msgpack.decode(headers, type=Headers), value)
             (packed,) = pack([record])

@@ -29,7 +29,17 @@ CREATE TABLE IF NOT EXISTS broker.batches (
     records bytea NOT NULL,
     PRIMARY KEY (topic, part, next_offset)
 );
-ALTER TABLE broker.batches ALTER COLUMN records SET STORAGE EXTERNAL;
+DO $$
+BEGIN
+    -- Said once: every process prepares, and ALTER would wait for whoever reads or trims, and everybody for it.
+    IF EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'broker.batches'::regclass AND attname = 'records' AND attstorage <> 'e'
+    ) THEN
+        ALTER TABLE broker.batches ALTER COLUMN records SET STORAGE EXTERNAL;
+    END IF;
+END
+$$;
 
 CREATE TABLE IF NOT EXISTS broker.groups (
     name text PRIMARY KEY,

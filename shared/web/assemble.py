@@ -285,17 +285,23 @@ def start_work(process: Process, background: Background) -> None:
     background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)
     _start_relay(process, background)
     _start_consumer(process, background, store)
-    background.start("imports", lambda _: ports.imports.run(), interrupt=True)
+    day = process.calendar.restore if _follows(process) else None
+    background.start("imports", lambda _: ports.imports.run(day), interrupt=True)
     if not process.calendar.simulated:
         background.start(
             "days", lambda stop: begin_missed_days(process.calendar, ports, stop), interrupt=True
         )
 
 
+def _follows(process: Process) -> bool:
+    """Whether another process begins the simulated days."""
+    return process.settings.roles is not Role.ALL and process.calendar.simulated
+
+
 def _acting(process: Process) -> tuple[PreviewStore, PageReader]:
     """With what reactions and the consumer act: where another process begins the simulated days, they ask for
     the day first."""
-    if process.settings.roles is Role.ALL or not process.calendar.simulated:
+    if not _follows(process):
         return process.writer, process.tail
     return FollowingStore(process.writer, process.calendar), FollowingTail(process.tail, process.calendar)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,6 +70,7 @@ class ImportWork:
         self._kinds: dict[str, ImportKind[Any]] = {}
         self._accepted = asyncio.Event()
         self._recorded = asyncio.Event()
+        self._day: Callable[[], Awaitable[object]] | None = None
         self._works = False
         self._running: set[str] = set()
         """Jobs accepted where they are worked off that are not done yet: nobody need ask for them."""
@@ -108,6 +109,8 @@ class ImportWork:
                 .where(IMPORTS.c.state == "RUNNING")
                 .order_by(IMPORTS.c.created_at, IMPORTS.c.import_id)
             )
+        if jobs and self._day is not None:
+            await self._day()
         self._running -= known - {job.import_id for job in jobs}
         done, faults = 0, []
         self._ended.clear()
@@ -122,9 +125,10 @@ class ImportWork:
         self._left = any(job.import_id not in self._ended for job in jobs)
         return done, faults
 
-    async def run(self) -> None:
-        """Work for ever; what fails comes again in the next round."""
-        self._works = True
+    async def run(self, day: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Work for ever; what fails comes again in the next round. day: asks for the day before files are judged,
+        where another process begins it."""
+        self._works, self._day = True, day
         while True:
             self._accepted.clear()
             self.busy = True

@@ -16,8 +16,11 @@ from shared.eventstore.log import Failure
 from shared.eventstore.projections import checkpoint_name
 from shared.eventstore.tailing import Projection
 from shared.messaging.relay import CURSOR
+from shared.observability.logging import logger
 from shared.web.machinery import DATABASE_AWAY, Machinery
 from shared.web.service import Ports, ServiceDescription
+
+LOGGER = logger(__name__)
 
 ANSWER_SECONDS = 3.0
 """A scrape waits 4 s: a database that does not answer by then is away."""
@@ -49,11 +52,15 @@ class Standing:
 
     async def tell(self) -> None:
         """Set the gauges. A database that is away is a fault to be told and no reason to say nothing."""
+        now = self._ports.runtime.monotonic
+        deadline = now() + ANSWER_SECONDS
         faults = await self.faults()
         if DATABASE_AWAY not in faults:
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(deadline - now()):
                     await self._gauges()
+            except TimeoutError:
+                LOGGER.warning("gauges_not_told")  # it answers, but not all of it in a scrape's time
             except Exception as error:  # noqa: BLE001 - judged below
                 self._only_away(error)
                 faults.append(DATABASE_AWAY)
