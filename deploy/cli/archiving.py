@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
 
+import asyncpg
 import typer
 
 from deploy.cli.operations import Service
@@ -15,6 +17,8 @@ from deploy.local.layout import DEFAULT_DATA
 from deploy.local.processes import StartFailed
 from deploy.local.restoring import ForgottenError, NotRestoredError, Restored
 
+T = TypeVar("T")
+
 INTERRUPTED = (
     "已中断：再运行一次即可 / interrupted: run the same command again; what was there before is not lost"
 )
@@ -23,12 +27,9 @@ INTERRUPTED = (
 def backup(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     """基础备份 / a base backup into the archive that `up --archive` chose, while everything runs.
 
-    Ends with 2 when no archive was chosen or the system is down.
+    Ends with 2 when no archive was chosen, the system is down or its WAL is not archived.
     """
-    try:
-        base = run(lambda: restoring.back_up(data), INTERRUPTED)
-    except NotRestoredError as fault:
-        fail(Exit.USAGE, str(fault))
+    base = _told(lambda: restoring.back_up(data))
     if as_json:
         show_json(base)
     else:
@@ -54,27 +55,38 @@ def restore(
 ) -> None:
     """从归档恢复 / back to a moment of the archive, the system being down; raises the epochs it must.
 
-    Ends with 1 when one service would forget facts that others were told; nothing was changed then.
+    Ends with 1 when one service would forget facts that others were told, with 2 when the archive has not what is
+    wanted, with 3 when PostgreSQL does not come to its end; what was there before is in its place then.
     """
+    if accept_loss and service is None:
+        fail(Exit.USAGE, "--accept-loss 须与 --service 同用 / goes with --service: all four forget together")
     moment = _moment(at)
-    try:
-        if service is None:
-            done = run(lambda: restoring.restore_all(data, moment), INTERRUPTED)
-        else:
-            name = service.value
-            done = run(
-                lambda: restoring.restore_one(data, name, moment, accept_loss=accept_loss), INTERRUPTED
-            )
-    except ForgottenError as fault:
-        fail(Exit.DIFFERENCE, str(fault))
-    except NotRestoredError as fault:
-        fail(Exit.USAGE, str(fault))
-    except StartFailed as fault:
-        fail(Exit.UNREACHABLE, str(fault))
+    if service is None:
+        done = _told(lambda: restoring.restore_all(data, moment))
+    else:
+        name = service.value
+        done = _told(lambda: restoring.restore_one(data, name, moment, accept_loss=accept_loss))
     if as_json:
         show_json(done)
     else:
         _show(done)
+
+
+def _told(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do it, or end with why not."""
+    try:
+        return run(work, INTERRUPTED)
+    except ForgottenError as fault:
+        fail(Exit.DIFFERENCE, _said(fault))
+    except NotRestoredError as fault:
+        fail(Exit.USAGE, _said(fault))
+    except (StartFailed, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        fail(Exit.UNREACHABLE, f"未完成 / not done: {_said(fault)}")
+
+
+def _said(fault: Exception) -> str:
+    """Its message and what was noted with it, such as where the data lies now."""
+    return "\n".join([str(fault) or type(fault).__name__, *getattr(fault, "__notes__", ())])
 
 
 def _moment(text: str) -> dt.datetime | None:

@@ -23,6 +23,7 @@ from deploy.local.layout import (
     State,
     parse_workers,
 )
+from deploy.local.postgres import PostgresServer
 from deploy.local.processes import StartFailed
 from deploy.local.supervisor import supervise
 
@@ -103,7 +104,7 @@ def _archive(data: Path, folder: Path) -> None:
     before = chosen(data)
     if before is not None and before.folder == folder.resolve():
         return
-    if control.supervisor_of(Layout(data)) is not None:
+    if control.supervisor_of(Layout(data)) is not None or PostgresServer(data).running() is not None:
         fail(
             Exit.USAGE, "系统在运行，先停止再换归档 / it runs: `liangxian down` first, then choose an archive"
         )

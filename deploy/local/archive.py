@@ -10,8 +10,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,11 @@ CHOSEN = "postgres.archive"
 MANIFEST = "backup_manifest"
 SWITCH_SECONDS = 60
 """A segment that is not full is archived after so long: what a lost machine costs at most."""
+SEGMENT_BYTES = 16 << 20
+_UNREADABLE = 200
+"""Above 125 an exit code of ``restore_command`` ends the recovery; below it says that there is no such file."""
+_HISTORY = re.compile(r"[0-9A-F]{8}\.history")
+_SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -42,6 +49,64 @@ class _File(msgspec.Struct, frozen=True, rename={"path": "Path", "size": "Size",
 
 class _Manifest(msgspec.Struct, frozen=True, rename={"files": "Files"}):
     files: list[_File]
+
+
+class _Range(msgspec.Struct, frozen=True, rename={"timeline": "Timeline", "end": "End-LSN"}):
+    timeline: int
+    end: str
+
+
+class _Ranges(msgspec.Struct, frozen=True, rename={"ranges": "WAL-Ranges"}):
+    """What a manifest says of the WAL its backup needs."""
+
+    ranges: list[_Range] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A history of the server: each restore that comes to its end begins another.
+
+    left: where each timeline before it was left; what was written there behind that is abandoned.
+    """
+
+    number: int = 1
+    left: Mapping[int, int] = field(default_factory=dict)
+
+    def has(self, number: int, position: int) -> bool:
+        """Whether a position of a timeline belongs to this history."""
+        return number == self.number or position <= self.left.get(number, -1)
+
+    @property
+    def began(self) -> tuple[int, int]:
+        """The timeline before it and where it was left; (0, 0) for the first."""
+        number = max(self.left, default=0)
+        return number, self.left.get(number, 0)
+
+
+def newest_timeline(*folders: Path) -> Timeline:
+    """The last timeline that a history file in one of the folders tells of."""
+    found = {
+        file.name: file
+        for folder in folders
+        for file in folder.glob("*.history")
+        if _HISTORY.fullmatch(file.name)
+    }
+    if not found:
+        return Timeline()
+    name = max(found)
+    lines = [line.split() for line in found[name].read_text(encoding="utf-8").splitlines()]
+    left = {int(words[0]): _position(words[1]) for words in lines if len(words) > 1 and words[0].isdigit()}
+    return Timeline(int(name[:8], 16), left)
+
+
+def _position(text: str) -> int:
+    """``0/3000028`` as a number."""
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def _segment_of(name: str) -> int:
+    return (int(name[8:16], 16) << 32) // SEGMENT_BYTES + int(name[16:], 16)
 
 
 def _whole(path: Path, file: _File) -> bool:
@@ -82,19 +147,29 @@ class Archive:
         }
 
     def restore_command(self) -> str:
-        """How a recovering server gets a segment."""
-        return f"cp {shlex.quote(str(self.wal / '%f'))} %p"
+        """How a recovering server gets a segment: one that is there and cannot be read ends the recovery."""
+        kept = shlex.quote(str(self.wal / "%f"))
+        return f"test -e {kept} || exit 1; cp {kept} %p || exit {_UNREADABLE}"
 
     def prepare(self, account: Account | None) -> None:
-        """Make the folders; ``wal`` is the server's. Raises StartFailed where its user cannot get to it."""
+        """Make the folders; ``wal`` is the server's with all in it, also what another machine's server wrote.
+
+        Raises StartFailed where its user cannot get to it.
+        """
+        made = not self.folder.exists()
         for folder in (self.folder, self.wal, self.folder / "base"):
             folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o711 if account is not None else 0o700)
+        if made:
+            self.folder.chmod(0o711 if account is not None else 0o700)
         for folder in (self.wal, self.folder / "base"):
             folder.chmod(0o700)
         if account is None:
             return
         os.chown(self.wal, account.uid, account.gid)
+        with os.scandir(self.wal) as files:
+            for file in files:
+                if file.stat(follow_symlinks=False).st_uid != account.uid:
+                    os.chown(file, account.uid, account.gid, follow_symlinks=False)
         if not reachable(self.wal, account):
             raise StartFailed(
                 f"{account.name} (PostgreSQL's user) cannot get to the archive in {self.folder}: every folder "
@@ -122,9 +197,35 @@ class Archive:
         found = [msgspec.json.decode(file.read_bytes(), type=Base) for file in files]
         return sorted(found, key=lambda base: base.ended)
 
-    def base_for(self, at: dt.datetime | None) -> Base | None:
-        """The newest base backup that reaches a moment (None: the end)."""
-        return next((base for base in reversed(self.bases()) if at is None or base.ended <= at), None)
+    def base_for(self, at: dt.datetime | None, timeline: Timeline | None = None) -> Base | None:
+        """The newest base backup that reaches a moment (None: the end) of a timeline (None: any)."""
+        return next(
+            (
+                base
+                for base in reversed(self.bases())
+                if (at is None or base.ended <= at) and (timeline is None or self._lies_on(base, timeline))
+            ),
+            None,
+        )
+
+    def missed(self, timeline: Timeline, promoted: Timeline) -> str:
+        """The newest segment of a timeline when a recovery that began another one ended before it, else ""."""
+        own = f"{timeline.number:08X}"
+        names = (file.name for file in self.wal.glob(f"{own}*") if _SEGMENT.fullmatch(file.name))
+        newest = max(names, default="")
+        number, position = promoted.began
+        if number != timeline.number:
+            return newest or f"{own}.history"
+        reached = (position - 1) // SEGMENT_BYTES  # a position is the first byte behind what was recovered
+        return newest if newest and reached < _segment_of(newest) else ""
+
+    def _lies_on(self, base: Base, timeline: Timeline) -> bool:
+        """False for a backup of what an earlier restore abandoned; a manifest nobody can read is found later."""
+        try:
+            found = msgspec.json.decode((self.base(base.name) / MANIFEST).read_bytes(), type=_Ranges)
+        except (OSError, msgspec.MsgspecError):
+            return True
+        return all(timeline.has(each.timeline, _position(each.end)) for each in found.ranges)
 
 
 def choose(data: Path, folder: Path) -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local.layout import Layout
 from shared.eventstore.postgres import PostgresDatabase
@@ -21,18 +22,23 @@ from shared.messaging.fence import reset_offset
 
 
 @asynccontextmanager
-async def _database(data: Path, service: str) -> AsyncIterator[PostgresDatabase]:
-    addresses = json.loads(Layout(data).databases.read_text(encoding="ascii"))
-    database = PostgresDatabase(addresses[service]["migrate"], application="liangxian-maintenance")
+async def _database(data: Path, service: str, name: str = "") -> AsyncIterator[PostgresDatabase]:
+    address = urlsplit(json.loads(Layout(data).databases.read_text(encoding="ascii"))[service]["migrate"])
+    if name:
+        address = address._replace(path=f"/{name}")
+    database = PostgresDatabase(urlunsplit(address), application="liangxian-maintenance")
     try:
         yield database
     finally:
         await database.close()
 
 
-async def begin_epoch(data: Path, service: str) -> int:
-    """Begin a new epoch of a restored log; answers it. Raises UnknownLogError for a log that never started."""
-    async with _database(data, service) as database:
+async def begin_epoch(data: Path, service: str, name: str = "") -> int:
+    """Begin a new epoch of a restored log; answers it. Raises UnknownLogError for a log that never started.
+
+    name: of its database, while that has not its own yet.
+    """
+    async with _database(data, service, name) as database:
         return await raise_epoch(PostgresLog(database, EventTypes(())), WallClock())
 
 

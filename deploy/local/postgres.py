@@ -44,6 +44,8 @@ HOST = "127.0.0.1"
 SUPERUSER = "liangxian"
 PUBLIC_HOME = Path("/var/lib/liangxian")
 OWNER = "data-directory"
+RECOVERING = ("recovery_", "restore_command")
+"""Settings only a recovery knows."""
 SETTINGS = {
     # Logs only grow: looked at again when they have grown by half, not by a tenth.
     "autovacuum_analyze_scale_factor": "0.5",
@@ -122,8 +124,10 @@ class PostgresServer:
     ``/var/lib/liangxian`` instead, named after the directory.
     """
 
-    def __init__(self, directory: Path, *, port: int | None = None) -> None:
+    def __init__(self, directory: Path, *, port: int | None = None, archiving: bool = True) -> None:
+        """archiving: False lets WAL wait for a later start before it goes to the archive that was chosen."""
         self.directory = directory.resolve()
+        self._archives = archiving
         self.log = self.directory / "logs" / "postgres.log"
         self._wanted_port = port
         self._account = unprivileged_account() if os.geteuid() == 0 else None
@@ -137,7 +141,7 @@ class PostgresServer:
             if not (cluster / "PG_VERSION").exists():
                 await asyncio.to_thread(self._initialise, binaries, cluster)
             await self._launch(binaries, cluster)
-        if not await until(self._databases().answers, seconds=60):
+        if not await until(self._answers, seconds=60):
             raise StartFailed(f"PostgreSQL does not answer; {self.log} ends:\n{tail_of(self.log)}")
 
     async def stop(self) -> None:
@@ -208,8 +212,13 @@ class PostgresServer:
         shutil.copytree(base, unfinished, symlinks=True)
         for segment in wal:
             shutil.copy2(segment, unfinished / "pg_wal" / segment.name)
-        with (unfinished / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"{name} = {literal(value)}\n" for name, value in recovery.items())
+        settings = unfinished / "postgresql.auto.conf"
+        lines = [
+            line
+            for line in settings.read_text(encoding="utf-8").splitlines()
+            if not line.strip().startswith(RECOVERING)  # of an earlier restore, copied with the base backup
+        ] + [f"{name} = {literal(value)}" for name, value in recovery.items()]
+        settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
         (unfinished / "recovery.signal").touch()
         unfinished.chmod(0o700)
         if self._account is not None:
@@ -225,6 +234,26 @@ class PostgresServer:
             cluster.rename(aside)
         unfinished.rename(cluster)
         return aside
+
+    def put_back(self, aside: Path | None) -> bool:
+        """Undo ``take_over`` with what it answered; False when the server still runs and all stays as it is."""
+        cluster = self._cluster()
+        if self.running() is not None:
+            return False
+        failed = cluster.with_name("cluster.partial")
+        shutil.rmtree(failed, ignore_errors=True)
+        cluster.rename(failed)
+        if aside is not None:
+            aside.rename(cluster)
+        shutil.rmtree(failed, ignore_errors=True)
+        return True
+
+    async def _answers(self) -> bool:
+        if await self._databases().answers():
+            return True
+        if self.running() is None:
+            raise StartFailed(f"PostgreSQL ended; {self.log} ends:\n{tail_of(self.log)}")
+        return False
 
     def _databases(self) -> Databases:
         password = (self.directory / "postgres.password").read_text(encoding="ascii").strip()
@@ -324,7 +353,8 @@ class PostgresServer:
         if archive is None:
             return []
         self.prepare(archive)
-        return [word for name, value in archive.settings().items() for word in ("-c", f"{name}={value}")]
+        settings = archive.settings() if self._archives else archive.settings() | {"archive_command": ""}
+        return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
     def _settled(self, child: subprocess.Popen[bytes], cluster: Path) -> bool:
         return child.poll() is not None or postmaster(cluster) is not None

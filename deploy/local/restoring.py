@@ -21,23 +21,30 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from deploy.local import maintenance
-from deploy.local.archive import Archive, Base, chosen
+from deploy.local.archive import Archive, Base, Timeline, chosen, newest_timeline
 from deploy.local.control import supervisor_of
 from deploy.local.databases import MAINTENANCE, literal, quoted
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.postgres import PostgresServer
-from deploy.local.processes import until, write_atomically
+from deploy.local.processes import StartFailed, until, write_atomically
 from deploy.local.provisioning import owner_of
 from shared.messaging.address import MAIN
+from shared.messaging.epoch import UnknownLogError
 from shared.messaging.relay import CURSOR
 
 RECOVERY_SECONDS = 3600.0
 ASIDE = "restored"
+BEHIND = "recovery ended before configured recovery target was reached"
+"""What the server's log says of a moment that no commit in the archive lies behind."""
 DROPPING = -2
 """``datconnlimit`` of a database whose dropping has begun: it is lost, though its row is there."""
 _HEARD = """
 SELECT max(source_position) FROM platform.watermarks
 WHERE source_log = {log} AND epoch = (SELECT max(epoch) FROM platform.watermarks WHERE source_log = {log})
+"""
+_FAILING = """
+SELECT last_failed_wal FROM pg_stat_archiver
+WHERE last_failed_time > coalesce(last_archived_time, '-infinity'::timestamptz)
 """
 _PUBLISHED = "SELECT position FROM platform.checkpoints WHERE name = {name}"
 
@@ -79,6 +86,7 @@ async def back_up(data: Path) -> Base:
         raise NotRestoredError("没有归档 / no archive was chosen: start with `liangxian up --archive DIR`")
     if server.running() is None:
         raise NotRestoredError("没有运行 / the system does not run")
+    await _refuse_unarchived(server)
     name = f"{await _now(server):%Y%m%dT%H%M%S.%fZ}"
     place = archive.base(name)
     try:
@@ -99,16 +107,26 @@ async def back_up(data: Path) -> Base:
 async def restore_all(data: Path, at: dt.datetime | None = None) -> Restored:
     """The whole installation as it was: four services and the embedded broker at one moment.
 
-    The system must be down. Raises NotRestoredError, StartFailed.
+    The system must be down. What fails leaves the cluster that was there in its place, and nothing of the try in
+    the archive: its WAL goes there from the next start on. Raises NotRestoredError, StartFailed.
     """
-    archive, base = _source(data, at)
+    archive, base, timeline = _source(data, at)
     await _refuse_damaged(archive, base.name)
-    server = PostgresServer(data)
+    server = PostgresServer(data, archiving=False)
     kept = await asyncio.to_thread(
-        server.take_over, archive.base(base.name), _unarchived(server, archive), _recovery(archive, at)
+        server.take_over,
+        archive.base(base.name),
+        _unarchived(server, archive),
+        _recovery(archive, at, timeline),
     )
-    async with _running(server):
-        epochs = {name: await maintenance.begin_epoch(data, name) for name in SERVICES}
+    try:
+        async with _running(server):
+            _refuse_short(server, archive, at, timeline)
+            epochs = {name: await _begin_epoch(data, name) for name in SERVICES}
+    except BaseException as fault:
+        if not server.put_back(kept):
+            fault.add_note(f"原数据保留于 / what was there before: {kept or ''}")
+        raise
     return Restored(base.name, at, SERVICES, epochs, {}, str(kept or ""))
 
 
@@ -120,19 +138,20 @@ async def restore_one(
     The cluster recovers beside the installation's own; the database is copied from there. Raises ForgottenError
     before anything was changed; NotRestoredError, StartFailed.
     """
-    archive, base = _source(data, at)
+    archive, base, timeline = _source(data, at)
     await _refuse_damaged(archive, base.name)
     server, aside = PostgresServer(data), PostgresServer(data / ASIDE)
     await asyncio.to_thread(_discard, aside)
     write_atomically(
         aside.directory / "postgres.password", (data / "postgres.password").read_text(encoding="ascii"), 0o600
     )
-    recovery = _recovery(archive, at) | {
+    recovery = _recovery(archive, at, timeline) | {
         name: value for name, value in archive.settings().items() if not name.startswith("archive_")
     }
     await asyncio.to_thread(aside.take_over, archive.base(base.name), _unarchived(server, archive), recovery)
     try:
         async with _running(server), _running(aside):
+            _refuse_short(aside, archive, at, timeline)
             if not await _exists(aside, service):
                 raise NotRestoredError(
                     f"那一刻没有此库 / there was no database {service} at that moment: --at"
@@ -140,8 +159,7 @@ async def restore_one(
             lost = await _told_beyond(server, service, await _head(aside, service))
             if lost and not accept_loss:
                 raise ForgottenError(service, lost)
-            kept = await _exchange(server, aside, service)
-            epoch = await maintenance.begin_epoch(data, service)
+            kept, epoch = await _exchange(server, aside, service, data)
     finally:
         await asyncio.to_thread(_discard, aside)
     return Restored(base.name, at, (service,), {service: epoch}, lost, kept)
@@ -153,24 +171,62 @@ async def _refuse_damaged(archive: Archive, name: str) -> None:
         raise NotRestoredError(f"基础备份 {name} 已损坏 / is damaged: {', '.join(damaged[:5])}")
 
 
-def _source(data: Path, at: dt.datetime | None) -> tuple[Archive, Base]:
+async def _refuse_unarchived(server: PostgresServer) -> None:
+    """A base backup is worth nothing without the WAL behind it."""
+    if await _asked(server, MAINTENANCE, "SHOW archive_mode") != "on":
+        raise NotRestoredError(
+            "服务器启动时未选归档 / the server was started without its archive: `liangxian down`, then `up`"
+        )
+    failing = await _asked(server, MAINTENANCE, _FAILING)
+    if failing:
+        raise NotRestoredError(
+            f"WAL 未能归档 / WAL is not archived ({failing}): is there room in {server.archive and server.archive.wal},"
+            f" may PostgreSQL write there? See {server.log}"
+        )
+
+
+def _refuse_short(
+    server: PostgresServer, archive: Archive, at: dt.datetime | None, timeline: Timeline
+) -> None:
+    """PostgreSQL takes a segment it does not get for the end of the archive: is it?"""
+    missed = archive.missed(timeline, newest_timeline(server.cluster / "pg_wal")) if at is None else ""
+    if missed:
+        raise NotRestoredError(
+            f"恢复未到归档末尾 / the recovery ended before the end of the archive, {missed}: WAL is missing or "
+            f"damaged in {archive.wal}; put it back, or restore --at a moment before"
+        )
+
+
+async def _begin_epoch(data: Path, service: str, name: str = "") -> int:
+    try:
+        return await maintenance.begin_epoch(data, service, name)
+    except (UnknownLogError, asyncpg.UndefinedTableError, asyncpg.InvalidCatalogNameError):
+        raise NotRestoredError(
+            f"那一刻 {service} 尚未启动 / {service} had never started at that moment: --at"
+        ) from None
+
+
+def _source(data: Path, at: dt.datetime | None) -> tuple[Archive, Base, Timeline]:
     if supervisor_of(Layout(data)) is not None or PostgresServer(data).running() is not None:
         raise NotRestoredError("先停止系统 / stop the system first: `liangxian down`")
     archive = chosen(data)
     if archive is None:
         raise NotRestoredError("没有归档 / no archive was chosen for this data directory")
-    base = archive.base_for(at)
+    timeline = newest_timeline(PostgresServer(data).cluster / "pg_wal", archive.wal)
+    base = archive.base_for(at, timeline)
     if base is None:
         raise NotRestoredError("没有早于此刻的基础备份 / no base backup is old enough for that moment")
-    return archive, base
+    return archive, base, timeline
 
 
-def _recovery(archive: Archive, at: dt.datetime | None) -> dict[str, str]:
+def _recovery(archive: Archive, at: dt.datetime | None, timeline: Timeline) -> dict[str, str]:
     """How the server recovers: to the end of the WAL, or to the last commit not behind a moment."""
-    recovery = {"restore_command": archive.restore_command(), "recovery_target_action": "promote"}
-    if at is not None:
-        recovery["recovery_target_time"] = at.astimezone(dt.UTC).isoformat()
-    return recovery
+    return {
+        "restore_command": archive.restore_command(),
+        "recovery_target_action": "promote",
+        "recovery_target_time": "" if at is None else at.astimezone(dt.UTC).isoformat(),
+        "recovery_target_timeline": str(timeline.number),
+    }
 
 
 def _unarchived(server: PostgresServer, archive: Archive) -> list[Path]:
@@ -185,32 +241,64 @@ def _unarchived(server: PostgresServer, archive: Archive) -> list[Path]:
 @asynccontextmanager
 async def _running(server: PostgresServer) -> AsyncIterator[None]:
     """The server, recovered to where it shall be and open for writing; stopped afterwards."""
-    await server.start()
+    said = server.log.stat().st_size if server.log.exists() else 0
     try:
-        if not await until(lambda: _recovered(server), seconds=RECOVERY_SECONDS, every=0.1):
-            raise NotRestoredError(f"PostgreSQL 未完成恢复 / does not come to its end; see {server.log}")
+        await _recover(server, said)
         yield
     finally:
         await server.stop()
 
 
+async def _recover(server: PostgresServer, said: int) -> None:
+    """said: bytes of the log that are older."""
+    try:
+        await server.start()
+        if not await until(lambda: _recovered(server), seconds=RECOVERY_SECONDS, every=0.1):
+            raise StartFailed(f"PostgreSQL 未完成恢复 / does not come to its end; see {server.log}")
+    except StartFailed as fault:
+        if BEHIND.encode() in server.log.read_bytes()[said:]:
+            raise NotRestoredError(
+                "此刻晚于归档中的最后一次提交 / no commit in the archive lies behind that moment: leave --at out"
+            ) from fault
+        raise
+
+
 async def _recovered(server: PostgresServer) -> bool:
-    return not await _asked(server, MAINTENANCE, "SELECT pg_is_in_recovery()")
+    if server.running() is None:
+        raise StartFailed(f"PostgreSQL 恢复中终止 / ended while it recovered; see {server.log}")
+    try:
+        return not await _asked(server, MAINTENANCE, "SELECT pg_is_in_recovery()")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
 
 
-async def _exchange(server: PostgresServer, aside: PostgresServer, service: str) -> str:
-    """The recovered database in the other's place, which keeps its data under another name."""
+async def _exchange(
+    server: PostgresServer, aside: PostgresServer, service: str, data: Path
+) -> tuple[str, int]:
+    """The recovered database in the other's place, which keeps its data under another name; the new epoch.
+
+    It is whole under a name of its own before both change theirs at once: what is interrupted can be repeated.
+    """
     stamp = f"{await _now(server):%Y%m%d%H%M%S}"
     kept, dump = f"{service}_before_{stamp}", aside.directory / f"{service}.dump"
+    unfinished = f"{service}_{ASIDE}"
     await _tool(aside, "pg_dump", "--format=custom", "--compress=none", f"--file={dump}", service)
     exists = await _asked(
         server, MAINTENANCE, f"SELECT 1 FROM pg_database WHERE datname = {literal(service)}"
     )
-    if exists:
-        await _do(server, f"ALTER DATABASE {quoted(service)} RENAME TO {quoted(kept)}")
-    await server.create_database(service, owner=owner_of(service))
-    await _tool(server, "pg_restore", "--exit-on-error", f"--dbname={service}", str(dump))
-    return kept if exists else ""
+    await server.drop_database(unfinished)
+    await server.create_database(unfinished, owner=owner_of(service))
+    await _tool(server, "pg_restore", "--exit-on-error", f"--dbname={unfinished}", str(dump))
+    epoch = await _begin_epoch(data, service, unfinished)
+    renames = [(service, kept)] if exists else []
+    await _do(
+        server,
+        *(
+            f"ALTER DATABASE {quoted(old)} RENAME TO {quoted(new)}"
+            for old, new in [*renames, (unfinished, service)]
+        ),
+    )
+    return (kept if exists else ""), epoch
 
 
 async def _head(server: PostgresServer, service: str) -> int:
@@ -254,8 +342,15 @@ async def _asked(server: PostgresServer, database: str, query: str) -> Any:
         await connection.close()
 
 
-async def _do(server: PostgresServer, statement: str) -> None:
-    await _asked(server, MAINTENANCE, statement)
+async def _do(server: PostgresServer, *statements: str) -> None:
+    """All or none of them."""
+    connection = await asyncpg.connect(server.url(), timeout=30)
+    try:
+        async with connection.transaction():
+            for statement in statements:
+                await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _tool(server: PostgresServer, name: str, *arguments: str) -> None:

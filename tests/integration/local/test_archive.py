@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
@@ -14,8 +16,8 @@ from typer.testing import CliRunner
 
 from deploy.cli.__main__ import app
 from deploy.cli.output import Exit
-from deploy.local import restoring
-from deploy.local.archive import Archive, Base, choose, chosen
+from deploy.local import maintenance, restoring
+from deploy.local.archive import Archive, Base, Timeline, choose, chosen, newest_timeline
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import StartFailed, leash, until
@@ -126,18 +128,106 @@ async def test_everything_goes_back_to_one_moment_and_on_from_there(installation
     await site.start()
     assert await site.marks() == {"collection": 3, "registration": 2}
     assert await site.identify("collection") == 2
+    later = await restoring.back_up(site.data)  # with what this restore was told in its settings
     await site.mark("collection", 6)
     await site.stop()
 
-    await restoring.restore_all(site.data)
+    assert (await restoring.restore_all(site.data)).base == later.name
     await site.start()
     assert await site.marks() == {"collection": 6, "registration": 2}
     assert await site.identify("collection") == 3
 
 
-async def test_one_lost_database_comes_back_beside_the_others(installation: Installation) -> None:
+async def test_a_backup_of_what_was_taken_back_is_passed_over(installation: Installation) -> None:
+    """It is the newest, and of a history that a restore abandoned: the one before it leads to the end."""
+    site = installation
+    base = await restoring.back_up(site.data)
+    moment = await site.mark("collection", 3)
+    await site.mark("collection", 4)
+    await restoring.back_up(site.data)
+    await site.stop()
+    await restoring.restore_all(site.data, moment)
+    await site.start()
+    await site.mark("registration", 6)
+    await site.stop()
+
+    assert (await restoring.restore_all(site.data)).base == base.name
+    await site.start()
+    assert await site.marks() == {"collection": 3, "registration": 6}
+
+
+async def test_a_restore_that_fails_leaves_everything_as_it_was(installation: Installation) -> None:
+    """WAL that cannot be read or is not WAL is not taken for the end of the archive, nor a moment nobody reached
+    for one; the installation goes on, and none of the tries is in the archive."""
+    site = installation
+    await restoring.back_up(site.data)
+    await site.mark("collection", 1)
+    name = await site.ask("postgres", "SELECT pg_walfile_name(pg_switch_wal())")
+    moment = await site.mark("collection", 2)
+    await site.stop()
+    victim = Archive(site.archive).wal / str(name)
+    whole, mode = victim.read_bytes(), victim.stat().st_mode
+
+    victim.chmod(0)
+    with pytest.raises(StartFailed):
+        await restoring.restore_all(site.data)
+    victim.chmod(mode)
+    victim.write_bytes(bytes(len(whole)))
+    with pytest.raises(NotRestoredError, match="end of the archive"):
+        await restoring.restore_all(site.data)
+    victim.write_bytes(whole)
+    with pytest.raises(NotRestoredError, match="no commit"):
+        await restoring.restore_all(site.data, moment + dt.timedelta(hours=1))
+
+    assert not list(Archive(site.archive).wal.glob("*.history"))
+    assert [place.name for place in site.server.cluster.parent.glob("cluster*")] == ["cluster"]
+    await site.start()
+    assert (await site.marks())["collection"] == 2
+    assert await site.identify("collection") == 1
+
+
+async def test_no_backup_without_its_wal(installation: Installation) -> None:
+    """The archive takes nothing any more: a base backup would be worth nothing."""
+    site = installation
+    wal = Archive(site.archive).wal
+    wal.chmod(0o500)
+    await site.mark("collection", 1)
+    await site.ask("postgres", "SELECT pg_switch_wal()")
+
+    async def failed() -> bool:
+        return bool(await site.ask("postgres", "SELECT failed_count > 0 FROM pg_stat_archiver"))
+
+    try:
+        assert await until(failed, seconds=60)
+        with pytest.raises(NotRestoredError, match="is not archived"):
+            await restoring.back_up(site.data)
+    finally:
+        wal.chmod(0o700)
+
+
+async def test_an_archive_is_not_chosen_under_a_running_server(tmp_path: Path) -> None:
+    """What a killed supervisor left runs without it: neither ``up --archive`` nor a backup pretends."""
+    server = PostgresServer(tmp_path / "data")
+    await server.start()
+    try:
+        folder = server.cluster.parent / "archive"
+        command = ["up", "--data", str(tmp_path / "data"), "--archive", str(folder)]
+        answer = await asyncio.to_thread(CliRunner().invoke, app, command)
+        assert answer.exit_code == Exit.USAGE, answer.output
+        assert chosen(tmp_path / "data") is None
+        choose(tmp_path / "data", folder)
+        with pytest.raises(NotRestoredError, match="without its archive"):
+            await restoring.back_up(tmp_path / "data")
+    finally:
+        await server.stop()
+        server.destroy()
+
+
+async def test_one_lost_database_comes_back_beside_the_others(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dropped by mistake, restored to the moment before: another's later facts stay; roles and rights are as they
-    were. At the end of the archive it is dropped too: that is refused."""
+    were. At the end of the archive it is dropped too: that is refused. What was interrupted is repeated."""
     site = installation
     await restoring.back_up(site.data)
     moment = await site.mark("collection", 3)
@@ -148,6 +238,11 @@ async def test_one_lost_database_comes_back_beside_the_others(installation: Inst
 
     with pytest.raises(NotRestoredError, match="no database collection"):
         await restoring.restore_one(site.data, "collection")
+    begin_epoch = maintenance.begin_epoch
+    monkeypatch.setattr(maintenance, "begin_epoch", AsyncMock(side_effect=ConnectionError))
+    with pytest.raises(ConnectionError):
+        await restoring.restore_one(site.data, "collection", moment)
+    monkeypatch.setattr(maintenance, "begin_epoch", begin_epoch)
     done = await restoring.restore_one(site.data, "collection", moment)
     assert (done.services, done.lost, done.kept) == (("collection",), {}, "")
     await site.start()
@@ -156,6 +251,9 @@ async def test_one_lost_database_comes_back_beside_the_others(installation: Inst
     owner = "SELECT tableowner FROM pg_tables WHERE schemaname = 'platform' AND tablename = 'checkpoints'"
     assert await site.ask("collection", owner) == "collection_owner"
     assert not (site.data / restoring.ASIDE).exists()
+    assert not await site.ask(
+        "postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'collection_%'"
+    )
 
 
 async def test_what_others_were_told_is_not_forgotten_unless_it_is_meant(installation: Installation) -> None:
@@ -237,6 +335,39 @@ def test_the_newest_backup_that_reaches_a_moment_is_taken(tmp_path: Path) -> Non
     assert archive.base_for(hours[1] + hour) == second
     assert archive.base_for(None) == second
     assert archive.base_for(hours[0] - hour) is None
+
+
+def test_a_recovery_reaches_the_newest_segment_of_its_timeline(tmp_path: Path) -> None:
+    """Its end lies in that segment or behind it; a timeline of which nothing was found is missed whole."""
+    archive = Archive(tmp_path / "archive")
+    archive.prepare(None)
+    first, newest = f"{1:08X}{0:08X}{2:08X}", f"{1:08X}{0:08X}{3:08X}"
+    for name in (first, newest, f"{newest}.00000028.backup"):
+        (archive.wal / name).touch()
+    segment = 16 << 20
+    assert not archive.missed(Timeline(), Timeline(2, {1: 4 * segment}))
+    assert not archive.missed(Timeline(), Timeline(2, {1: 3 * segment + 8}))
+    assert archive.missed(Timeline(), Timeline(2, {1: 3 * segment})) == newest
+    (archive.wal / "00000002.history").write_text("1\t0/3000028\tbefore a moment\n")
+    second = newest_timeline(archive.wal)
+    assert second == Timeline(2, {1: 0x3000028})
+    assert second.has(1, 0x3000028)
+    assert not second.has(1, 0x3000029)
+    assert archive.missed(second, Timeline(3, {1: 4 * segment})) == "00000002.history"
+
+
+def test_a_folder_that_was_there_keeps_its_rights(tmp_path: Path) -> None:
+    """Somebody else may read it on purpose."""
+    (tmp_path / "archive").mkdir(mode=0o755)
+    Archive(tmp_path / "archive").prepare(None)
+    assert (tmp_path / "archive").stat().st_mode & 0o777 == 0o755
+
+
+def test_only_one_service_may_forget(tmp_path: Path) -> None:
+    """All four go back together: there is nothing to accept."""
+    answer = CliRunner().invoke(app, ["restore", "--accept-loss", "--data", str(tmp_path)])
+    assert answer.exit_code == Exit.USAGE
+    assert "--service" in answer.output
 
 
 def test_without_an_archive_there_is_nothing_to_back_up_or_restore(tmp_path: Path) -> None:
