@@ -146,7 +146,9 @@ def test_messages_that_all_come_again_change_nothing(suffered: Suffered) -> None
     assert suffered.clean == (Exit.OK, 0, True)
 
 
-@pytest.mark.parametrize("fault", [*ALWAYS, FULL, AHEAD, BEHIND], ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", [each for each in [*ALWAYS, FULL] if each.alerts], ids=lambda fault: fault.name
+)
 def test_a_fault_is_told_by_an_alert(suffered: Suffered, fault: Fault) -> None:
     """What an operator is told of it, by the rules of deploy/prometheus on a faster clock."""
     if fault.name not in suffered.seen:
@@ -154,8 +156,7 @@ def test_a_fault_is_told_by_an_alert(suffered: Suffered, fault: Fault) -> None:
     if not installed():
         pytest.skip("Prometheus is not installed (apt-get install prometheus)")
     seen = suffered.seen[fault.name]
-    assert not fault.alerts or seen.fired & fault.alerts, seen
-    assert seen.seconds >= fault.seconds
+    assert seen.fired & fault.alerts, seen
 
 
 def test_the_list_of_faults_is_written(suffered: Suffered) -> None:
