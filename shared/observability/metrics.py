@@ -76,8 +76,8 @@ class ServiceMetrics:
             Gauge, "parked_messages", "Messages parked behind a dead letter", ("topic",)
         )
         self._relay_failures = self._make(Gauge, "relay_failures", "Failed publishes since the last success")
-        self._reaction_failures = self._make(
-            Gauge, "reaction_failures", "Failed steps since the last that went well", ("reaction",)
+        self._work_failures = self._make(
+            Gauge, "work_failures", "Failed steps since the last that went well", ("work",)
         )
         self._restarts = self._make(Counter, "consumer_restarts_total", "Subscriptions renewed", ("reason",))
         self._skipped = self._make(
@@ -173,9 +173,9 @@ class ServiceMetrics:
         """Publishes that failed since the last success."""
         self._child(self._relay_failures).set(count)
 
-    def reaction_failures(self, reaction: str, count: int) -> None:
-        """Steps of a reaction that failed since the last that went well."""
-        self._child(self._reaction_failures, reaction).set(count)
+    def work_failures(self, work: str, count: int) -> None:
+        """Steps of a reaction, or of the imports, that failed since the last that went well."""
+        self._child(self._work_failures, work).set(count)
 
     def consumer_lag_messages(self, topic: str, partition: int, messages: int) -> None:
         """Messages between a partition's end and our offset."""

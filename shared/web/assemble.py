@@ -277,7 +277,7 @@ def start_work(process: Process, background: Background) -> None:
         )
         bell.waits = runner.waits
         machinery.letters.register(REACTION, runner.name, runner)
-        machinery.failures[runner.name] = runner.failures
+        machinery.failures[f"reaction:{runner.name}"] = runner.failures
         machinery.positions[f"reaction:{runner.name}"] = partial(bells.position_of, bell, runner)
         runners.append(runner)
         background.start(f"reaction:{runner.name}", runner.run)
@@ -285,6 +285,7 @@ def start_work(process: Process, background: Background) -> None:
     background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)
     _start_relay(process, background)
     _start_consumer(process, background, store)
+    machinery.failures["imports"] = ports.imports.failures
     day = process.calendar.restore if _follows(process) else None
     background.start("imports", lambda _: ports.imports.run(day), interrupt=True)
     if not process.calendar.simulated:

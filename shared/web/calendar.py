@@ -112,6 +112,8 @@ class Calendar:
                 begun.append(one)
             if isinstance(self._clock, SimulatedClock):
                 self._clock.begin(one)
+        if not days:
+            await self.restore()  # begun by another process, or by this one when the answer was lost
         return begun
 
     def _command(self, day: dt.date, metadata: Metadata) -> Command:

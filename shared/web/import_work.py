@@ -70,6 +70,7 @@ class ImportWork:
         self._kinds: dict[str, ImportKind[Any]] = {}
         self._accepted = asyncio.Event()
         self._recorded = asyncio.Event()
+        self._failures = 0
         self._day: Callable[[], Awaitable[object]] | None = None
         self._works = False
         self._running: set[str] = set()
@@ -89,6 +90,10 @@ class ImportWork:
     def kinds(self) -> tuple[ImportKind[Any], ...]:
         """What can be handed in, in the order it was made known."""
         return tuple(self._kinds.values())
+
+    def failures(self) -> int:
+        """Rounds that failed since the last that went well: the database was away, full, or does not write."""
+        return self._failures
 
     # -- working --------------------------------------------------------------------------------------
 
@@ -133,9 +138,11 @@ class ImportWork:
             self._accepted.clear()
             self.busy = True
             try:
-                done, _ = await self._slices(UNDER_WAY)
+                done, faults = await self._slices(UNDER_WAY)
+                self._failures = self._failures + 1 if faults else 0
             except Exception as fault:
                 log.error("imports_failed", exc_info=fault)
+                self._failures += 1
                 done = 0
             self.busy = bool(done) and self._left
             if not self.busy:

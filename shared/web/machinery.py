@@ -183,7 +183,7 @@ class Machinery:
     positions: dict[str, Callable[[], int]] = field(default_factory=dict)
     """Per checkpoint how far its reader in this process is: it may have passed over events of other types."""
     failures: dict[str, Callable[[], int]] = field(default_factory=dict)
-    """Per reaction of this process how many of its steps failed since the last that went well."""
+    """Per reaction of this process, and of ``imports``, how many steps failed since the last that went well."""
     busy: Callable[[], bool] | None = None
     """Whether this process has work in hand, told without asking anybody."""
     conditions: dict[str, str] = field(default_factory=dict)

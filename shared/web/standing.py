@@ -81,8 +81,8 @@ class Standing:
         for (_, name, state), count in (await machinery.letters.counts()).items():
             (dead if state == OPEN else parked)[name] += count
         metrics.letters(dead, parked)
-        for reaction, failures in machinery.failures.items():
-            metrics.reaction_failures(reaction, failures())
+        for work, failures in machinery.failures.items():
+            metrics.work_failures(work, failures())
         await self._readers(head)
         for gauge in self._description.gauges:
             await gauge()

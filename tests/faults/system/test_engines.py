@@ -59,7 +59,7 @@ FULL = Fault(
     "disk full",
     disk_full,
     lambda seen: seen.books("debits", "source = 'DECLARATION'") >= 1,
-    AWAY | MUTE | {"WritesRefused", "ReactionFailing"},
+    AWAY | MUTE | {"WritesRefused", "WorkFailing"},
 )
 TWICE = Fault(
     "every message delivered twice",

@@ -26,7 +26,7 @@ def fed() -> str:
     messaging.relay_position(9)
     messaging.relay_lag_seconds(0.1)
     messaging.relay_failures(0)
-    metrics.reaction_failures("book-returns", 3)
+    metrics.work_failures("imports", 3)
     messaging.consumer_lag_messages("t", 1, 5)
     messaging.consumer_lag_seconds("t", 0.2)
     messaging.last_progress_timestamp("t", 1.6e9)

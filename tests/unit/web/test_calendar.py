@@ -66,6 +66,14 @@ async def test_the_clock_is_found_again_where_it_stood(service: MemoryService) -
     assert again.ports.clock.today() == DAY
 
 
+async def test_a_day_whose_answer_was_lost_is_begun_when_asked_again(service: MemoryService) -> None:
+    """The commit was unknown to us: asked again there is nothing to begin, and the clock stands at that day."""
+    await begin(service, "2019-12-30")
+    service.parts.clock._today = dt.date(2019, 12, 29)
+    assert (await begin(service, "2019-12-30"))[1]["begun"] == []
+    assert service.ports.clock.today() == DAY
+
+
 async def test_beginning_days_is_for_operators(service: MemoryService) -> None:
     status, problem = await begin(service, "2019-12-30", scopes=["registration:notes:write"])
     assert (status, problem["code"]) == (403, "INSUFFICIENT_SCOPE")

@@ -47,14 +47,14 @@ async def test_a_check_that_fails_is_a_fault_to_alarm() -> None:
             fault.clear()
 
 
-async def test_a_reaction_that_fails_again_and_again_is_told_until_it_goes_well() -> None:
-    """Nothing else stands still when a reaction cannot write: relay, consumers and read models go on."""
+async def test_work_that_fails_again_and_again_is_told_until_it_goes_well() -> None:
+    """Nothing else stands still when a reaction or a file cannot be written: relay, consumers and read models go on."""
     async with memory_service(MORE) as service:
         failures = 3
-        service.machinery.failures["notes"] = lambda: failures
-        assert (await scraped(service))['liangxian_reaction_failures{reaction="notes"}'] == 3
+        service.machinery.failures["imports"] = lambda: failures
+        assert (await scraped(service))['liangxian_work_failures{work="imports"}'] == 3
         failures = 0
-        assert (await scraped(service))['liangxian_reaction_failures{reaction="notes"}'] == 0
+        assert (await scraped(service))['liangxian_work_failures{work="imports"}'] == 0
 
 
 async def test_a_database_that_is_away_is_told_by_a_scrape_that_succeeds(
