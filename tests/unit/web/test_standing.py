@@ -26,7 +26,8 @@ async def scraped(service: MemoryService) -> dict[str, float]:
     lines = [line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#")]
     own = f'service="{service.name}"'
     return {
-        name.replace(own, "").replace("{}", "").replace(",}", "}"): float(value) for name, _, value in lines
+        name.replace(own, "").replace("{}", "").replace(",}", "}").replace("{,", "{"): float(value)
+        for name, _, value in lines
     }
 
 
