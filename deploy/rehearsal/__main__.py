@@ -13,18 +13,18 @@ from pathlib import Path
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from httpx_aiohttp import AiohttpTransport
 
 from deploy.rehearsal.books import Books
 from deploy.rehearsal.clients import Services
 from deploy.rehearsal.outside import World
-from deploy.rehearsal.wire import KeptConnections
 from deploy.rehearsal.world import create_world, lifespan_of
 
 
 def app_from_environment() -> FastAPI:
     """The world over its own file and the services of this machine."""
     books = Books.connect(Path(os.environ["LIANGXIAN_DATA"]) / "world.sqlite")
-    http = httpx.AsyncClient(timeout=600, transport=KeptConnections())
+    http = httpx.AsyncClient(timeout=600, transport=AiohttpTransport())
     host = os.environ.get("LIANGXIAN_HOST", "127.0.0.1")
     organisations = Path(os.environ["LIANGXIAN_ORGANISATIONS"])
     services = Services.on(int(os.environ.get("LIANGXIAN_PORT_BASE", "8101")), organisations, http, host)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from httpx_aiohttp import AiohttpTransport
 
 from deploy.rehearsal.campaign import EmptyCampaign, campaign_of
 from deploy.rehearsal.clients import SERVICES, Services
@@ -21,7 +22,6 @@ from deploy.rehearsal.plan import Plan, draw_plan, follow_plan, nobody
 from deploy.rehearsal.report import Report, collect_report
 from deploy.rehearsal.script import SCRIPTS
 from deploy.rehearsal.watching import watcher_for
-from deploy.rehearsal.wire import KeptConnections
 from deploy.rehearsal.years import continue_from
 from shared.policy import Pack, copy_to_year, dump, load_packs
 from shared.policy.registry import open_registry
@@ -114,7 +114,8 @@ async def run_demo(options: DemoOptions, watcher: Watcher | None = None, number:
     plan = plan_of(options)
     journal = journal_of(options, number)
     timeout = httpx.Timeout(REQUEST_SECONDS, connect=10)
-    http = httpx.AsyncClient(timeout=timeout, transport=KeptConnections())
+    limits = httpx.Limits(max_connections=4 * options.concurrency)
+    http = httpx.AsyncClient(timeout=timeout, transport=AiohttpTransport(limits=limits))
     try:
         _bind(journal, options)
         services = Services.on(options.port_base, options.organisations, http, options.host)
