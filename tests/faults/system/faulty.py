@@ -22,13 +22,13 @@ import httpx
 
 from deploy.local.layout import SERVICES
 from deploy.local.postgres import PostgresServer
-from deploy.local.processes import StartFailed, free_port, leash, tail_of, until
+from deploy.local.processes import StartFailed, free_port, leash, until
 from deploy.local.programs import organisations_file
 from deploy.local.provisioning import BROKER
 from deploy.rehearsal.clients import Services
 from tests.faults.network import PostgresProxy
 from tests.faults.system.alarms import Alarms, Seen, now
-from tests.faults.system.village import REACHED_SECONDS, RUN_SECONDS, Progress, Village
+from tests.faults.system.village import Moment, Progress, Village
 
 DATABASES = (*SERVICES, BROKER)
 KEEP_SECONDS = 0.2
@@ -109,34 +109,19 @@ class FaultyVillage(Village):
 
     async def suffer(self, faults: list[Fault]) -> None:
         """The whole campaign, each fault as soon as its moment is seen."""
-        driver = await self.drive()
         keeper = asyncio.ensure_future(self._keep())
-        releases: list[Callable[[], None]] = []
         try:
-            let_go = await self._leashed(driver)
-            if let_go is not None:
-                releases.append(let_go)
-            for fault in faults:
-                await self._reach(fault, driver)
-                self.seen.append(await self._suffer(fault))
-            code = await asyncio.wait_for(driver.wait(), RUN_SECONDS)
-            assert code == 0, tail_of(self.log, 40)
+            await self.run(faults)
         finally:
-            if driver.returncode is None:
-                driver.kill()
-                await driver.wait()
-            for release in releases:
-                release()
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
 
-    async def _reach(self, fault: Fault, driver: asyncio.subprocess.Process) -> None:
-        progress = Progress(self.data)
-        seen = await until(
-            lambda: driver.returncode is not None or fault.when(progress), seconds=REACHED_SECONDS, every=0.05
-        )
-        assert seen, f"never seen: the moment of {fault.name}"
-        assert driver.returncode is None, f"over before {fault.name}: {tail_of(self.log, 40)}"
+    async def befall(self, moment: Moment, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+        """See Village.befall; a fault until everybody is well again."""
+        if not isinstance(moment, Fault):
+            return await super().befall(moment, driver)
+        self.seen.append(await self._suffer(moment))
+        return driver
 
     async def _suffer(self, fault: Fault) -> Seen:
         """The fault, as long as it must and until its alert fires; then until everybody is well."""

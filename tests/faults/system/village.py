@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -128,6 +128,15 @@ def _differing(where: str, said: Any, expected: Any) -> list[str]:
     return [f"{where}: {said!r}, undisturbed {expected!r}"]
 
 
+class Moment(Protocol):
+    """Something that befalls a run once ``when`` is seen."""
+
+    @property
+    def when(self) -> Callable[[Progress], bool]:
+        """What must have been seen before."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kill:
     """Who is killed, in which phase, and what must have been seen before."""
@@ -192,15 +201,15 @@ class Village:
                 stdout=out, stderr=out, env={**os.environ, **self.environment},
             )  # fmt: skip
 
-    async def run(self, kills: Sequence[Kill] = ()) -> None:
-        """The whole campaign, with ``kill -9`` of each in turn as soon as its moment is seen."""
+    async def run(self, moments: Sequence[Moment] = ()) -> None:
+        """The whole campaign; what befalls it (``befall``) does so as soon as its moment is seen, in turn."""
         driver = await self.drive()
         let_go: Callable[[], None] | None = None
         try:
             let_go = await self._leashed(driver)
-            for kill in kills:
-                await self._await_moment(kill, driver)
-                driver = await self.befall(kill, driver)
+            for moment in moments:
+                await self._await_moment(moment, driver)
+                driver = await self.befall(moment, driver)
             code = await asyncio.wait_for(driver.wait(), self.patience_seconds)
             assert code == 0, tail_of(self.log, 40)
         finally:
@@ -220,27 +229,28 @@ class Village:
         assert started
         return leash(supervisor.pid, signal.SIGTERM) if supervisor is not None else None
 
-    async def _await_moment(self, kill: Kill, driver: asyncio.subprocess.Process) -> None:
-        """Wait for the moment."""
+    async def _await_moment(self, moment: Moment, driver: asyncio.subprocess.Process) -> None:
+        """Wait until it is seen, the campaign going on."""
         progress = Progress(self.data)
         seen = await until(
-            lambda: driver.returncode is not None or kill.when(progress),
+            lambda: driver.returncode is not None or moment.when(progress),
             seconds=max(REACHED_SECONDS, self.patience_seconds / 2),
             every=0.02,
         )
-        assert seen, f"never seen: {kill}"
-        assert driver.returncode is None, f"over before {kill}: {tail_of(self.log, 40)}"
+        assert seen, f"never seen: {moment}"
+        assert driver.returncode is None, f"over before {moment}: {tail_of(self.log, 40)}"
 
-    async def befall(self, kill: Kill, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
-        """Kill; answers the driver that goes on."""
-        if kill.victim == DRIVER:
+    async def befall(self, moment: Moment, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+        """``kill -9``; answers the driver that goes on."""
+        assert isinstance(moment, Kill)
+        if moment.victim == DRIVER:
             driver.kill()
             await driver.wait()
             self.driver_kills += 1
             return await self.drive()
-        running = await self.process(kill.victim)
-        assert running.signal(signal.SIGKILL), kill
-        assert await until(lambda: not running.alive(), seconds=10), kill
+        running = await self.process(moment.victim)
+        assert running.signal(signal.SIGKILL), moment
+        assert await until(lambda: not running.alive(), seconds=10), moment
         return driver
 
     async def process(self, name: str) -> Running:

@@ -37,7 +37,7 @@ from deploy.local.processes import (
     write_pid_file,
 )
 from deploy.local.programs import HOST, Program, programs, service_of, worker_name
-from tests.faults.system.village import Kill, Village
+from tests.faults.system.village import Kill, Moment, Village
 
 MOVED_SECONDS = 180.0
 """A worker starts, or a frozen one's session ends, on a machine that is busy with a campaign."""
@@ -102,29 +102,31 @@ class WorkingVillage(Village):
     _joined: dict[str, Running] = field(default_factory=dict)
     _leases: list[object] = field(default_factory=list)
 
-    async def befall(self, kill: Kill, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+    async def befall(self, moment: Moment, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
         """See Village.befall; a change is waited for until the partitions have moved."""
-        if not isinstance(kill, Change):
-            return await super().befall(kill, driver)
-        service = service_of(kill.victim)
+        if not isinstance(moment, Change):
+            return await super().befall(moment, driver)
+        service = service_of(moment.victim)
         before, began = await self.owners(service), time.monotonic()
         async with self._behind(service) as most:
-            if kill.happening is Happening.JOINS:
-                await self._join(kill.victim)
-                moved = await self._moved(kill, before)
-            elif kill.happening is Happening.LEAVES:
-                await self._leave(kill.victim)
-                moved = await self._moved(kill, before)
+            if moment.happening is Happening.JOINS:
+                await self._join(moment.victim)
+                moved = await self._moved(moment, before)
+            elif moment.happening is Happening.LEAVES:
+                await self._leave(moment.victim)
+                moved = await self._moved(moment, before)
             else:
-                running = await self.process(kill.victim)
-                assert running.signal(signal.SIGSTOP), kill
+                running = await self.process(moment.victim)
+                assert running.signal(signal.SIGSTOP), moment
                 try:
-                    moved = await self._moved(kill, before)
+                    moved = await self._moved(moment, before)
                 finally:
                     running.signal(signal.SIGCONT)
         changed = sum(moved[each] != owner for each, owner in before.items())
         self.changes.append(
-            SeenChange(kill, len(moved), changed, time.monotonic() - began, len(set(moved.values())), most[0])
+            SeenChange(
+                moment, len(moved), changed, time.monotonic() - began, len(set(moved.values())), most[0]
+            )
         )
         return driver
 
