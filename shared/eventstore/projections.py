@@ -124,9 +124,10 @@ class ProjectionRunner:
             return
         async with self._log.database.begin() as connection:
             moved = await move_checkpoints(connection, moves)
-        self._known = moved
         if moved:
             self._stored = dict(self._positions)
+        else:
+            self._known = False
 
     async def _advance(self, position: int, group: list[Projection]) -> int:
         wanted = frozenset().union(*(self._types[projection.name] for projection in group))

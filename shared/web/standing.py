@@ -52,6 +52,8 @@ class Standing:
 
     async def tell(self) -> None:
         """Set the gauges. A database that is away is a fault to be told and no reason to say nothing."""
+        for work, failures in self._machinery.failures.items():
+            self._ports.metrics.work_failures(work, failures())
         now = self._ports.runtime.monotonic
         deadline = now() + ANSWER_SECONDS
         faults = await self.faults()
@@ -81,8 +83,6 @@ class Standing:
         for (_, name, state), count in (await machinery.letters.counts()).items():
             (dead if state == OPEN else parked)[name] += count
         metrics.letters(dead, parked)
-        for work, failures in machinery.failures.items():
-            metrics.work_failures(work, failures())
         await self._readers(head)
         for gauge in self._description.gauges:
             await gauge()
