@@ -34,7 +34,6 @@ from shared.kernel.errors import OVERLOADED, OverloadedError
 ROUNDS = 5
 """How often a command that lost a race is decided before CONCURRENT_CHANGE."""
 
-
 LOOK_SECONDS = 0.25
 """How long a page whose turn has come waits for its decision ahead of it: the lanes stand meanwhile."""
 

@@ -110,9 +110,8 @@ class KafkaBroker:
         self._publish_seconds = publish_seconds
         self._producer: Any = None
         self._inspector: Any = None
-        self._partitions: dict[
-            str, list[TopicPartition]
-        ] = {}  # of topics that are there: they stay as they are
+        self._partitions: dict[str, list[TopicPartition]] = {}
+        """Of topics that are there: they stay as they are."""
 
     async def start(self) -> None:
         """See Broker.start. Clients connect when they are first needed."""

@@ -165,10 +165,7 @@ def memory_service(
 
 
 def _ports(
-    definition: ServiceDefinition,
-    parts: MemoryParts,
-    settings: ServiceSettings | None,
-    vault: Vault,
+    definition: ServiceDefinition, parts: MemoryParts, settings: ServiceSettings | None, vault: Vault
 ) -> Ports:
     imports = Imports(
         store=parts.store,

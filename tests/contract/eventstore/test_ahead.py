@@ -58,6 +58,18 @@ def held_until(decided: asyncio.Event, then: Any = None) -> Any:
     return settled
 
 
+def tell_of_loads(parts: Parts, monkeypatch: pytest.MonkeyPatch, loaded: asyncio.Event) -> None:
+    """Set when streams were loaded outside a transaction: a page is being decided ahead."""
+    load = parts.log.load
+
+    async def told(*needed: Any) -> Any:
+        found = await load(*needed)
+        loaded.set()
+        return found
+
+    monkeypatch.setattr(parts.log, "load", told)
+
+
 async def both(parts: Parts, first: Page, second: Page) -> list[Any]:
     """Two pages handed in at once; an exception is its page's answer."""
     work = [parts.runtime.start(parts.store.execute_page(page), "page") for page in (first, second)]
@@ -137,14 +149,7 @@ async def test_rows_written_meanwhile_may_be_what_a_fact_source_knows(
         seen.append(loaded.fact(source, "row"))
         return Accepted([Append(stream, [Paid(fen=1)])])
 
-    load = parts.log.load
-
-    async def told(*needed: Any) -> Any:
-        loaded = await load(*needed)
-        decided.set()
-        return loaded
-
-    monkeypatch.setattr(parts.log, "load", told)
+    tell_of_loads(parts, monkeypatch, decided)
     writes = Command(
         "keep",
         [stream_a := PURSE.stream("a", era=2020)],
@@ -177,14 +182,7 @@ async def test_a_guard_taken_meanwhile_may_be_what_a_fact_source_knows(
         guards = [Guard("line", "L1", "voucher", taken)] if free else []
         return Accepted([Append(stream, [Paid(fen=2 if free else 1)])], guards)
 
-    load = parts.log.load
-
-    async def told(*needed: Any) -> Any:
-        loaded = await load(*needed)
-        decided.set()
-        return loaded
-
-    monkeypatch.setattr(parts.log, "load", told)
+    tell_of_loads(parts, monkeypatch, decided)
     refund = Command(
         "refund",
         [other],
