@@ -163,3 +163,4 @@ def test_the_list_of_faults_is_written(suffered: Suffered) -> None:
     """Fault, what was seen, alert fired: a line each."""
     lines = LIST.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 2 + len(suffered.seen)
+    assert all(suffered.seen[fault.name].seconds >= fault.seconds for fault in ALWAYS)
