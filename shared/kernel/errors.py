@@ -7,6 +7,9 @@ from dataclasses import dataclass
 OVERLOADED = "OVERLOADED"
 """Code of what is turned away because too much is waiting."""
 
+NOT_READY = "NOT_READY"
+"""Code of what is turned away because the database is away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
-from shared.kernel.errors import OVERLOADED
+from shared.kernel.errors import NOT_READY, OVERLOADED
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,7 +39,8 @@ class ServiceMetrics:
         )
         self._commands = self._make(Counter, "commands_total", "Commands by outcome", ("command", "outcome"))
         self._refusals = self._make(Counter, "refusals_total", "Refused commands by code", ("code",))
-        self._child(self._refusals, OVERLOADED)  # a rate needs the 0 before the first
+        for code in (NOT_READY, OVERLOADED):  # a rate needs the 0 before the first
+            self._child(self._refusals, code)
         self._batch_size = self._make(Histogram, "append_batch_size", "Events per commit", buckets=_SIZES)
         self._append = self._make(Histogram, "append_seconds", "Seconds a batch took", buckets=_SHORT_SECONDS)
         self._lock_wait = self._make(

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.eventstore.log import Failure
-from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.kernel.errors import NOT_READY, OVERLOADED, OverloadedError, ProblemError, Refusal
 from shared.kernel.events import DayBegun
 from shared.security.issuer import Issuer
 from shared.security.tokens import TokenVerifier
@@ -212,9 +212,9 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 UNAVAILABLE = {
-    Failure.CONNECTION: Refusal("NOT_READY", rule="DATABASE"),
-    Failure.TRANSIENT: Refusal("OVERLOADED", rule="DATABASE"),
-    Failure.BUSY: Refusal("OVERLOADED", rule="DATABASE"),
+    Failure.CONNECTION: Refusal(NOT_READY, rule="DATABASE"),
+    Failure.TRANSIENT: Refusal(OVERLOADED, rule="DATABASE"),
+    Failure.BUSY: Refusal(OVERLOADED, rule="DATABASE"),
 }
 """503 for who may ask again: the database is away, or too busy to answer in time."""
 
@@ -226,4 +226,4 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _overloaded(request: Request, error: Exception) -> Response:
     assert isinstance(error, OverloadedError)
-    return problem_response(Refusal("OVERLOADED"), correlation_of(request.scope), 503, error.retry_after)
+    return problem_response(Refusal(OVERLOADED), correlation_of(request.scope), 503, error.retry_after)

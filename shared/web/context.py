@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kernel.clock import Runtime
-from shared.kernel.errors import OverloadedError, ProblemError, Refusal
+from shared.kernel.errors import NOT_READY, OverloadedError, ProblemError, Refusal
 from shared.observability.logging import bound, logger, place_of
 from shared.observability.tracing import CORRELATION, PATTERN, TRACEPARENT, Kind, Span, Tracing
 from shared.web.problems import problem_response
@@ -23,6 +23,7 @@ from shared.web.problems import problem_response
 _CORRELATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}", re.ASCII)
 _LONG_DIGITS = re.compile(r"\d{11}|\d{17}[0-9Xx]", re.ASCII)
 
+READS = frozenset({"GET", "HEAD"})
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds, and never traced."""
 
@@ -37,7 +38,8 @@ class RequestMetrics(Protocol):
         ...
 
     def refusal(self, code: str) -> None:
-        """``liangxian_refusals_total``: here, of those whom no command answered."""
+        """``liangxian_refusals_total``: here, of those whom no command answered; a read that finds the database
+        away is no refused command."""
         ...
 
 
@@ -135,7 +137,7 @@ class RequestContext:
                     log.error("request_broken", route=route_of(scope), error=type(fault).__name__)
                     raise ConnectionError("the answer was cut off") from None
                 away = self._unavailable(fault)
-                if away is not None:
+                if away is not None and (away.code != NOT_READY or scope["method"] not in READS):
                     self._metrics.refusal(away.code)
                 await failure(fault, correlation, route_of(scope), away)(scope, receive, passing)
             finally:

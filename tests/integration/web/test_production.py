@@ -330,6 +330,10 @@ async def test_a_database_that_went_away_is_a_503_and_comes_back(tmp_path: Path,
             assert (await client.get("/readyz")).status_code == 503
             scraped = await client.get("/metrics")
             assert scraped.status_code == 200
+            refused = 'liangxian_refusals_total{code="NOT_READY",service="registration"}'
+            assert f"\n{refused} 0.0\n" in scraped.text, "reads are no refused writes"
+            assert (await client.post("/notes/a")).json()["code"] == "NOT_READY"
+            assert f"\n{refused} 1.0\n" in (await client.get("/metrics")).text
             assert 'liangxian_faults{service="registration"} 0.0' not in scraped.text
             await server.start()
             await eventually(client, "/readyz", lambda r: r.status_code == 200)
