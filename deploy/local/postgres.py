@@ -51,7 +51,8 @@ SETTINGS = {
     "autovacuum_analyze_scale_factor": "0.5",
     "autovacuum_naptime": "30s",
     "autovacuum_vacuum_cost_limit": "1000",
-    "autovacuum_vacuum_insert_scale_factor": "1.0",
+    # What was only inserted has nothing to clear away; it is frozen when transaction numbers ask for it.
+    "autovacuum_vacuum_insert_threshold": "-1",
     "checkpoint_completion_target": "0.9",
     "checkpoint_timeout": "15min",
     "fsync": "on",
@@ -67,12 +68,19 @@ SETTINGS = {
     "max_wal_size": "6GB",
     "min_wal_size": "256MB",
     "random_page_cost": "1.1",  # no arm has to move, on what such a machine has
-    "shared_buffers": "512MB",
     "synchronous_commit": "on",
     "timezone": "'UTC'",
     "unix_socket_directories": "''",
     "wal_buffers": "16MB",
 }
+
+
+MIB = 1024 * 1024
+
+
+def shared_buffers(memory: int) -> str:
+    """An eighth of the machine's bytes, 128 MiB to 8 GiB: services, brokers and page cache live beside it."""
+    return f"{min(max(memory // 8 // MIB, 128), 8 * 1024)}MB"
 
 
 class Server(Protocol):
@@ -297,7 +305,9 @@ class PostgresServer:
             self._run_initdb(binaries, unfinished, handed)
         finally:
             handed.unlink()
-        lines = [f"{name} = {value}" for name, value in SETTINGS.items()]
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        settings = SETTINGS | {"shared_buffers": shared_buffers(memory)}
+        lines = [f"{name} = {value}" for name, value in settings.items()]
         with (unfinished / "postgresql.conf").open("a", encoding="ascii") as file:
             file.write("\n# One machine\n" + "\n".join(lines) + "\n")
         unfinished.rename(cluster)

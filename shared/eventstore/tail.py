@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from shared.eventstore.decision import Plan
@@ -80,8 +81,9 @@ class Entry:
 class Tail:
     """See the module. Implements ``PageReader``; fed by the writer (``Writer.tail``).
 
-    ``_entries`` hold everything in (``_after``, ``_last``]; before the first reader came nothing is known
-    (``_last`` is -1). What was fed beyond a hole waits in ``_coming`` until the hole has been looked at.
+    ``_entries`` hold everything in (``_after``, ``_last``], ``_typed`` the same by type: twenty readers of two or
+    three types each need not look at every row. Before the first reader came nothing is known (``_last`` is -1).
+    What was fed beyond a hole waits in ``_coming`` until the hole has been looked at.
     ``_gone`` says where the last row of each type stood that has left the window, for rows after ``_since``: a
     reader that has slept through rows of other types need not read them.
     """
@@ -92,6 +94,7 @@ class Tail:
         self._runtime = runtime
         self._window = window
         self._entries: list[Entry] = []
+        self._typed: dict[str, list[Entry]] = {}
         self._after = self._last = self._since = -1
         self._gone: dict[str, int] = {}
         self._coming: deque[list[Entry]] = deque()
@@ -106,7 +109,7 @@ class Tail:
         self._coming.append(entries)
         self._join()
         if sum(map(len, self._coming)) > self._window:
-            self._entries, self._after = [], entries[-1].position
+            self._entries, self._typed, self._after = [], {}, entries[-1].position
             self._last = self._since = self._after
             self._coming.clear()
 
@@ -117,7 +120,10 @@ class Tail:
         surplus = len(self._entries) - self._window
         if surplus > BLOCK:
             self._after = self._entries[surplus - 1].position
-            self._gone |= {entry.type: entry.position for entry in self._entries[:surplus]}
+            gone = self._entries[:surplus]
+            self._gone |= {entry.type: entry.position for entry in gone}
+            for type_, count in Counter(entry.type for entry in gone).items():
+                del self._typed[type_][:count]
             del self._entries[:surplus]
 
     def _extend(self, entries: list[Entry]) -> None:
@@ -125,26 +131,34 @@ class Tail:
         if new:
             self._entries += new
             self._last = new[-1].position
+            for entry in new:
+                self._typed.setdefault(entry.type, []).append(entry)
 
     async def read_page(
         self, after: int, limit: int, types: frozenset[str] | None = None, until: int | None = None
     ) -> TailPage:
-        """See Log.read_page. A page of the past ends with its block."""
+        """See Log.read_page: so many events of the types at most. A page of the past ends with its block."""
         if self._coming or self._last < 0 or after >= self._last:
             await self._look(after)
         if after >= self._after or self._slept(after, types):
-            entries, scanned = self._entries, self._last
+            page = _following(self._of(types), after, limit)
+            scanned = self._last
         else:
             entries, scanned = await self._block(after)
-        start = bisect.bisect_right(entries, after, key=_position)
-        page = entries[start : start + limit]
+            wanted = entries if types is None else [entry for entry in entries if entry.type in types]
+            page = _following([wanted], after, limit)
         if len(page) == limit:
             scanned = page[-1].position
         if until is not None and scanned > until:
             scanned = until
             page = page[: bisect.bisect_right(page, until, key=_position)]
-        wanted = page if types is None else [entry for entry in page if entry.type in types]
-        return TailPage([entry.recorded(self._types) for entry in wanted], max(scanned, after))
+        return TailPage([entry.recorded(self._types) for entry in page], max(scanned, after))
+
+    def _of(self, types: frozenset[str] | None) -> list[list[Entry]]:
+        """What the window holds of the types, a list for each."""
+        if types is None:
+            return [self._entries]
+        return [entries for type_ in types if (entries := self._typed.get(type_))]
 
     def _slept(self, after: int, types: frozenset[str] | None) -> bool:
         """Whether nothing of the types lies between a position and the window."""
@@ -204,6 +218,20 @@ def entries_of(plan: Plan, verdict: Verdict) -> list[Entry]:
         entries.append(Entry(position, row.type, None, known))
         position += 1
     return entries
+
+
+def _following(lists: Sequence[list[Entry]], after: int, limit: int) -> list[Entry]:
+    """The first entries after a position, of lists that are each in order."""
+    page: list[Entry] = []
+    several = 0
+    for entries in lists:
+        start = bisect.bisect_right(entries, after, key=_position)
+        if start < len(entries):
+            page += entries[start : start + limit]
+            several += 1
+    if several > 1:
+        page.sort(key=_position)
+    return page[:limit]
 
 
 def _position(entry: Entry) -> int:

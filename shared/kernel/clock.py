@@ -49,7 +49,7 @@ class Runtime(Protocol):
         ...
 
     def random_id(self) -> str:
-        """128 random bits as 32 hex characters: person ids."""
+        """The second and 96 random bits as 32 hex characters: person ids (ADR 0053)."""
         ...
 
     def random_bytes(self, count: int) -> bytes:
@@ -112,6 +112,10 @@ def _uuid7_rest(entropy: bytes) -> str:
     return f"-7{rand[1:4]}-{_VARIANT[rand[4]]}{rand[5:8]}-{rand[8:]}"
 
 
+def _random_id(unix_seconds: int, entropy: bytes) -> str:
+    return f"{unix_seconds & 0xFFFFFFFF:08x}{entropy.hex()}"
+
+
 class SystemRuntime:
     """The operating system's time, entropy and event loop."""
 
@@ -139,7 +143,7 @@ class SystemRuntime:
                 )
 
     def random_id(self) -> str:
-        return os.urandom(16).hex()
+        return _random_id(time.time_ns() // 1_000_000_000, os.urandom(12))
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)
@@ -172,7 +176,7 @@ class SeededRuntime:
         return uuid7(int(self._now * 1000), self._random.randbytes(10))
 
     def random_id(self) -> str:
-        return self._random.randbytes(16).hex()
+        return _random_id(int(self.timestamp()), self._random.randbytes(12))
 
     def random_bytes(self, count: int) -> bytes:
         return self._random.randbytes(count)

@@ -166,6 +166,20 @@ async def test_a_reader_that_slept_through_other_types_reads_none_of_them(parts:
     assert [item.position for item in await read_through(follower, 0, 1000, types=noted)] == [1, 42]
 
 
+async def test_a_page_is_full_of_its_readers_own_events(parts: Parts) -> None:
+    """Given rows of other types between a reader's own, then its page holds as many of its own as it asked for."""
+    follower = Tail(parts.log, parts.runtime)  # type: ignore[arg-type]
+    parts.store.tail = follower
+    await follower.read_page(0, 1)
+    for number in range(30):
+        await parts.store.execute(said_more() if number % 10 == 9 else pay("a", number + 1))
+    noted = frozenset({"Noted", ANNOUNCED})
+    page = await follower.read_page(0, 2, noted)
+    assert ([item.position for item in page.events], page.scanned) == ([10, 20], 20)
+    page = await follower.read_page(20, 2, noted)
+    assert ([item.position for item in page.events], page.scanned) == ([30], 30)
+
+
 async def test_it_holds_no_more_than_its_window(parts: Parts) -> None:
     """A process whose readers stand still must not fill its memory."""
     follower = Tail(parts.log, parts.runtime, window=10)  # type: ignore[arg-type]
@@ -174,6 +188,7 @@ async def test_it_holds_no_more_than_its_window(parts: Parts) -> None:
     for number in range(60):
         await parts.store.execute(pay("a", number + 1))
     assert len(follower._entries) <= 10 + tail_module.BLOCK
+    assert sum(map(len, follower._typed.values())) == len(follower._entries)
     await failing_page(parts)
     for number in range(60):
         await parts.store.execute(pay("b", number + 1))

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from deploy.local.databases import ExternalPostgres
-from deploy.local.postgres import PostgresServer, Server, server_for
+from deploy.local.postgres import PostgresServer, Server, server_for, shared_buffers
 from deploy.local.processes import StartFailed, free_port, leash, until
 from deploy.local.provisioning import provision
 
@@ -48,6 +48,21 @@ async def test_a_commit_is_durable_by_default(postgres: Server) -> None:
         assert await fetch(postgres.url("postgres"), f"SHOW {name}") == "on"
     assert await fetch(postgres.url("postgres"), "SHOW data_checksums") == "on"
     assert await fetch(postgres.url("postgres"), "SHOW server_version_num") >= "180000"
+
+
+async def test_its_buffers_are_an_eighth_of_the_machine_within_bounds(postgres: Server) -> None:
+    """A district's indexes do not fit what PostgreSQL takes by default; what only grows is not vacuumed for that."""
+    if isinstance(postgres, ExternalPostgres):
+        pytest.skip("LIANGXIAN_POSTGRES_URL: its settings are not ours")
+    sizes = [shared_buffers(gib * 1024**3) for gib in (0, 4, 24, 512)]
+    assert sizes == ["128MB", "512MB", "3072MB", "8192MB"]
+    connection = await asyncpg.connect(postgres.url())
+    try:
+        size = await connection.fetchval("SELECT pg_size_bytes(current_setting('shared_buffers'))")
+        assert size >= 128 << 20
+        assert await connection.fetchval("SHOW autovacuum_vacuum_insert_threshold") == "-1"
+    finally:
+        await connection.close()
 
 
 async def test_only_loopback_listens_and_only_with_the_password(server: PostgresServer) -> None:

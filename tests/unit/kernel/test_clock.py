@@ -65,6 +65,19 @@ async def test_simulated_sleep_takes_no_time_and_lets_others_run() -> None:
     assert task.get_name() == "other"
 
 
+async def test_person_ids_given_later_come_later() -> None:
+    """ADR 0053: rows of people registered together lie together, and 96 bits stay random."""
+    for runtime in (SystemRuntime(), SeededRuntime(7)):
+        one, other = runtime.random_id(), runtime.random_id()
+        assert int(one[:8], 16) <= int(runtime.timestamp())
+        assert one[:8] <= other[:8]
+        assert one[8:] != other[8:]
+    seeded = SeededRuntime(7)
+    early = [seeded.random_id() for _ in range(20)]
+    await seeded.sleep(1)
+    assert max(early) < seeded.random_id()
+
+
 async def test_system_runtime_gives_fresh_ids() -> None:
     runtime = SystemRuntime()
     assert len({runtime.new_id() for _ in range(100)}) == 100
