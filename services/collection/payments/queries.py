@@ -63,31 +63,40 @@ class TakingFacts:
     name = "takings"
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
-        found: dict[Any, tuple[Taking, ...]] = {}
-        c = payment_line.c
+        """One query per campaign's day: lines of a day stand together, those of an agent in no index."""
+        days: dict[tuple[str, dt.date], list[str]] = {}
         for key in keys:
             campaign, agent_id, day = cast("tuple[str, str, dt.date]", key)
+            days.setdefault((campaign, day), []).append(agent_id)
+        found: dict[Any, list[Taking]] = {key: [] for key in keys}
+        c = payment_line.c
+        for (campaign, day), agents in days.items():
             rows = await connection.execute(
-                sa.select(c.line_id, c.insurance, c.fen, c.standing)
-                .where(c.campaign == campaign, c.agent_id == agent_id, c.paid_on == day, c.channel == CASH)
+                sa.select(c.agent_id, c.line_id, c.insurance, c.fen, c.standing)
+                .where(c.campaign == campaign, c.channel == CASH, c.paid_on == day, c.agent_id.in_(agents))
                 .order_by(c.line_id)
             )
-            found[key] = tuple(Taking(row[0], Insurance(row[1]), row[2], row[3]) for row in rows)
-        return found
+            for row in rows:
+                found[campaign, row[0], day].append(Taking(row[1], Insurance(row[2]), row[3], row[4]))
+        return {key: tuple(lines) for key, lines in found.items()}
 
 
 async def cash_days(
     connection: Connection, first: dt.date, last: dt.date
-) -> Sequence[tuple[str, str, dt.date]]:
-    """(campaign, agent, date) with cash in it, in order."""
+) -> Mapping[tuple[str, str, dt.date], Mapping[str, tuple[int, int]]]:
+    """(campaign, agent, date) with cash in it -> insurance -> (lines, fen), in order of date, campaign, agent."""
     c = payment_line.c
+    keys = (c.paid_on, c.campaign, c.agent_id, c.insurance)
     rows = await connection.execute(
-        sa.select(c.campaign, c.agent_id, c.paid_on)
-        .distinct()
+        sa.select(*keys, sa.func.count(), sa.cast(sa.func.sum(c.fen), sa.BigInteger))
         .where(c.channel == CASH, c.paid_on >= first, c.paid_on <= last)
-        .order_by(c.campaign, c.agent_id, c.paid_on)
+        .group_by(*keys)
+        .order_by(*keys)
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    found: dict[tuple[str, str, dt.date], dict[str, tuple[int, int]]] = {}
+    for day, campaign, agent_id, insurance, count, fen in rows:
+        found.setdefault((campaign, agent_id, day), {})[insurance] = (int(count), int(fen))
+    return found
 
 
 async def channel_lines(

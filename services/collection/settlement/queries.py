@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, cast
 
@@ -58,3 +59,19 @@ async def overdue_days(connection: Connection) -> Mapping[tuple[str, str], int]:
         .group_by(c.campaign, c.insurance)
     )
     return {(row[0], row[1]): int(row[2]) for row in rows}
+
+
+async def confirmed_days(
+    connection: Connection, first: dt.date, last: dt.date
+) -> Mapping[tuple[str, str, dt.date], Mapping[str, tuple[int, int]]]:
+    """(campaign, agent, date) -> insurance -> (lines, fen) confirmed and not contradicted since."""
+    c = settlement_day.c
+    rows = await connection.execute(
+        sa.select(c.campaign, c.source, c.date, c.insurance, c.confirmed_count, c.confirmed_fen).where(
+            c.kind == "AGENT", c.date >= first, c.date <= last, c.confirmed_count > 0, c.open_reason == ""
+        )
+    )
+    found: dict[tuple[str, str, dt.date], dict[str, tuple[int, int]]] = {}
+    for campaign, agent_id, day, insurance, count, fen in rows:
+        found.setdefault((campaign, agent_id, day), {})[insurance] = (int(count), int(fen))
+    return found

@@ -33,6 +33,7 @@ class GovernmentPaymentsVouchered:
     """
 
     name = "treasury-government"
+    page = 4  # a part holds five hundred obligations
     handles: tuple[type[msgspec.Struct], ...] = (GovernmentPaymentSubmittedV1,)
 
     def __init__(self, clock: Clock, flows: MoneyFlows, drawn: DrawDocument) -> None:
