@@ -22,6 +22,7 @@ from services.collection.reconciliation.domain import (
 from services.collection.reconciliation.tables import (
     LINES,
     STATE,
+    UNIDENTIFIED,
     money_book,
     money_line,
     money_sum,
@@ -220,7 +221,7 @@ async def _suspense(
     c = money_line.c
     rows = await connection.execute(
         sa.select(c.line_id, c.insurance, c.fen)
-        .where(c.campaign == campaign, c.date == date, c.standing == "UNIDENTIFIED")
+        .where(c.campaign == campaign, c.date == date, UNIDENTIFIED)
         .order_by(c.line_id)
     )
     return tuple((row[0], Insurance(row[1]), row[2]) for row in rows)

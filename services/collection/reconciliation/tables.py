@@ -41,9 +41,10 @@ _l = money_line.c
 # Written out in the statements too: a plan for any value uses such an index only where they say so.
 ON_VOUCHER = _l.voucher_no != sa.literal_column("''")
 ON_DECLARATION = _l.declaration_no != sa.literal_column("''")
+UNIDENTIFIED = _l.standing == sa.literal_column("'UNIDENTIFIED'")
 _partial("money_line_by_voucher", ON_VOUCHER, _l.voucher_no, _l.person_id)
 _partial("money_line_by_declaration", ON_DECLARATION, _l.declaration_no)
-_partial("money_line_unidentified", _l.standing == "UNIDENTIFIED", _l.campaign, _l.date)
+_partial("money_line_unidentified", UNIDENTIFIED, _l.campaign, _l.date)
 
 money_voucher = sa.Table(
     "money_voucher",

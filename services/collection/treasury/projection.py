@@ -48,7 +48,7 @@ sa.Index(
     postgresql_where=DECLARED,
     sqlite_where=DECLARED,
 )
-_WAITING = treasury_line.c.voucher_no == ""
+WAITING = treasury_line.c.voucher_no == sa.literal_column("''")
 sa.Index(
     "treasury_line_waiting",
     treasury_line.c.kind,
@@ -56,8 +56,8 @@ sa.Index(
     treasury_line.c.village,
     treasury_line.c.source,
     treasury_line.c.date,
-    postgresql_where=_WAITING,
-    sqlite_where=_WAITING,
+    postgresql_where=WAITING,
+    sqlite_where=WAITING,
 )
 
 declaration = sa.Table(

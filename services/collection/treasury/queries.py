@@ -12,6 +12,7 @@ from services.collection.treasury.domain import DeclaredLine
 from services.collection.treasury.events import VoucherLine
 from services.collection.treasury.projection import (
     DECLARED,
+    WAITING,
     declaration,
     government_leg,
     treasury_line,
@@ -64,7 +65,7 @@ class DeclarableLines:
                     c.campaign == campaign,
                     c.village == village,
                     c.kind == "AGENT",
-                    c.voucher_no == "",
+                    WAITING,
                     c.declaration_no == "",
                 )
                 .order_by(c.line_id)
@@ -159,7 +160,7 @@ async def settled_channel_lines(
     where = [column == value for column, value in wanted.items() if value]
     rows = await connection.execute(
         sa.select(c.line_id, c.campaign, c.source, c.date, c.insurance)
-        .where(c.kind == "CHANNEL", c.voucher_no == "", *where)
+        .where(c.kind == "CHANNEL", WAITING, *where)
         .order_by(c.line_id)
     )
     known = await details(connection, [row.line_id for row in rows])
