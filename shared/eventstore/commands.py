@@ -23,7 +23,11 @@ S = TypeVar("S")
 
 
 class FactSource(Protocol):
-    """A read model a decision looks things up in: one query per batch, not one per command."""
+    """A read model a decision looks things up in: one query per batch, not one per command.
+
+    A source of nothing but read models says ``beside = False``: it knows no rows and no guards that commands
+    write, so that a page decided ahead need not be decided again for them. One that says nothing may know them.
+    """
 
     name: str
 

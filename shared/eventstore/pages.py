@@ -111,12 +111,15 @@ class _Judged:
 
     def holds(self, written: Written, today: object) -> bool:
         """Whether its turn would bring the same: nothing it rests on was written meanwhile, nor did the day end.
-        Rows and guards that went with commands may be what a fact source looks up."""
-        facts = any(task.command.facts for task in (*self.tasks, *self.extra))
+        Rows and guards that went with commands may be what a fact source looks up, unless it says it does not."""
+        facts = {
+            id(source): source for task in (*self.tasks, *self.extra) for source, _ in task.command.facts
+        }
+        looked = any(getattr(source, "beside", True) for source in facts.values())
         return (
             self.today == today
             and not written.unknown
-            and not (written.beside and facts)
+            and not (written.beside and looked)
             and self.streams.isdisjoint(written.streams)
             and self.keys.isdisjoint(written.keys)
         )

@@ -17,6 +17,7 @@ class CampaignFacts:
     """``CampaignFact`` per campaign id. One query a batch."""
 
     name = "campaign"
+    beside = False
 
     def __init__(self, packs: PackRegistry) -> None:
         self._packs = packs

@@ -30,6 +30,7 @@ class RosterFacts:
     """``RosterFact`` per (campaign, insurance, person_id), of formed rosters. One query a batch."""
 
     name = "roster-line"
+    beside = False
 
     async def load(
         self, connection: Connection, keys: Sequence[Hashable]

@@ -65,6 +65,7 @@ class DeathFacts:
     """Date of death per person_id, as registration says it counts; absent for the living."""
 
     name = "death"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, dt.date]:
         rows = await connection.execute(

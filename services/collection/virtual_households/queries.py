@@ -21,6 +21,7 @@ class AgentFacts:
     """``AgentFact`` per (agent_id, campaign), with his household's scope. One query a batch."""
 
     name = "agent"
+    beside = False
 
     async def load(
         self, connection: Connection, keys: Sequence[Hashable]

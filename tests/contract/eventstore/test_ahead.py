@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.eventstore.commands import Accepted, Append, Command, Guard, Loaded, Page, RowWrite
@@ -159,6 +160,27 @@ async def test_rows_written_meanwhile_may_be_what_a_fact_source_knows(
     page = Page([Command("look", [stream], decide, METADATA, facts=[(source, ["row"])])])
     await both(parts, Page([writes], settled=held_until(decided)), page)
     assert seen[-1] == 7
+
+
+async def test_a_source_of_read_models_alone_knows_no_guards(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page whose sources say so is decided once, though the page before it took guards (a file of payments)."""
+
+    class ReadModel:
+        name = "read-model"
+        beside = False
+
+        async def load(self, _connection: Connection, _keys: Sequence[Any]) -> dict[Any, Any]:
+            return {}
+
+    watched, other, loaded = Watched("b"), PURSE.stream("a", era=2020), asyncio.Event()
+    tell_of_loads(parts, monkeypatch, loaded)
+    guard = Guard("order", "1", "digest", Refusal("ORDER_NO_TAKEN"))
+    guarded = Command("pay", [other], lambda _: Accepted([Append(other, [Paid(fen=1)])], [guard]), METADATA)
+    looking = msgspec.structs.replace(watched.command, facts=[(ReadModel(), ["p"])])
+    await both(parts, Page([guarded], settled=held_until(loaded)), Page([looking]))
+    assert watched.seen == [0]
 
 
 async def test_a_guard_taken_meanwhile_may_be_what_a_fact_source_knows(
