@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.kernel.insurance import Insurance
 
 
-@dataclass(frozen=True, slots=True)
-class EmployeeSpell:
+class EmployeeSpell(msgspec.Struct, frozen=True):
     """Cover by employee insurance (职工保险); ``to_date`` None while it lasts."""
 
     insurance: Insurance
@@ -25,8 +25,7 @@ class EmployeeSpell:
         return self.from_date <= end and (self.to_date is None or self.to_date >= start)
 
 
-@dataclass(frozen=True, slots=True)
-class Resident:
+class Resident(msgspec.Struct, frozen=True):
     """What siblings may know of a person: never a name, number or phone.
 
     died_on: date of death as reported, None while alive; hukou_division: after the last household change.
@@ -51,8 +50,7 @@ class Resident:
         return any(spell.insurance is insurance and spell.overlaps(start, end) for spell in self.employee)
 
 
-@dataclass(frozen=True, slots=True)
-class Insured:
+class Insured(msgspec.Struct, frozen=True):
     """An enrolment of one insurance and year. live: neither cancelled, terminated nor rejected."""
 
     record_no: str
@@ -61,8 +59,7 @@ class Insured:
     period_to: dt.date
 
 
-@dataclass(frozen=True, slots=True)
-class Assessed:
+class Assessed(msgspec.Struct, frozen=True):
     """A special assessment (特殊缴费核定) in force for an insurance and year; amounts in fen."""
 
     assessment_no: str
@@ -70,16 +67,14 @@ class Assessed:
     valid_to: dt.date
 
 
-@dataclass(frozen=True, slots=True)
-class Identities:
+class Identities(msgspec.Struct, frozen=True):
     """Special identities of a person for one insurance and year, as imported lists say (I-06)."""
 
     categories: tuple[str, ...]
     departments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
+class Booked(msgspec.Struct, frozen=True):
     """What is booked for one insurance and year: fen per payer leg, and the standard the lines named.
 
     paid_on: day of the person's own payment; None when only others have paid.
@@ -92,8 +87,7 @@ class Booked:
     special_assessment_no: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(msgspec.Struct, frozen=True):
     """Medical cover of a year; both None while there is none."""
 
     from_date: dt.date | None

@@ -6,8 +6,10 @@ One decision, ``review_cover``, compares what should be with what is; every fact
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
 
 from services.registration.entitlements import events as e
 from services.registration.facts import Booked, Insured, Resident
@@ -21,8 +23,7 @@ from shared.policy import Insurance as PackInsurance
 ON_LIST = "ON_LIST"
 
 
-@dataclass(frozen=True, slots=True)
-class CoverState:
+class CoverState(msgspec.Struct, frozen=True):
     """State of ``cover:{year}:{person}`` as far as cover goes. from_date None: no cover."""
 
     government_fen: int = 0
@@ -33,8 +34,7 @@ class CoverState:
     undetermined: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoteGovernment:
+class NoteGovernment(msgspec.Struct, frozen=True):
     """What subsidy resolved of a person's medical standard; fen, 0 once revoked."""
 
     person_id: str
@@ -45,8 +45,7 @@ class NoteGovernment:
     standard_fen: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """Cover as it should be."""
 
     from_date: dt.date
