@@ -45,6 +45,12 @@ class Slice:
         """Commands of all its events."""
         return sum(len(item.commands) for item in self.items)
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is a transaction of commands and nothing else: nothing waits, nothing is set aside."""
+        aside = any(item.parked is not None or item.letter is not None for item in self.items)
+        return not aside and 0 < self.size() <= SLICE
+
 
 def with_event(recorded: Recorded[Any], event: Any) -> Recorded[Any]:
     """The same row of the log with another payload."""
@@ -73,12 +79,13 @@ def _in_trace(told: Metadata, trace: str) -> Metadata:
     return replace(told, extra={**told.extra, TRACEPARENT: trace})
 
 
-def slices(reacted: Sequence[Reacted]) -> list[Slice]:
-    """Whole events, up to SLICE commands together; an event with more stands alone."""
+def slices(reacted: Sequence[Reacted], most: int) -> list[Slice]:
+    """Whole events, ``most`` and SLICE commands together at most; an event with more commands stands alone."""
     groups = [Slice()]
     held = 0
     for item in reacted:
-        if groups[-1].items and held + len(item.commands) > SLICE:
+        before = len(groups[-1].items)
+        if before and (before == most or held + len(item.commands) > SLICE):
             groups.append(Slice())
             held = 0
         groups[-1].items.append(item)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -54,6 +54,9 @@ of its own that asks for nothing is stored with its page: looked at again later,
 
 LOOK_AGAIN = 40
 """Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
+
+TOGETHER = 4
+"""Slices of large facts that are handed over at once."""
 
 UNPREPARED: Any = object()
 
@@ -106,7 +109,8 @@ class ReactionRunner:
         self._runtime = runtime
         self._follows = follows
         self._page = page
-        self._most = getattr(reaction, "page", page)  # a reaction of large facts takes fewer at once
+        self._most = getattr(reaction, "page", page)  # a reaction of large facts commits fewer at once
+        self._alone = False  # slices go one after another, until the one that failed is found
         self._wake = Wake(runtime, poll_seconds)
         self._here: Checkpoint | None = None  # as stored; None: ask the database
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
@@ -174,8 +178,9 @@ class ReactionRunner:
         start = max(self._here.position, self._scanned)
         until = self._follows() if self._follows is not None else None
         page = await self._tail.read_page(start, self._page, self._types, until)
-        if len(page.events) > self._most:
-            page = TailPage(page.events[: self._most], page.events[self._most - 1].position)
+        most = self._most * TOGETHER
+        if len(page.events) > most:
+            page = TailPage(page.events[:most], page.events[most - 1].position)
         self._scanned = page.scanned
         if not page.events:
             behind = page.scanned - self._here.position
@@ -184,10 +189,16 @@ class ReactionRunner:
                 await self._commit(Checkpoint(page.scanned), [])
             self._done = page.scanned
             return int(page.scanned > start)
-        groups = slices(await self._react_all(page.events))
-        for group in groups[:-1]:
-            await self._commit_slice(group, group.items[-1].recorded.position)
-        await self._commit_slice(groups[-1], page.scanned)
+        groups = slices(await self._react_all(page.events), self._most)
+        ends = [group.items[-1].recorded.position for group in groups[:-1]] + [page.scanned]
+        if len(groups) > 1 and not self._alone and all(group.plain for group in groups):
+            if not await self._hand_over(groups, ends):
+                self._here, self._scanned, self._alone = None, 0, True
+                return len(page.events)
+        else:
+            for group, end in zip(groups, ends, strict=True):
+                await self._commit_slice(group, end)
+            self._alone = False
         self._done = page.scanned
         return len(page.events)
 
@@ -281,6 +292,34 @@ class ReactionRunner:
                 deadline=deadline or today + dt.timedelta(days=answer.days),
             ),
         )
+
+    async def _hand_over(self, groups: Sequence[Slice], ends: Sequence[int]) -> bool:
+        """Slices all at once, so that one is decided while the one before it commits; False: of a bad command.
+
+        Each moves the checkpoint from where the one before leaves it: behind one that fails none is written.
+        """
+        here = self._here
+        assert here is not None
+        works = []
+        for group, end in zip(groups, ends, strict=True):
+            after = Checkpoint(end)
+            work = self._execute(group.items, self._moving(here, after), keyed=here.step > 0)
+            works.append(self._runtime.start(work, f"{self._checkpoint}-slice"))
+            here = after
+        done = await asyncio.gather(*works, return_exceptions=True)
+        failed = next((each for each in done if isinstance(each, BaseException)), None)
+        if isinstance(failed, Exception) and self._is_bad_command(failed):
+            return False
+        if failed is not None:
+            raise failed
+        self._here = here
+        return True
+
+    def _moving(self, before: Checkpoint, after: Checkpoint) -> Callable[[Connection], Awaitable[bool]]:
+        async def move(connection: Connection) -> bool:
+            return await move_checkpoints(connection, {self._checkpoint: (before, after)})
+
+        return move
 
     async def _commit_slice(self, group: Slice, to: int) -> None:
         """Commit one slice and move to ``to``; a bad command costs its own event only."""

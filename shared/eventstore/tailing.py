@@ -73,7 +73,7 @@ class Reaction(Protocol):
     commands must give each a key (``derived_key``), as it is then committed in slices. A refused command
     is counted and, where ``on_refusal`` answers a command, answered by it; it never stops the reaction.
     An exception sends the one event to the dead letters; later events of the same ``key`` park behind it.
-    A reaction of large facts may have a ``page``: how many events it takes at once, where that is fewer.
+    A reaction of large facts may have a ``page``: how many events it commits at once, where that is fewer.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
@@ -296,6 +297,25 @@ async def stored_position(parts: Parts) -> int:
     return stored["reaction:notes"].position
 
 
+class FewNotes(Notes):
+    """Commits two at once."""
+
+    page = 2
+
+
+def pages_of(parts: Parts, runner: ReactionRunner) -> list[int]:
+    """How many commands each page holds that is asked for from now on."""
+    asked: list[int] = []
+    whole = parts.store.execute_page
+
+    async def counting(page: Any) -> Any:
+        asked.append(len(page.commands))
+        return await whole(page)
+
+    parts.store.execute_page = counting
+    return asked
+
+
 class TestReactions:
     async def test_each_fact_is_reacted_to_once(self, parts: Parts) -> None:
         await pay_in(parts, "a", 1, 2, 3)
@@ -304,16 +324,49 @@ class TestReactions:
         assert await notes_in(parts.log, "a") == [1, 2, 3]
 
     async def test_a_reaction_of_large_facts_takes_fewer_at_once(self, parts: Parts) -> None:
-        """Its ``page`` bounds what one transaction holds."""
-
-        class Small(Notes):
-            page = 2
-
-        await pay_in(parts, "a", 1, 2, 3)
-        runner = reaction(parts, Small())
-        assert await runner.run_once() == 2
+        """Its ``page`` bounds what one transaction holds; several are handed over together, in order."""
+        await pay_in(parts, "a", *range(1, 12))
+        runner = reaction(parts, FewNotes())
+        asked = pages_of(parts, runner)
+        assert await runner.run_once() == 8
+        assert await notes_in(parts.log, "a") == list(range(1, 9))
         await settle([runner])
-        assert await notes_in(parts.log, "a") == [1, 2, 3]
+        assert await notes_in(parts.log, "a") == list(range(1, 12))
+        assert asked == [2, 2, 2, 2, 2, 1]
+
+    async def test_a_bad_command_among_slices_handed_over_together_costs_its_own_event_only(
+        self, parts: Parts
+    ) -> None:
+        """What stands before it is written once, what stands behind it waits for its key alone."""
+        await pay_in(parts, "a", 1, 2, 15, 3)
+        await pay_in(parts, "b", 4, 5, 6)
+        runner = reaction(parts, FewNotes())
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == [1, 2]
+        assert await notes_in(parts.log, "b") == [4, 5, 6]
+        assert len(await all_rows(parts.database, dead_letters)) == 1
+
+    async def test_of_slices_handed_over_together_none_is_written_behind_one_that_fails(
+        self, parts: Parts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A connection that breaks in the middle: the rest is done again, nothing twice."""
+        await pay_in(parts, "a", *range(1, 9))
+        runner, asked = reaction(parts, FewNotes()), 0
+        whole = parts.store.execute_page
+
+        async def fails_at_the_second(page: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                raise OSError("connection lost")
+            return await whole(page)
+
+        monkeypatch.setattr(parts.store, "execute_page", fails_at_the_second)
+        with contextlib.suppress(OSError):
+            await runner.run_once()
+        assert (asked, await notes_in(parts.log, "a")) == (4, [1, 2])
+        await settle([runner])
+        assert await notes_in(parts.log, "a") == list(range(1, 9))
 
     async def test_of_two_runners_one_reacts(self, parts: Parts) -> None:
         await pay_in(parts, "a", 1, 2)
