@@ -134,6 +134,14 @@ class _Page:
     async def flush(self) -> None:
         if self._persons:
             await self._connection.upsert(TAXPAYER, self._persons.values())
+        served = self._links.keys() & self._households.keys()
+        if served:
+            # Linked and taken in by a household in one page: written once, as it stands in the end.
+            rows = [
+                self._links.pop(key) | {"virtual_household_id": self._households.pop(key)}
+                for key in sorted(served)
+            ]
+            await self._connection.upsert(ENROLLED, rows)
         if self._links:
             await self._connection.upsert(ENROLLED, self._links.values(), keep=("virtual_household_id",))
         if self._households:
