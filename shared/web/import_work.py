@@ -31,19 +31,20 @@ from shared.web.import_rows import (
     ImportContext,
     ImportKind,
     JobContext,
-    parse_row,
     row_context,
     row_outcome,
     slice_metadata,
 )
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
-from shared.web.uploads import RawRow
+from shared.web.uploads import RawRow, StagedRow
 
 UNDER_WAY = 3
 """Slices of a job in hand at once."""
 
 IDLE_SECONDS = 1.0
 """How often a worker looks for what another process accepted; its own uploads wake it."""
+
+_opened = msgspec.json.Decoder(list[StagedRow]).decode
 
 log = logger(__name__)
 
@@ -166,7 +167,7 @@ class ImportWork:
         try:
             for chunk in chunks:
                 opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
-                rows = msgspec.json.decode(opened, type=list[RawRow])
+                rows = _opened(opened)
                 judged = await self._judge(
                     self._kinds[job.kind], job, _Slice(chunk.chunk, chunk.sealed), rows
                 )
@@ -183,7 +184,7 @@ class ImportWork:
             await asyncio.gather(*judging, return_exceptions=True)
 
     async def _judge(
-        self, kind: ImportKind[Any], job: Row, piece: _Slice, rows: Sequence[RawRow]
+        self, kind: ImportKind[Any], job: Row, piece: _Slice, rows: Sequence[StagedRow]
     ) -> Coroutine[Any, Any, int]:
         """Make the slice's commands; answers what executes them and says how much was done."""
         try:
@@ -223,14 +224,15 @@ class ImportWork:
         return execute()
 
     async def _commands(
-        self, kind: ImportKind[Any], job: Row, rows: Sequence[RawRow]
+        self, kind: ImportKind[Any], job: Row, rows: Sequence[StagedRow]
     ) -> tuple[dict[int, Command], dict[int, Outcome]]:
         """Commands and refusals by row number."""
         context = msgspec.json.decode(job.context, type=JobContext)
         refused: dict[int, Outcome] = {}
         parsed: dict[int, Any] = {}
+        parse = kind.parser().row
         for raw in rows:
-            row = parse_row(raw, kind.row_type)
+            row = parse(raw)
             if isinstance(row, Refusal):
                 refused[raw.number] = row
             else:
@@ -249,7 +251,7 @@ class ImportWork:
                 commands[number] = command
         return commands, refused
 
-    async def _set_apart(self, job: Row, piece: _Slice, rows: Sequence[RawRow], fault: Exception) -> int:
+    async def _set_apart(self, job: Row, piece: _Slice, rows: Sequence[StagedRow], fault: Exception) -> int:
         """One of the rows is bad, or all together are too much: each half is tried by itself, and a row that
         stands alone has failed. Answers how many rows had their turn."""
         middle = len(rows) // 2
@@ -306,7 +308,7 @@ class ImportWork:
             .values(state="DONE", finished_at=self._clock.now())
         )
 
-    def _chunk(self, import_id: str, rows: Sequence[RawRow]) -> dict[str, Any]:
+    def _chunk(self, import_id: str, rows: Sequence[RawRow | StagedRow]) -> dict[str, Any]:
         """A sealed slice, numbered by its first row."""
         first = rows[0].number
         sealed = self._vault.seal_bytes(msgspec.json.encode(rows), _place(import_id, first))

@@ -51,6 +51,16 @@ class RawRow(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""
 
 
+class StagedRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A ``RawRow`` as it is read again from where it was staged: its cells are the JSON they were kept as."""
+
+    number: int
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+    text: bool = False
+    fault: str = ""
+    field: str = ""
+
+
 def format_of(content_type: str) -> UploadFormat:
     """The format of a ``Content-Type``. Raises ProblemError MEDIA_TYPE_UNSUPPORTED (415)."""
     media = content_type.partition(";")[0].strip().lower()
