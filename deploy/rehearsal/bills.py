@@ -10,6 +10,9 @@ from typing import Any
 from deploy.rehearsal.driver import Driver
 from deploy.rehearsal.population import VillageSize
 
+VILLAGES_AT_ONCE = 4
+"""One is planned here, one read from collection, one kept by the outside world, and one waits for its turn."""
+
 
 async def learn_bills(driver: Driver) -> Any:
     """Channels and agents learn what each village owes, and what its households will pay and when."""
@@ -28,7 +31,7 @@ async def learn_bills(driver: Driver) -> Any:
         done += 1
         driver.watcher.progress(done, len(plan.villages))
 
-    await driver.together([partial(one, size) for size in plan.villages], 2)
+    await driver.together([partial(one, size) for size in plan.villages], VILLAGES_AT_ONCE)
     return {"orders": orders}
 
 

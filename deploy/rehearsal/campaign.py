@@ -22,6 +22,10 @@ BESIDE = {"treasury-entries": "debit-vouchers", "channel-files": "payments"}
 """Steps of a day and what goes on beside them: the treasury enters what came earlier while the bank debits what is
 new, and channels send yesterday's files while people pay. Neither sees what the other does."""
 
+MEANWHILE = {"declare": "treasury-entries"}
+"""Steps of one day and what of every day goes on beside them: villages declare while registration books what the
+treasury entered, which are other lines."""
+
 DEATHS = (
     # role, died so many days after the collecting phase began, told so many days after it
     (DIED_UNPAID, 8, 10),
@@ -66,12 +70,17 @@ class Campaign:
     async def _run_day(self, day: dt.date) -> None:
         driver = self._driver
         await driver.begin_day(day)
+        daily = dict(self._daily(day))
         for name, act in self._tasks.get(day, []):
-            await driver.step(f"{day}/{name}", act, rest=True)
+            beside = MEANWHILE.get(name, "")
+            works = [partial(driver.step, f"{day}/{name}", act, rest=True)]
+            if beside in daily:
+                works.insert(0, partial(driver.step, f"{day}/{beside}", daily.pop(beside)))
+            await driver.together(works)
         back = (driver.journal.answer(f"{day - DAY}/treasury-entries") or {}).get("rejected", [])
         if back:  # the bank is to see them among today's vouchers, whoever is faster
             await driver.step(f"{day}/reissue-vouchers", partial(self._reissue, back), rest=True)
-        for group in _side_by_side(self._daily(day)):
+        for group in _side_by_side(daily.items()):
             await driver.together([partial(driver.step, f"{day}/{name}", act) for name, act in group])
         await driver.end_day(day)
 

@@ -157,10 +157,15 @@ class Driver:
         return answer
 
     async def rest(self) -> None:
-        """Wait until nothing moves any more, if anything may."""
+        """Wait until nothing moves any more, if anything may. What a step beside this one does meanwhile is waited
+        for by the next rest."""
         if self.restless:
-            await self.drain()
             self.restless = False
+            try:
+                await self.drain()
+            except BaseException:
+                self.restless = True
+                raise
 
     async def begin_day(self, day: dt.date) -> None:
         """BeginDay in all four services at once, and what it causes: a day's reckonings of the day before must

@@ -139,6 +139,54 @@ async def test_yesterdays_files_go_beside_todays_payers(concurrency: int) -> Non
     assert beside == (log.index("debit-vouchers") < log.index("treasury-entries.")) == (concurrency > 1)
 
 
+async def test_villages_declare_while_what_the_treasury_entered_is_booked() -> None:
+    """Both come to rest before the bank debits what was declared; nothing is done twice."""
+    log: list[str] = []
+
+    async def work(name: str) -> None:
+        log.append(name)
+        await asyncio.sleep(0)
+        log.append(f"{name}.")
+
+    async def drain() -> None:
+        log.append("rest")
+
+    driver = driver_with(Journal(None), drain)
+
+    class Day(EmptyCampaign):
+        def _daily(self, day: dt.date) -> Iterator[tuple[str, Act]]:
+            for name in ("treasury-entries", "debit-vouchers"):
+                yield name, partial(work, name)
+
+    begun = httpx.MockTransport(lambda _: httpx.Response(200, json={"access_token": "t"}))
+    driver.services = Services(
+        {name: f"http://{name}" for name in SERVICES}, {"ops": "s"}, httpx.AsyncClient(transport=begun)
+    )
+    campaign = Day(driver)
+    campaign._tasks[campaign.first] = [("declare", partial(work, "declare"))]
+    await campaign._run_day(campaign.first)
+    assert log.index("declare") < log.index("treasury-entries.")
+    assert log.count("treasury-entries") == 1
+    between = log[log.index("treasury-entries.") + 1 : log.index("debit-vouchers")]
+    assert "declare." in log[: log.index("debit-vouchers")]
+    assert "rest" in between
+
+
+async def test_what_is_done_beside_a_rest_is_waited_for_by_the_next() -> None:
+    """A rest that began before must not hide what came during it."""
+    driver = driver_with(Journal(None), Counted())
+
+    async def drain() -> None:
+        if not driver.journal.done("beside"):
+            await driver.step("beside", Counted())
+
+    driver.drain = drain
+    await driver.step("first", Counted(), rest=True)
+    assert driver.restless
+    await driver.rest()
+    assert not driver.restless
+
+
 async def test_a_begun_day_comes_to_rest_before_its_first_step() -> None:
     """Reconciliation at the day's start must not race with what the day brings (issue 4: the same report)."""
     drain = Counted()

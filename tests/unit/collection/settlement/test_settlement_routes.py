@@ -133,6 +133,45 @@ async def test_cash_deposited_the_next_day_is_overdue_once() -> None:
     assert await overdue_gauge(money) == [0.0]
 
 
+async def test_cash_recorded_late_and_put_right_by_a_correction_is_overdue() -> None:
+    """I-22: the correction settles the day at once, and no later day looks at it again."""
+    money = await opened("p1")
+    await begin_day(money, "2019-11-03")
+    await money.post("/payments", cash("C1", "p1"))
+    await money.post(f"/agents/{AGENT}/summaries", summary(1, 26000))
+    await money.post("/deposits:import", deposit(25000))
+    assert not await money.events(s.SettlementOverdue)
+    corrected = {
+        "campaign": CAMPAIGN,
+        "agent_id": AGENT,
+        "date": "2019-11-02",
+        "insurance": "medical",
+        "resolution": {"kind": "CORRECTIVE_DEPOSIT", "slip_no": "C9", "amount_fen": 1000},
+    }
+    assert (await money.post("/settlements", corrected)).status_code == 201
+    [overdue] = await money.events(s.SettlementOverdue)
+    assert (overdue.source, overdue.days, overdue.fen) == (AGENT, 1, 1000)
+    await begin_day(money, "2019-11-04")
+    await begin_day(money, "2019-11-05")
+    assert len(await money.events(s.SettlementOverdue)) == 1
+    assert len(await money.events(s.DailySettlementConfirmed)) == 1
+
+
+async def test_cash_found_after_its_day_was_settled_is_overdue() -> None:
+    """I-22: a settled day is looked at again when more was taken on it than was confirmed."""
+    money = await opened("p1", "p2")
+    await money.post("/payments", cash("C1", "p1"))
+    await money.post(f"/agents/{AGENT}/summaries", summary(1, 26000))
+    await money.post("/deposits:import", deposit(26000))
+    await begin_day(money, "2019-11-03")
+    await begin_day(money, "2019-11-04")
+    assert not await money.events(s.SettlementOverdue)
+    await money.post("/payments", cash("C2", "p2"))
+    await begin_day(money, "2019-11-05")
+    [overdue] = await money.events(s.SettlementOverdue)
+    assert (overdue.source, overdue.days, overdue.fen) == (AGENT, 3, 26000)
+
+
 async def overdue_gauge(money: MoneyService) -> list[float]:
     """``liangxian_overdue_remittances`` as scraped, of the insurances whose cash has a day."""
     async with money.service.anonymous() as client:
