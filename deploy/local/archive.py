@@ -28,6 +28,7 @@ SEGMENT_BYTES = 16 << 20
 _UNREADABLE = 200
 """Above 125 an exit code of ``restore_command`` ends the recovery; below it says that there is no such file."""
 _HISTORY = re.compile(r"[0-9A-F]{8}\.history")
+_SUM = ".sha256"
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
@@ -51,8 +52,11 @@ class _Manifest(msgspec.Struct, frozen=True, rename={"files": "Files"}):
     files: list[_File]
 
 
-class _Range(msgspec.Struct, frozen=True, rename={"timeline": "Timeline", "end": "End-LSN"}):
+class _Range(
+    msgspec.Struct, frozen=True, rename={"timeline": "Timeline", "start": "Start-LSN", "end": "End-LSN"}
+):
     timeline: int
+    start: str
     end: str
 
 
@@ -111,12 +115,27 @@ def _segment_of(name: str) -> int:
 
 def _whole(path: Path, file: _File) -> bool:
     try:
-        with path.open("rb") as content:
-            return path.stat().st_size == file.size and (
-                hashlib.file_digest(content, "sha256").hexdigest() == file.checksum
-            )
+        return path.stat().st_size == file.size and _holds(path, file.checksum)
     except OSError:
         return False
+
+
+def _holds(path: Path, checksum: str) -> bool:
+    """Whether a file can be read and has this SHA-256."""
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == checksum
+    except OSError:
+        return False
+
+
+def _archived(note: Path) -> tuple[str, int] | None:
+    """SHA-256 and second (Unix) of what was archived; None for a note nobody can read."""
+    try:
+        checksum, _, second = note.read_text(encoding="ascii").split()
+        return checksum, int(second)
+    except (OSError, ValueError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +154,14 @@ class Archive:
         return self.folder / "base" / name
 
     def settings(self) -> dict[str, str]:
-        """What the server is started with. A segment is there whole and on the disk, or not at all."""
-        kept, part = (shlex.quote(str(self.wal / name)) for name in ("%f", ".%f.part"))
-        copy = f"if test -f {kept}; then cmp -s %p {kept}; else cp %p {part} && sync {part} && mv {part} {kept}; fi"
+        """What the server is started with. A segment is there whole and on the disk, or not at all; what it
+        must be (SHA-256), and when it was archived, stands beside it."""
+        kept, part, told, sums = (
+            shlex.quote(str(self.wal / name)) for name in ("%f", ".%f.part", f"%f{_SUM}", f".%f{_SUM}.part")
+        )
+        note = f"{{ sha256sum < %p && date +%%s; }} > {sums}"
+        move = f"sync {part} {sums} && mv {sums} {told} && mv {part} {kept}"
+        copy = f"if test -f {kept}; then cmp -s %p {kept}; else cp %p {part} && {note} && {move}; fi"
         return {
             "archive_command": copy,
             "archive_mode": "on",
@@ -191,6 +215,28 @@ class Archive:
             return [MANIFEST]
         return [file.path for file in manifest.files if not _whole(place / file.path, file)]
 
+    def damaged_wal(self, name: str, timeline: Timeline, at: dt.datetime | None) -> list[str]:
+        """WAL from a base backup on along a timeline, up to a moment or the end, that is not what was archived.
+
+        What an earlier version archived has no sum beside it; of that nothing is known before it is recovered.
+        """
+        ranges = self._ranges(name)
+        begins = min((_position(each.start) // SEGMENT_BYTES for each in ranges), default=0)
+        found: list[str] = []
+        for file in sorted(self.wal.glob(f"*{_SUM}"), key=lambda each: each.name[8:]):
+            segment = file.with_suffix("")
+            if not _SEGMENT.fullmatch(segment.name) or not segment.exists():
+                continue
+            number = _segment_of(segment.name)
+            if number < begins or not timeline.has(int(segment.name[:8], 16), number * SEGMENT_BYTES):
+                continue
+            archived = _archived(file)
+            if archived is None or not _holds(segment, archived[0]):
+                found.append(segment.name)
+            if archived is not None and at is not None and archived[1] > at.timestamp():
+                break  # what was committed until then lies before; where the archiver was late, the recovery tells
+        return found
+
     def bases(self) -> list[Base]:
         """Finished base backups, oldest first."""
         files = sorted((self.folder / "base").glob("*.json"))
@@ -221,11 +267,13 @@ class Archive:
 
     def _lies_on(self, base: Base, timeline: Timeline) -> bool:
         """False for a backup of what an earlier restore abandoned; a manifest nobody can read is found later."""
+        return all(timeline.has(each.timeline, _position(each.end)) for each in self._ranges(base.name))
+
+    def _ranges(self, name: str) -> list[_Range]:
         try:
-            found = msgspec.json.decode((self.base(base.name) / MANIFEST).read_bytes(), type=_Ranges)
+            return msgspec.json.decode((self.base(name) / MANIFEST).read_bytes(), type=_Ranges).ranges
         except (OSError, msgspec.MsgspecError):
-            return True
-        return all(timeline.has(each.timeline, _position(each.end)) for each in found.ranges)
+            return []
 
 
 def choose(data: Path, folder: Path) -> None:

@@ -40,6 +40,11 @@ class Layout:
         return self.data / "run" / "system.json"
 
     @property
+    def targets(self) -> Path:
+        """What Prometheus scrapes, in the format of its file discovery."""
+        return self.data / "run" / "prometheus.json"
+
+    @property
     def lock(self) -> Path:
         return self.data / "run" / "supervisor.lock"
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
-import itertools
 import os
 import pwd
 import secrets
@@ -44,6 +43,8 @@ HOST = "127.0.0.1"
 SUPERUSER = "liangxian"
 PUBLIC_HOME = Path("/var/lib/liangxian")
 OWNER = "data-directory"
+PLACE = "cluster"
+UNFINISHED = ".partial"
 RECOVERING = ("recovery_", "restore_command")
 """Settings only a recovery knows."""
 SETTINGS = {
@@ -132,9 +133,13 @@ class PostgresServer:
     ``/var/lib/liangxian`` instead, named after the directory.
     """
 
-    def __init__(self, directory: Path, *, port: int | None = None, archiving: bool = True) -> None:
-        """archiving: False lets WAL wait for a later start before it goes to the archive that was chosen."""
+    def __init__(
+        self, directory: Path, *, port: int | None = None, archiving: bool = True, place: str = PLACE
+    ) -> None:
+        """archiving: False lets WAL wait for a later start before it goes to the archive that was chosen.
+        place: name of the cluster's folder; another one's is beside it and never runs at the same time."""
         self.directory = directory.resolve()
+        self._place = place
         self._archives = archiving
         self.log = self.directory / "logs" / "postgres.log"
         self._wanted_port = port
@@ -157,6 +162,8 @@ class PostgresServer:
         if running is not None:
             await end(running, number=signal.SIGINT, grace=60)
         if self._child is not None:
+            if running is None:
+                self._child.terminate()  # it was cut off before it said where it runs
             await asyncio.to_thread(self._child.wait, 10)
             self._child = None
 
@@ -208,14 +215,14 @@ class PostgresServer:
         """A program that belongs to the server, ``pg_dump`` for one."""
         return self._binaries() / name
 
-    def take_over(self, base: Path, wal: Iterable[Path], recovery: Mapping[str, str]) -> Path | None:
-        """Put a base backup in the stopped cluster's place; the server recovers when it is started.
+    def take_over(self, base: Path, wal: Iterable[Path], recovery: Mapping[str, str]) -> None:
+        """Make the cluster, of which there is none yet, from a base backup; it recovers when it is started.
 
-        ``wal``: segments that are in no archive yet. Answers where the cluster before it lies now.
+        ``wal``: segments that are in no archive yet.
         """
         cluster = self._cluster()
         self._prepare_home(cluster)
-        unfinished = cluster.with_name("cluster.partial")
+        unfinished = cluster.with_name(f"{cluster.name}{UNFINISHED}")
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(base, unfinished, symlinks=True)
         for segment in wal:
@@ -232,29 +239,15 @@ class PostgresServer:
         if self._account is not None:
             for path in (unfinished, *unfinished.rglob("*")):
                 os.chown(path, self._account.uid, self._account.gid, follow_symlinks=False)
-        aside = None
-        if cluster.exists():
-            aside = next(
-                place
-                for number in itertools.count(1)
-                if not (place := cluster.with_name(f"cluster.before-{number}")).exists()
-            )
-            cluster.rename(aside)
         unfinished.rename(cluster)
-        return aside
 
-    def put_back(self, aside: Path | None) -> bool:
-        """Undo ``take_over`` with what it answered; False when the server still runs and all stays as it is."""
-        cluster = self._cluster()
+    def remove(self) -> None:
+        """Remove the stopped cluster alone, half of one too. Raises RuntimeError while it runs."""
         if self.running() is not None:
-            return False
-        failed = cluster.with_name("cluster.partial")
-        shutil.rmtree(failed, ignore_errors=True)
-        cluster.rename(failed)
-        if aside is not None:
-            aside.rename(cluster)
-        shutil.rmtree(failed, ignore_errors=True)
-        return True
+            raise RuntimeError("stop PostgreSQL before removing its data")
+        cluster = self._cluster()
+        for place in (cluster, cluster.with_name(f"{cluster.name}{UNFINISHED}")):
+            shutil.rmtree(place, ignore_errors=True)
 
     async def _answers(self) -> bool:
         if await self._databases().answers():
@@ -272,7 +265,7 @@ class PostgresServer:
         if self._account is not None and not reachable(self.directory, self._account):
             name = hashlib.sha256(str(self.directory).encode()).hexdigest()[:16]
             home = PUBLIC_HOME / f"cluster-{name}"
-        return home / "cluster"
+        return home / self._place
 
     def _binaries(self) -> Path:
         found = wheel_binaries()
@@ -291,7 +284,7 @@ class PostgresServer:
         if home.exists() and home.is_relative_to(PUBLIC_HOME) and not password_file.exists():
             shutil.rmtree(home)  # its data directory was removed by hand
         self._prepare_home(cluster)
-        unfinished = home / "cluster.partial"
+        unfinished = cluster.with_name(f"{cluster.name}{UNFINISHED}")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         if not password_file.exists():

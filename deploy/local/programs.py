@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+
+import msgspec
 
 from deploy.local.layout import SERVICES, WORLD_OFFSET, Broker, Layout, Options
 from deploy.local.provisioning import Addresses
@@ -91,6 +93,19 @@ def programs(options: Options, layout: Layout, addresses: Addresses, kafka: str 
         books = {"LIANGXIAN_DATA": str(layout.data / WORLD)}
         found.append(Program(WORLD, "deploy.rehearsal", port, common | books).on(WORLD, port))
     return found
+
+
+def scraped(found: Iterable[Program]) -> str:
+    """What Prometheus scrapes of them: every process of every service, with its role."""
+    groups = [
+        {
+            "targets": [f"{HOST}:{each.port}"],
+            "labels": {"role": each.environment.get("LIANGXIAN_ROLES", "all"), "process": each.name},
+        }
+        for each in found
+        if each.name != WORLD
+    ]
+    return msgspec.json.format(msgspec.json.encode(groups), indent=1).decode() + "\n"
 
 
 def broker_address(broker: Broker, addresses: Addresses, kafka: str | None) -> str:

@@ -7,11 +7,10 @@ service that would forget what others were told is refused unless it is said to 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,12 @@ from deploy.local.layout import SERVICES, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import StartFailed, until, write_atomically
 from deploy.local.provisioning import owner_of
+from deploy.local.replacing import aside, beside, discard_aside, replace, settle
 from shared.messaging.address import MAIN
 from shared.messaging.epoch import UnknownLogError
 from shared.messaging.relay import CURSOR
 
 RECOVERY_SECONDS = 3600.0
-ASIDE = "restored"
 BEHIND = "recovery ended before configured recovery target was reached"
 """What the server's log says of a moment that no commit in the archive lies behind."""
 DROPPING = -2
@@ -107,26 +106,25 @@ async def back_up(data: Path) -> Base:
 async def restore_all(data: Path, at: dt.datetime | None = None) -> Restored:
     """The whole installation as it was: four services and the embedded broker at one moment.
 
-    The system must be down. What fails leaves the cluster that was there in its place, and nothing of the try in
-    the archive: its WAL goes there from the next start on. Raises NotRestoredError, StartFailed.
+    The system must be down. The cluster is recovered beside the one that is there and takes its place at the very
+    end: what fails or is cut off, however, changes nothing, and leaves nothing in the archive. Raises
+    NotRestoredError, StartFailed.
     """
-    archive, base, timeline = _source(data, at)
-    await _refuse_damaged(archive, base.name)
-    server = PostgresServer(data, archiving=False)
-    kept = await asyncio.to_thread(
-        server.take_over,
-        archive.base(base.name),
-        _unarchived(server, archive),
-        _recovery(archive, at, timeline),
-    )
+    archive, base, timeline = await _source(data, at)
+    server = beside(data)
     try:
+        await _in_thread(
+            server.take_over,
+            archive.base(base.name),
+            _unarchived(PostgresServer(data), archive),
+            _recovery(archive, at, timeline),
+        )
         async with _running(server):
             _refuse_short(server, archive, at, timeline)
             epochs = {name: await _begin_epoch(data, name) for name in SERVICES}
-    except BaseException as fault:
-        if not server.put_back(kept):
-            fault.add_note(f"原数据保留于 / what was there before: {kept or ''}")
-        raise
+        kept = await replace(data)
+    finally:
+        await settle(data)
     return Restored(base.name, at, SERVICES, epochs, {}, str(kept or ""))
 
 
@@ -138,30 +136,30 @@ async def restore_one(
     The cluster recovers beside the installation's own; the database is copied from there. Raises ForgottenError
     before anything was changed; NotRestoredError, StartFailed.
     """
-    archive, base, timeline = _source(data, at)
-    await _refuse_damaged(archive, base.name)
-    server, aside = PostgresServer(data), PostgresServer(data / ASIDE)
-    await asyncio.to_thread(_discard, aside)
+    archive, base, timeline = await _source(data, at)
+    server, recovered = PostgresServer(data), aside(data)
     write_atomically(
-        aside.directory / "postgres.password", (data / "postgres.password").read_text(encoding="ascii"), 0o600
+        recovered.directory / "postgres.password",
+        (data / "postgres.password").read_text(encoding="ascii"),
+        0o600,
     )
     recovery = _recovery(archive, at, timeline) | {
         name: value for name, value in archive.settings().items() if not name.startswith("archive_")
     }
-    await asyncio.to_thread(aside.take_over, archive.base(base.name), _unarchived(server, archive), recovery)
     try:
-        async with _running(server), _running(aside):
-            _refuse_short(aside, archive, at, timeline)
-            if not await _exists(aside, service):
+        await _in_thread(recovered.take_over, archive.base(base.name), _unarchived(server, archive), recovery)
+        async with _running(server), _running(recovered):
+            _refuse_short(recovered, archive, at, timeline)
+            if not await _exists(recovered, service):
                 raise NotRestoredError(
                     f"那一刻没有此库 / there was no database {service} at that moment: --at"
                 )
-            lost = await _told_beyond(server, service, await _head(aside, service))
+            lost = await _told_beyond(server, service, await _head(recovered, service))
             if lost and not accept_loss:
                 raise ForgottenError(service, lost)
-            kept, epoch = await _exchange(server, aside, service, data)
+            kept, epoch = await _exchange(server, recovered, service, data)
     finally:
-        await asyncio.to_thread(_discard, aside)
+        await discard_aside(data)
     return Restored(base.name, at, (service,), {service: epoch}, lost, kept)
 
 
@@ -169,6 +167,17 @@ async def _refuse_damaged(archive: Archive, name: str) -> None:
     damaged = await asyncio.to_thread(archive.damaged, name)
     if damaged:
         raise NotRestoredError(f"基础备份 {name} 已损坏 / is damaged: {', '.join(damaged[:5])}")
+
+
+async def _refuse_damaged_wal(
+    archive: Archive, name: str, timeline: Timeline, at: dt.datetime | None
+) -> None:
+    damaged = await asyncio.to_thread(archive.damaged_wal, name, timeline, at)
+    if damaged:
+        raise NotRestoredError(
+            f"归档的 WAL 已损坏 / archived WAL is damaged: {', '.join(damaged[:5])} in {archive.wal}; put it back, or "
+            "restore --at a moment before"
+        )
 
 
 async def _refuse_unarchived(server: PostgresServer) -> None:
@@ -206,16 +215,29 @@ async def _begin_epoch(data: Path, service: str, name: str = "") -> int:
         ) from None
 
 
-def _source(data: Path, at: dt.datetime | None) -> tuple[Archive, Base, Timeline]:
+async def _in_thread(work: Callable[..., None], *given: object) -> None:
+    """A thread goes on when we are cancelled: it is waited for, so that nobody removes what it still writes."""
+    working = asyncio.ensure_future(asyncio.to_thread(work, *given))
+    try:
+        await asyncio.shield(working)
+    finally:
+        await asyncio.wait([working])
+
+
+async def _source(data: Path, at: dt.datetime | None) -> tuple[Archive, Base, Timeline]:
+    """From what to restore, all of it looked at before anything is touched."""
     if supervisor_of(Layout(data)) is not None or PostgresServer(data).running() is not None:
         raise NotRestoredError("先停止系统 / stop the system first: `liangxian down`")
     archive = chosen(data)
     if archive is None:
         raise NotRestoredError("没有归档 / no archive was chosen for this data directory")
+    await settle(data)
     timeline = newest_timeline(PostgresServer(data).cluster / "pg_wal", archive.wal)
     base = archive.base_for(at, timeline)
     if base is None:
         raise NotRestoredError("没有早于此刻的基础备份 / no base backup is old enough for that moment")
+    await _refuse_damaged(archive, base.name)
+    await _refuse_damaged_wal(archive, base.name, timeline, at)
     return archive, base, timeline
 
 
@@ -273,16 +295,16 @@ async def _recovered(server: PostgresServer) -> bool:
 
 
 async def _exchange(
-    server: PostgresServer, aside: PostgresServer, service: str, data: Path
+    server: PostgresServer, recovered: PostgresServer, service: str, data: Path
 ) -> tuple[str, int]:
     """The recovered database in the other's place, which keeps its data under another name; the new epoch.
 
     It is whole under a name of its own before both change theirs at once: what is interrupted can be repeated.
     """
     stamp = f"{await _now(server):%Y%m%d%H%M%S}"
-    kept, dump = f"{service}_before_{stamp}", aside.directory / f"{service}.dump"
-    unfinished = f"{service}_{ASIDE}"
-    await _tool(aside, "pg_dump", "--format=custom", "--compress=none", f"--file={dump}", service)
+    kept, dump = f"{service}_before_{stamp}", recovered.directory / f"{service}.dump"
+    unfinished = f"{service}_restored"
+    await _tool(recovered, "pg_dump", "--format=custom", "--compress=none", f"--file={dump}", service)
     exists = await _asked(
         server, MAINTENANCE, f"SELECT 1 FROM pg_database WHERE datname = {literal(service)}"
     )
@@ -370,10 +392,3 @@ async def _tool(server: PostgresServer, name: str, *arguments: str) -> None:
     _, said = await child.communicate()
     if child.returncode != 0:
         raise NotRestoredError(f"{name}: {said.decode(errors='replace')[-1000:]}")
-
-
-def _discard(aside: PostgresServer) -> None:
-    """Nothing is left of a recovery beside."""
-    with contextlib.suppress(FileNotFoundError):
-        aside.destroy()
-        shutil.rmtree(aside.directory)

@@ -35,8 +35,9 @@ from deploy.local.processes import (
     write_atomically,
     write_pid_file,
 )
-from deploy.local.programs import Program, programs, service_of
+from deploy.local.programs import Program, programs, scraped, service_of
 from deploy.local.provisioning import Addresses, provision
+from deploy.local.replacing import settle
 
 SUPERVISOR = "supervisor"
 WATCH_SECONDS = 0.2
@@ -100,6 +101,7 @@ class Supervisor:
         await self._end_leftovers_of_another_system()
         self._report()
         ensure_keys(self.layout.keys)
+        await settle(self.layout.data)
         await self.postgres.start()
         if self.postgres.running() is not None:
             self._watched["postgres"] = self.postgres
@@ -113,6 +115,7 @@ class Supervisor:
             self.kept.append(kept)
             if kept.running is None:
                 kept.start()
+        write_atomically(self.layout.targets, scraped([kept.program for kept in self.kept]))
         self._report()
 
     async def _end_leftovers_of_another_system(self) -> None:

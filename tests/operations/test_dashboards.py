@@ -18,7 +18,7 @@ import stamina
 import yaml
 
 from deploy.grafana.boards import FOLDER, main
-from deploy.local.layout import SERVICES
+from deploy.local.layout import SERVICES, Layout
 from deploy.local.processes import free_port
 from tests.operations.dashboards import expression, queries, wanting
 
@@ -62,9 +62,8 @@ def configuration(folder: Path) -> Path:
     config = yaml.safe_load((ROOT / "deploy/prometheus/local.yml").read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
     [job] = config["scrape_configs"]
-    job["static_configs"] = [
-        {"targets": [f"127.0.0.1:{PORT_BASE + offset}" for offset in range(len(SERVICES))]}
-    ]
+    [discovery] = job["file_sd_configs"]
+    discovery |= {"files": [str(Layout(folder / "system").targets)], "refresh_interval": "1s"}
     shutil.copy(ROOT / "deploy/prometheus/rules.yml", folder)
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return folder / "prometheus.yml"

@@ -19,8 +19,7 @@ from typing import Any
 import httpx
 import yaml
 
-from deploy.local.layout import SERVICES
-from deploy.local.processes import free_port, leash, spawn, until
+from deploy.local.processes import free_port, leash, spawn, until, write_atomically
 
 ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -28,6 +27,7 @@ HASTE = 30
 SCRAPE = "2s"
 LEAST_RANGE_SECONDS = 6
 LIST = ROOT / "out/faults.md"
+PARTS = ROOT / "out/faults"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _RANGE = re.compile(r"\[(\d+)([smh])\]")
 _SECONDS_OF = re.compile(r"(?<=seconds\) > )(\d+)")
@@ -59,10 +59,13 @@ def installed() -> bool:
 
 @dataclass
 class Alarms:
-    """A Prometheus that scrapes the four services every other second."""
+    """A Prometheus that scrapes every process of a system every other second.
+
+    targets: where the system says which processes it has (``Layout.targets``).
+    """
 
     folder: Path
-    port_base: int
+    targets: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -100,6 +103,11 @@ class Alarms:
         query = {"query": 'ALERTS{alertstate="firing"}', "start": since, "end": until_, "step": "1s"}
         return {series["metric"]["alertname"] for series in self._ask("query_range", **query)["result"]}
 
+    def down_seconds(self, address: str, since: float, until_: float) -> float:
+        """How long in a span of time a process did not answer the scrape, at least."""
+        query = {"query": f'up{{instance="{address}"}} == 0', "start": since, "end": until_, "step": "1s"}
+        return float(sum(len(series["values"]) for series in self._ask("query_range", **query)["result"]))
+
     def rules(self) -> set[str]:
         """Names of the alerts it knows."""
         groups = self._ask("rules")["groups"]
@@ -127,8 +135,8 @@ class Alarms:
             "scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": SCRAPE,
         }  # fmt: skip
         [job] = config["scrape_configs"]
-        targets = [f"127.0.0.1:{self.port_base + offset}" for offset in range(len(SERVICES))]
-        job["static_configs"] = [{"targets": targets}]
+        [discovery] = job["file_sd_configs"]
+        discovery |= {"files": [str(self.targets)], "refresh_interval": SCRAPE}
         rules = yaml.safe_load((PROMETHEUS / "rules.yml").read_text(encoding="utf-8"))
         for name, content in (("rules.yml", hurried(rules)), ("prometheus.yml", config)):
             (self.folder / name).write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
@@ -145,16 +153,17 @@ class Seen:
     expected: frozenset[str]
 
 
-def listed(lines: Iterable[Seen], file: Path = LIST) -> str:
-    """The fault list as a table, written to ``out/faults.md`` too."""
+def listed(lines: Iterable[Seen], part: str) -> str:
+    """What a campaign went through as a table: a part of the fault list, ``out/faults.md``."""
     table = ["| 故障 / fault | s | 所见 / what was seen | 告警 / alert fired |", "|---|---|---|---|"]
     for line in lines:
         also = sorted(line.fired - line.expected)
         fired = ", ".join([*(f"**{name}**" for name in sorted(line.fired & line.expected)), *also])
         table.append(f"| {line.fault} | {line.seconds:.0f} | {line.seen} | {fired or '—'} |")
     text = "\n".join(table) + "\n"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    write_atomically(PARTS / f"{part}.md", text)
+    parts = [f"## {each.stem}\n\n{each.read_text(encoding='utf-8')}" for each in sorted(PARTS.glob("*.md"))]
+    write_atomically(LIST, "\n".join(parts))
     return text
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
-from deploy.local.programs import WORLD
+from deploy.local.layout import SERVICES
+from deploy.local.programs import HOST, WORLD
+from tests.faults.system.alarms import LIST, Alarms, Seen, installed, listed, now
 from tests.faults.system.conftest import MakeVillage, Undisturbed
-from tests.faults.system.village import DRIVER, Kill, comparable
+from tests.faults.system.village import DRIVER, Kill, Moment, Village, comparable
 
+PART = "kill -9"
+DUE_SECONDS = 60.0
+"""``for`` of ServiceDown: who is back before is told by no alert, and shall not be."""
+OF_A_KILL = frozenset({"ServiceDown", "ServiceNotReady"})
+"""What may tell of one that is away for longer; on the rules' faster clock, of one that is back in seconds too."""
+NEVER = frozenset({"DeadLetters", "UnaccountedMoney", "WorkFailing", "RequestsFailing"})
+"""What no kill may lead to, however fast the rules' clock goes."""
 TAKEN = "state = 'TAKEN'"
 
 KILLS = (
@@ -34,6 +46,38 @@ KILLS = (
 )
 
 
+@dataclass
+class WatchedVillage(Village):
+    """Under a Prometheus, if there is one. killed: when (Unix seconds) who was killed."""
+
+    alarms: Alarms | None = None
+    killed: list[tuple[float, Kill]] = field(default_factory=list)
+
+    async def befall(self, moment: Moment, driver: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+        """See Village.befall."""
+        assert isinstance(moment, Kill)
+        self.killed.append((now(), moment))
+        return await super().befall(moment, driver)
+
+    def seen(self) -> list[Seen]:
+        """What each kill led to until the next; the driver and the world outside are not scraped."""
+        assert self.alarms is not None
+        ends = [*(later for (_, _), (later, _) in pairwise(self.killed)), now()]
+        return [
+            self._seen(kill, began, ended) for (began, kill), ended in zip(self.killed, ends, strict=True)
+        ]
+
+    def _seen(self, kill: Kill, began: float, ended: float) -> Seen:
+        assert self.alarms is not None
+        fault = f"kill -9 {kill.victim}, {kill.phase}"
+        fired = frozenset(self.alarms.fired(began, ended))
+        if kill.victim not in SERVICES:
+            return Seen(fault, ended - began, "not a process of ours; none due", fired, frozenset())
+        address = f"{HOST}:{self.port_base + SERVICES.index(kill.victim)}"
+        away = self.alarms.down_seconds(address, began, ended)
+        return Seen(fault, away, f"silent for {away:.0f} s; none due within a minute", fired, OF_A_KILL)
+
+
 @pytest.mark.processes
 @pytest.mark.postgres
 @pytest.mark.timeout(1500)
@@ -41,8 +85,9 @@ async def test_whoever_is_killed_in_mid_run_the_report_is_the_same(
     undisturbed: Undisturbed, make_village: MakeVillage
 ) -> None:
     """Same seed, fresh data: nothing is lost, doubled or dated otherwise by fourteen kills."""
-    village = make_village()
-    await village.run(KILLS)
+    village = make_village(kind=WatchedVillage)
+    assert isinstance(village, WatchedVillage)
+    await _killed(village)
     report, audit = village.document("report.json"), village.document("audit.json")
     expected = Counter(kill.victim for kill in KILLS)
     restarts = village.restarts()
@@ -54,6 +99,24 @@ async def test_whoever_is_killed_in_mid_run_the_report_is_the_same(
         assert audit[name] == undisturbed.audit[name]
     assert audit["clean"] is True
     assert audit["unaccounted_fen"] == report["unaccounted_fen"] == 0
+
+
+async def _killed(village: WatchedVillage) -> None:
+    """The campaign with all kills; under a Prometheus, the alerts of each are those that may tell of it."""
+    if not installed():
+        await village.run(KILLS)
+        return
+    village.alarms = Alarms(village.folder / "prometheus", village.layout.targets)
+    try:
+        await village.alarms.start()
+        await village.run(KILLS)
+        seen = village.seen()
+    finally:
+        village.alarms.stop()
+    print("\n" + listed(seen, PART))
+    assert [each.fault in LIST.read_text(encoding="utf-8") for each in seen] == [True] * len(KILLS)
+    assert [each for each in seen if each.fired & NEVER] == []
+    assert [each for each in seen if each.expected and each.seconds >= DUE_SECONDS] == []
 
 
 @pytest.mark.processes

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import asyncpg
@@ -20,8 +23,9 @@ from deploy.local import maintenance, restoring
 from deploy.local.archive import Archive, Base, Timeline, choose, chosen, newest_timeline
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.postgres import PostgresServer
-from deploy.local.processes import StartFailed, leash, until
+from deploy.local.processes import StartFailed, leash, python, until
 from deploy.local.provisioning import provision
+from deploy.local.replacing import ASIDE, _take_place, settle
 from deploy.local.restoring import ForgottenError, NotRestoredError
 from shared.eventstore.migrate import migrate
 from shared.eventstore.postgres import PostgresDatabase
@@ -168,7 +172,10 @@ async def test_a_restore_that_fails_leaves_everything_as_it_was(installation: In
     victim = Archive(site.archive).wal / str(name)
     whole, mode = victim.read_bytes(), victim.stat().st_mode
 
+    sums = victim.with_name(f"{name}.sha256")
+    told = sums.read_bytes()
     victim.chmod(0)
+    sums.unlink()  # as an earlier version archived it: the recovery has to notice
     with pytest.raises(StartFailed):
         await restoring.restore_all(site.data)
     victim.chmod(mode)
@@ -176,14 +183,133 @@ async def test_a_restore_that_fails_leaves_everything_as_it_was(installation: In
     with pytest.raises(NotRestoredError, match="end of the archive"):
         await restoring.restore_all(site.data)
     victim.write_bytes(whole)
+    sums.write_bytes(told)
     with pytest.raises(NotRestoredError, match="no commit"):
         await restoring.restore_all(site.data, moment + dt.timedelta(hours=1))
 
-    assert not list(Archive(site.archive).wal.glob("*.history"))
+    assert not list(Archive(site.archive).wal.glob("*.history*"))
     assert [place.name for place in site.server.cluster.parent.glob("cluster*")] == ["cluster"]
     await site.start()
     assert (await site.marks())["collection"] == 2
     assert await site.identify("collection") == 1
+
+
+async def test_damage_in_the_newest_segment_is_told_before_anything_changes(
+    installation: Installation,
+) -> None:
+    """A recovery would take the damaged record for the end of the log, and nothing archived lies behind it. A moment
+    before does not need it."""
+    site = installation
+    await restoring.back_up(site.data)
+    await site.mark("collection", 1)
+    moment = await site.mark("collection", 2)
+
+    async def later() -> bool:
+        return bool(await site.ask("postgres", "SELECT clock_timestamp() > $1::timestamptz + '1 s'", moment))
+
+    assert await until(later, seconds=10)  # what is archived is noted to the second
+    await site.ask("postgres", "SELECT pg_switch_wal()")
+    await site.mark("collection", 3)
+    name = str(await site.ask("postgres", "SELECT pg_walfile_name(pg_switch_wal())"))
+    await site.stop()
+    victim = Archive(site.archive).wal / name
+    for later in victim.parent.glob("*"):
+        if later.name[:24] > name:
+            later.unlink()
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+
+    for restore in (restoring.restore_all(site.data), restoring.restore_one(site.data, "collection")):
+        with pytest.raises(NotRestoredError, match=f"{name} in"):
+            await restore
+    assert [place.name for place in site.server.cluster.parent.glob("cluster*")] == ["cluster"]
+    await restoring.restore_all(site.data, moment)
+    await site.start()
+    assert (await site.marks())["collection"] == 2
+
+
+async def test_a_restore_that_is_cut_off_changes_nothing(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while files are copied, or while it recovers: the cluster that was there is there, nothing else."""
+    site = installation
+    await restoring.back_up(site.data)
+    await site.mark("collection", 1)
+    await site.stop()
+    reached, take_over = asyncio.Event(), PostgresServer.take_over
+    loop = asyncio.get_running_loop()
+
+    def copying(*given: Any) -> None:
+        loop.call_soon_threadsafe(reached.set)
+        take_over(*given)
+
+    async def recovering(*_: object) -> int:
+        reached.set()
+        await asyncio.Event().wait()
+        return 0
+
+    for where, meanwhile in ((PostgresServer, copying), (maintenance, recovering)):
+        reached.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(where, "take_over" if where is PostgresServer else "begin_epoch", meanwhile)
+            restore = asyncio.ensure_future(restoring.restore_all(site.data))
+            await asyncio.wait_for(reached.wait(), 120)
+            restore.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await restore
+        assert [place.name for place in site.server.cluster.parent.glob("cluster*")] == ["cluster"]
+        assert not list(Archive(site.archive).wal.glob("*.history"))
+    await site.start()
+    assert (await site.marks())["collection"] == 1
+    assert await site.identify("collection") == 1
+
+
+RESTORE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from deploy.local import replacing, restoring
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr({module}, "{step}", die)
+asyncio.run(restoring.restore_all(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "whole"),
+    [("restoring", "_refuse_short", False), ("restoring", "replace", False), ("replacing", "settle", True)],
+)
+async def test_a_restore_that_is_killed_is_ended_or_removed_by_the_next_start(
+    installation: Installation, module: str, step: str, whole: bool
+) -> None:
+    """``kill -9`` while it recovers, its server running on, and before it is whole: removed. Behind that: it takes
+    its place, and what was there is kept."""
+    site = installation
+    await restoring.back_up(site.data)
+    await site.mark("collection", 1)
+    await site.stop()
+    script = RESTORE.format(module=module, step=step)
+    killed = await asyncio.create_subprocess_exec(python(), "-c", script, str(site.data))
+    assert await asyncio.wait_for(killed.wait(), 120) == -signal.SIGKILL
+
+    await settle(site.data)
+    places = sorted(place.name for place in site.server.cluster.parent.glob("cluster*"))
+    assert places == (["cluster", "cluster.before-1"] if whole else ["cluster"])
+    await site.start()
+    assert (await site.marks())["collection"] == 1
+    assert await site.identify("collection") == (2 if whole else 1)
+
+
+def test_between_its_two_renames_a_replacement_is_known(tmp_path: Path) -> None:
+    """The old cluster has left its place, the new one is not there yet: no empty one is made instead."""
+    new, cluster, kept, note = (tmp_path / name for name in ("new", "cluster", "before", "note"))
+    new.mkdir()
+    kept.mkdir()
+    note.write_text(json.dumps({"kept": str(kept)}))
+    for _ in range(2):
+        _take_place(new, cluster, note)
+        assert sorted(place.name for place in tmp_path.iterdir()) == ["before", "cluster"]
 
 
 async def test_no_backup_without_its_wal(installation: Installation) -> None:
@@ -250,7 +376,7 @@ async def test_one_lost_database_comes_back_beside_the_others(
     assert await site.identify("collection") == 2
     owner = "SELECT tableowner FROM pg_tables WHERE schemaname = 'platform' AND tablename = 'checkpoints'"
     assert await site.ask("collection", owner) == "collection_owner"
-    assert not (site.data / restoring.ASIDE).exists()
+    assert not (site.data / ASIDE).exists()
     assert not await site.ask(
         "postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'collection_%'"
     )
@@ -288,6 +414,7 @@ async def test_a_service_does_not_start_on_a_restore_by_hand(installation: Insta
     await site.stop()
     archive = Archive(site.archive)
     recovery = {"restore_command": archive.restore_command(), "recovery_target_action": "promote"}
+    site.server.cluster.rename(site.server.cluster.with_name("old"))
     site.server.take_over(archive.base(base.name), [], recovery)
     await site.start()
     with pytest.raises(EpochNotRaisedError):

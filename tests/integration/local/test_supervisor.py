@@ -132,6 +132,8 @@ async def test_ready_is_told_by_file_and_state(options: Options) -> None:
         assert told.programs["one"].running
         assert told.programs["one"].peak_mib > 0
         assert read_state(system.layout) is not None
+        [group] = msgspec.json.decode(system.layout.targets.read_bytes())
+        assert group["targets"] == [f"127.0.0.1:{system.kept[0].program.port}"]
     assert not options.ready_file.exists()
     after = read_state(Layout(options.data))
     assert after is not None

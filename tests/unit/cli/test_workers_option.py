@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.local.control import supervisor_command
-from deploy.local.layout import SERVICES, Layout, Options, State, parse_workers
-from deploy.local.programs import programs, service_of, worker_name
+from deploy.local.layout import DEFAULT_DATA, SERVICES, Layout, Options, State, parse_workers
+from deploy.local.programs import programs, scraped, service_of, worker_name
 from deploy.local.supervisor import parse
 
+ROOT = Path(__file__).parents[3]
 ADDRESSES = {name: {"service": f"{name}-s", "migrate": f"{name}-m"} for name in (*SERVICES, "broker")}
 
 
@@ -41,6 +44,31 @@ def test_a_worker_is_the_service_on_a_port_and_in_a_role_of_its_own(tmp_path: Pa
     assert {found[name].environment["LIANGXIAN_DATABASE_URL"] for name in own} == {"collection-s"}
     assert len({each.port for each in found.values()}) == len(found)
     assert service_of("rehearsal") == ""
+
+
+def test_every_process_of_every_service_is_scraped(tmp_path: Path) -> None:
+    """``deploy/prometheus/local.yml`` reads the file; the outside world has no metrics of ours."""
+    options = Options(data=tmp_path, workers={"collection": 3})
+    groups = json.loads(scraped(programs(options, Layout(tmp_path), ADDRESSES, None)))
+    targets = {group["labels"]["process"]: (*group["targets"], group["labels"]["role"]) for group in groups}
+    assert targets == {
+        "registration": ("127.0.0.1:8101", "all"),
+        "collection": ("127.0.0.1:8102", "all"),
+        "collection-worker-2": ("127.0.0.1:8112", "worker"),
+        "collection-worker-3": ("127.0.0.1:8122", "worker"),
+        "subsidy": ("127.0.0.1:8103", "all"),
+        "notification": ("127.0.0.1:8104", "all"),
+    }
+    assert Layout(DEFAULT_DATA).targets == (ROOT / "deploy/prometheus" / _watched()).resolve()
+
+
+def _watched() -> str:
+    """The file that local.yml names."""
+    config = yaml.safe_load((ROOT / "deploy/prometheus/local.yml").read_text(encoding="utf-8"))
+    [job] = config["scrape_configs"]
+    [discovery] = job["file_sd_configs"]
+    [file] = discovery["files"]
+    return str(file)
 
 
 def test_the_supervisor_is_told_and_a_system_asked_for_otherwise_is_another(tmp_path: Path) -> None:
