@@ -326,13 +326,13 @@ def _received_entries(rows: Sequence[ReceivedEvent], last: int, versions: Sequen
                 position, row.event_id, fact.era, fact.stream_id, version, fact.message, fact.metadata,
                 in_shanghai(fact.occurred_at), in_shanghai(row.recorded_at),
             )  # fmt: skip
-            entries.append(Entry(position, fact.type, None, known))
+            entries.append(Entry(position, fact.type, None, known, len(fact.data)))
             continue
         stored = StoredRow(
             position, row.event_id, fact.era, fact.stream_id, version, fact.type, fact.schema, fact.data,
             row.metadata, fact.occurred_at, row.recorded_at,
         )  # fmt: skip
-        entries.append(Entry(position, fact.type, stored, None))
+        entries.append(Entry(position, fact.type, stored, None, len(fact.data)))
     return entries
 
 

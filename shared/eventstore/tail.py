@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import itertools
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -22,9 +23,16 @@ from shared.kernel.clock import Runtime
 WINDOW = 6000
 """Events kept at the end of the log; a reader further back reads blocks."""
 
+WINDOW_BYTES = 24 << 20
+"""Bytes of JSON the window holds, too: a roster's part is a hundred times the usual event, and takes three times its
+JSON in memory."""
+
+PAGE_BYTES = 4 << 20
+"""Bytes of JSON of one page: with the event that goes beyond, it ends."""
+
 BLOCK = 1000
 BLOCKS = 8
-"""Blocks of the past kept, and how many positions each spans."""
+"""Blocks of the past kept, of large events only one, and how many positions each spans."""
 
 LOOK_SECONDS = 0.25
 """How often the database is asked for what other processes appended."""
@@ -58,13 +66,16 @@ class RawLog(Protocol):
 
 
 class Entry:
-    """A row, decoded when somebody first asks for its type."""
+    """A row, decoded when somebody first asks for its type. size: of its JSON."""
 
-    __slots__ = ("_recorded", "_row", "position", "type")
+    __slots__ = ("_recorded", "_row", "position", "size", "type")
 
-    def __init__(self, position: int, type_: str, row: StoredRow | None, known: Recorded[Any] | None) -> None:
+    def __init__(
+        self, position: int, type_: str, row: StoredRow | None, known: Recorded[Any] | None, size: int
+    ) -> None:
         self.position = position
         self.type = type_
+        self.size = size
         self._row = row
         self._recorded = known
 
@@ -94,6 +105,7 @@ class Tail:
         self._runtime = runtime
         self._window = window
         self._entries: list[Entry] = []
+        self._bytes = 0
         self._typed: dict[str, list[Entry]] = {}
         self._after = self._last = self._since = -1
         self._gone: dict[str, int] = {}
@@ -109,7 +121,7 @@ class Tail:
         self._coming.append(entries)
         self._join()
         if sum(map(len, self._coming)) > self._window:
-            self._entries, self._typed, self._after = [], {}, entries[-1].position
+            self._entries, self._bytes, self._typed, self._after = [], 0, {}, entries[-1].position
             self._last = self._since = self._after
             self._coming.clear()
 
@@ -117,27 +129,40 @@ class Tail:
         """Take what follows without a hole; what is known already is passed over."""
         while self._coming and self._coming[0][0].position <= self._last + 1:
             self._extend(self._coming.popleft())
-        surplus = len(self._entries) - self._window
-        if surplus > BLOCK:
+        surplus = self._surplus()
+        if surplus:
             self._after = self._entries[surplus - 1].position
             gone = self._entries[:surplus]
+            self._bytes -= sum(entry.size for entry in gone)
             self._gone |= {entry.type: entry.position for entry in gone}
             for type_, count in Counter(entry.type for entry in gone).items():
                 del self._typed[type_][:count]
             del self._entries[:surplus]
+
+    def _surplus(self) -> int:
+        """How many leave the window: a good part of it at once."""
+        surplus = len(self._entries) - self._window
+        surplus = surplus if surplus > BLOCK else 0
+        over = self._bytes - WINDOW_BYTES
+        if over > WINDOW_BYTES // 4:
+            sizes = itertools.accumulate(entry.size for entry in self._entries)
+            surplus = max(surplus, next(number for number, size in enumerate(sizes, 1) if size >= over))
+        return surplus
 
     def _extend(self, entries: list[Entry]) -> None:
         new = [entry for entry in entries if entry.position > self._last]
         if new:
             self._entries += new
             self._last = new[-1].position
+            self._bytes += sum(entry.size for entry in new)
             for entry in new:
                 self._typed.setdefault(entry.type, []).append(entry)
 
     async def read_page(
         self, after: int, limit: int, types: frozenset[str] | None = None, until: int | None = None
     ) -> TailPage:
-        """See Log.read_page: so many events of the types at most. A page of the past ends with its block."""
+        """See Log.read_page: so many events of the types at most, fewer where they are large. A page of the past
+        ends with its block."""
         if self._coming or self._last < 0 or after >= self._last:
             await self._look(after)
         if after >= self._after or self._slept(after, types):
@@ -147,7 +172,9 @@ class Tail:
             entries, scanned = await self._block(after)
             wanted = entries if types is None else [entry for entry in entries if entry.type in types]
             page = _following([wanted], after, limit)
-        if len(page) == limit:
+        whole = len(page)
+        page = _light(page)
+        if whole == limit or len(page) < whole:
             scanned = page[-1].position
         if until is not None and scanned > until:
             scanned = until
@@ -174,14 +201,18 @@ class Tail:
         known = self._blocks.get(number)
         if known is None:
             rows = await self._log.read_rows(number * BLOCK, BLOCK, end)
-            known = [Entry(row.position, row.type, row, None) for row in rows]
+            known = [_stored(row) for row in rows]
             if end == (number + 1) * BLOCK:
                 self._blocks[number] = known
-                while len(self._blocks) > BLOCKS:
+                while len(self._blocks) > (BLOCKS if self._past() <= WINDOW_BYTES else 1):
                     self._blocks.popitem(last=False)
         else:
             self._blocks.move_to_end(number)
         return known, end
+
+    def _past(self) -> int:
+        """Bytes of JSON in the blocks kept."""
+        return sum(entry.size for block in self._blocks.values() for entry in block)
 
     async def _look(self, after: int) -> None:
         """Fill holes, and ask now and then for what others appended."""
@@ -200,7 +231,7 @@ class Tail:
 
     async def _read_on(self, until: int | None) -> list[StoredRow]:
         rows = await self._log.read_rows(self._last, BLOCK, until)
-        self._extend([Entry(row.position, row.type, row, None) for row in rows])
+        self._extend([_stored(row) for row in rows])
         return rows
 
 
@@ -215,9 +246,20 @@ def entries_of(plan: Plan, verdict: Verdict) -> list[Entry]:
             position, row.event_id, row.era, row.stream, row.version, event, metadata,
             in_shanghai(row.occurred_at), in_shanghai(row.recorded_at),
         )  # fmt: skip
-        entries.append(Entry(position, row.type, None, known))
+        entries.append(Entry(position, row.type, None, known, len(row.data)))
         position += 1
     return entries
+
+
+def _stored(row: StoredRow) -> Entry:
+    return Entry(row.position, row.type, row, None, len(row.data))
+
+
+def _light(page: list[Entry]) -> list[Entry]:
+    """The page, or its beginning up to PAGE_BYTES."""
+    sizes = itertools.accumulate(entry.size for entry in page)
+    heavy = next((number for number, size in enumerate(sizes, 1) if size > PAGE_BYTES), len(page))
+    return page[:heavy]
 
 
 def _following(lists: Sequence[list[Entry]], after: int, limit: int) -> list[Entry]:

@@ -76,9 +76,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail_module, "LOOK_SECONDS", 0.0)
 
 
-async def test_it_answers_as_the_log_does_whoever_appends(parts: Parts) -> None:
+@pytest.mark.parametrize("window_bytes", [tail_module.WINDOW_BYTES, 300])
+async def test_it_answers_as_the_log_does_whoever_appends(
+    parts: Parts, window_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Singles, pages, received facts, rollbacks and another process's appends, in any order, read from any
-    place with any limit, types and end."""
+    place with any limit, types and end, whether or not the events are large."""
+    monkeypatch.setattr(tail_module, "WINDOW_BYTES", window_bytes)
+    monkeypatch.setattr(tail_module, "PAGE_BYTES", window_bytes // 5)
     await asyncio.gather(*(pay_in(parts.store, n) for n in range(20)))
     other = Writer(log=parts.log, clock=parts.clock, runtime=parts.runtime, types=TYPES)
     await other.start()
@@ -178,6 +183,23 @@ async def test_a_page_is_full_of_its_readers_own_events(parts: Parts) -> None:
     assert ([item.position for item in page.events], page.scanned) == ([10, 20], 20)
     page = await follower.read_page(20, 2, noted)
     assert ([item.position for item in page.events], page.scanned) == ([30], 30)
+
+
+async def test_large_events_leave_its_window_sooner_and_end_a_page(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a reader holds is bounded by bytes, too: a roster's part is a hundred times the usual event."""
+    monkeypatch.setattr(tail_module, "WINDOW_BYTES", 500)
+    monkeypatch.setattr(tail_module, "PAGE_BYTES", 100)
+    parts.store.tail = follower = Tail(parts.log, parts.runtime)  # type: ignore[arg-type]
+    await follower.read_page(0, 10)
+    await page_of(parts, 100)  # of 12 bytes each
+    held = sum(entry.size for entry in follower._entries)
+    assert 400 <= held <= 625
+    assert held == follower._bytes
+    page = await follower.read_page(follower._after, 50)
+    assert (len(page.events), page.scanned) == (9, follower._after + 9)
+    assert len(await read_through(follower, 0, 1000)) == 100
 
 
 async def test_it_holds_no_more_than_its_window(parts: Parts) -> None:
