@@ -62,49 +62,54 @@ class SettlementDays:
     )
 
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        """One upsert per event: days are few."""
+        """One upsert per group of columns: each is filled by its own kinds of event, in their order."""
+        found: dict[str, list[dict[str, Any]]] = {}
         for recorded in events:
-            await self._apply(connection, recorded.event)
+            columns, rows = _rows(recorded.event)
+            found.setdefault(columns, []).extend(rows)
+        for columns, rows in found.items():
+            await connection.upsert(
+                settlement_day, rows, add=_ADDED.get(columns, ()), keep=_KEPT.get(columns, ())
+            )
 
-    async def _apply(self, connection: Connection, event: Any) -> None:
-        match event:
-            case s.AgentDailySummarySubmitted():
-                rows = [
-                    _key(event, total.insurance, source=event.agent_id)
-                    | {"kind": "AGENT", "summary_count": total.count, "summary_fen": total.fen}
-                    for total in event.totals
-                ]
-                await connection.upsert(settlement_day, rows)
-            case s.DailySettlementDeposited():
-                row = _key(event, event.insurance) | {"kind": "AGENT", "outside_fen": event.fen}
-                await connection.upsert(settlement_day, [row], add=["outside_fen"])
-            case s.SettlementCorrected():
-                sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
-                row = _key(event, event.insurance) | {"kind": "AGENT", "outside_fen": sign * event.fen}
-                await connection.upsert(settlement_day, [row], add=["outside_fen"])
-            case s.ChannelDayFileReceived():
-                rows = [
-                    _key(event, each.insurance, source=event.channel)
-                    | {"kind": "CHANNEL", "outside_fen": each.fen}
-                    for each in event.sums
-                ]
-                await connection.upsert(settlement_day, rows, add=["outside_fen"])
-            case s.DailySettlementConfirmed():
-                row = _key(event, event.insurance) | {"kind": event.kind}
-                row |= {"confirmed_count": event.count, "confirmed_fen": event.fen}
-                await connection.upsert(
-                    settlement_day, [row], add=["confirmed_count", "confirmed_fen"], keep=["kind"]
-                )
-            case _:
-                await self._state(connection, event)
 
-    async def _state(self, connection: Connection, event: Any) -> None:
-        row = _key(event, event.insurance)
-        match event:
-            case s.DailySettlementDiscrepancyDetected():
-                row |= {"kind": event.kind, "open_reason": event.reason, "open_diff_fen": event.diff_fen}
-            case s.DailySettlementDiscrepancyResolved():
-                row |= {"kind": event.kind, "open_reason": "", "open_diff_fen": 0}
-            case s.SettlementOverdue():
-                row |= {"kind": "AGENT", "overdue_days": event.days}
-        await connection.upsert(settlement_day, [row])
+SUMMARY, OUTSIDE, CONFIRMED, OPEN, OVERDUE = "summary", "outside", "confirmed", "open", "overdue"
+_ADDED = {OUTSIDE: ("outside_fen",), CONFIRMED: ("confirmed_count", "confirmed_fen")}
+_KEPT = {CONFIRMED: ("kind",)}
+
+
+def _rows(event: Any) -> tuple[str, list[dict[str, Any]]]:
+    """Which columns an event fills, and the rows that do."""
+    match event:
+        case s.AgentDailySummarySubmitted():
+            return SUMMARY, [
+                _key(event, total.insurance, source=event.agent_id)
+                | {"kind": "AGENT", "summary_count": total.count, "summary_fen": total.fen}
+                for total in event.totals
+            ]
+        case s.ChannelDayFileReceived():
+            return OUTSIDE, [
+                _key(event, each.insurance, source=event.channel)
+                | {"kind": "CHANNEL", "outside_fen": each.fen}
+                for each in event.sums
+            ]
+    columns, filled = _filled(event)
+    return columns, [_key(event, event.insurance) | filled]
+
+
+def _filled(event: Any) -> tuple[str, dict[str, Any]]:
+    match event:
+        case s.DailySettlementDeposited():
+            return OUTSIDE, {"kind": "AGENT", "outside_fen": event.fen}
+        case s.SettlementCorrected():
+            sign = 1 if event.resolution == "CORRECTIVE_DEPOSIT" else -1
+            return OUTSIDE, {"kind": "AGENT", "outside_fen": sign * event.fen}
+        case s.DailySettlementConfirmed():
+            row = {"kind": event.kind, "confirmed_count": event.count, "confirmed_fen": event.fen}
+            return CONFIRMED, row
+        case s.DailySettlementDiscrepancyDetected():
+            return OPEN, {"kind": event.kind, "open_reason": event.reason, "open_diff_fen": event.diff_fen}
+        case s.DailySettlementDiscrepancyResolved():
+            return OPEN, {"kind": event.kind, "open_reason": "", "open_diff_fen": 0}
+        case _:
+            return OVERDUE, {"kind": "AGENT", "overdue_days": event.days}
