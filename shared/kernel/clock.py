@@ -94,7 +94,10 @@ class SimulatedClock:
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _BLOCK_IDS = 256
-"""Ids whose entropy is taken from the operating system at once: the call costs more than the id."""
+"""Ids and nonces whose entropy is taken from the operating system at once: the call costs more than the id."""
+
+_PIECE_BYTES = 12
+"""A nonce, or the random part of a person's id. Keys are longer, and come straight from the operating system."""
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:
@@ -114,6 +117,31 @@ def _uuid7_rest(entropy: bytes) -> str:
 
 def _random_id(unix_seconds: int, entropy: bytes) -> str:
     return f"{unix_seconds & 0xFFFFFFFF:08x}{entropy.hex()}"
+
+
+class _Pieces:
+    """Pieces of the operating system's entropy, asked for many at once: the call costs more than a nonce.
+
+    Taking one is atomic: no two threads get the same; a forked child asks for its own.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[bytes] = deque()
+        os.register_at_fork(after_in_child=self._ready.clear)
+
+    def take(self) -> bytes:
+        """So many bytes as a piece has."""
+        while True:
+            try:
+                return self._ready.popleft()
+            except IndexError:
+                block = os.urandom(_BLOCK_IDS * _PIECE_BYTES)
+                self._ready.extend(
+                    block[start : start + _PIECE_BYTES] for start in range(0, len(block), _PIECE_BYTES)
+                )
+
+
+_PIECES = _Pieces()
 
 
 class SystemRuntime:
@@ -143,10 +171,10 @@ class SystemRuntime:
                 )
 
     def random_id(self) -> str:
-        return _random_id(time.time_ns() // 1_000_000_000, os.urandom(12))
+        return _random_id(time.time_ns() // 1_000_000_000, _PIECES.take())
 
     def random_bytes(self, count: int) -> bytes:
-        return os.urandom(count)
+        return _PIECES.take() if count == _PIECE_BYTES else os.urandom(count)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

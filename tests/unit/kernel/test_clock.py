@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
+import threading
 import uuid
 
 from shared.kernel.clock import SHANGHAI, SeededRuntime, SimulatedClock, SystemRuntime, WallClock, uuid7
@@ -88,3 +90,41 @@ async def test_system_runtime_gives_fresh_ids() -> None:
     await runtime.sleep(0)
     assert runtime.monotonic() >= before
     assert runtime.timestamp() > 1_600_000_000
+
+
+def test_no_entropy_is_handed_out_twice() -> None:
+    """Nonces under one key must differ (AES-GCM): over the ends of blocks, between threads and runtimes."""
+    taken: list[bytes] = []
+
+    def take() -> None:
+        runtime = SystemRuntime()
+        taken.extend(runtime.random_bytes(12) for _ in range(2_000))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {len(piece) for piece in taken} == {12}
+    assert len(set(taken)) == len(taken) == 8_000
+
+
+def test_a_forked_child_has_entropy_of_its_own() -> None:
+    """A child that went on in its parent's block would use its parent's nonces again."""
+    runtime = SystemRuntime()
+    runtime.random_bytes(12)
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(tell, runtime.random_bytes(12))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(told, 12) != runtime.random_bytes(12)
+    os.close(told)
+    os.close(tell)
+
+
+def test_keys_come_straight_from_the_operating_system() -> None:
+    assert [len(SystemRuntime().random_bytes(count)) for count in (0, 1, 12, 13, 32, 5_000)] == [
+        0, 1, 12, 13, 32, 5_000,
+    ]  # fmt: skip
