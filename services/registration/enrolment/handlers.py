@@ -39,6 +39,15 @@ class Enrolments:
         self._clock = clock
         self._residents = residents
         self._policies = policies
+        self._last: tuple[Metadata, Metadata] | None = None
+
+    def _told(self, metadata: Metadata, campaign: str) -> Metadata:
+        """Who and why, with the campaign. One for what comes in a row: the rows of a slice share theirs, and what
+        is shared is encoded once (see ``BatchDecider``)."""
+        last = self._last
+        if last is None or last[0] is not metadata or last[1].campaign != campaign:
+            last = self._last = (metadata, replace(metadata, campaign=campaign))
+        return last[1]
 
     def register_command(
         self,
@@ -67,8 +76,10 @@ class Enrolments:
             events = domain.enrol(loaded.state(stream), given, resident, policy, today)
             if isinstance(events, Refusal):
                 return events
-            told = replace(metadata, campaign=policy.campaign)
-            return Accepted([Append(stream, events, told)], response=_registered(given, events[0]))
+            return Accepted(
+                [Append(stream, events, self._told(metadata, policy.campaign))],
+                response=_registered(given, events[0]),
+            )
 
         return Command(
             "register_enrolment",
