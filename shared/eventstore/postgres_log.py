@@ -262,36 +262,36 @@ async def _load(driver: Driver, streams: Sequence[StreamKey], keys: Sequence[Key
 
 
 async def _append(driver: Driver, proposal: Proposal) -> Verdict:
-    expected, events = proposal.expected, proposal.events
-    separator, (asked, streams, types) = _joined(
-        [row.stream for row in expected],
-        [event.stream for event in events],
-        [event.type for event in events],
-    )
+    groups, eras, streams, versions = _columns(proposal.expected, 4)
+    (
+        of_groups, event_ids, of_eras, of_streams, of_versions, of_types, schemas, data, metadata, occurred,
+        recorded_at,
+    ) = _columns(proposal.events, 11)  # fmt: skip
+    separator, (asked, named, types) = _joined(streams, of_streams, of_types)
     row = await driver.fetchrow(
         APPEND_SQL,
-        _literal([row.group for row in expected]),
-        _literal([row.era for row in expected]),
+        _literal(groups),
+        _literal(eras),
         asked,
-        _literal([row.version for row in expected]),
+        _literal(versions),
         *_columns(proposal.claims, 10),
         *_columns(proposal.guards, 4),
-        _literal([event.group for event in events]),
-        _literal([event.event_id for event in events]),
-        _literal([event.era for event in events]),
-        streams,
-        _literal([event.version for event in events]),
+        _literal(of_groups),
+        _literal(event_ids),
+        _literal(of_eras),
+        named,
+        _literal(of_versions),
         types,
-        _literal([event.schema for event in events]),
-        _texts([event.data for event in events], separator),
+        _literal(schemas),
+        _texts(data, separator),
         separator,
-        _texts([event.metadata for event in events], separator),
-        *_moments([event.occurred_at for event in events]),
-        events[0].recorded_at if events else None,
+        _texts(metadata, separator),
+        *_moments(occurred),
+        recorded_at[0] if recorded_at else None,
     )
     first, last, lost, taken, waited = row
     lost_groups = frozenset(lost)
-    written = sum(1 for event in events if event.group not in lost_groups) if lost_groups else len(events)
+    written = sum(1 for group in of_groups if group not in lost_groups) if lost_groups else len(of_groups)
     if written and last - first + 1 != written:
         raise GapError
     return Verdict(first or 0, lost_groups, frozenset(number - 1 for number in taken), waited)
