@@ -85,6 +85,8 @@ def _held_events(
     failing = {failure.recorded.position: failure for failure in failures}
     streams = {key[1]: key for key in blocked if key[0].startswith(PUBLICATION)}
     held: set[int] = set()
+    if not failing and not streams:
+        return held
     for recorded in page:
         behind = streams.get(recorded.stream)
         failure = failing.get(recorded.position)
