@@ -27,9 +27,8 @@ ELSEWHERE = "370406101202"
 def story(steps: Sequence[str]) -> list[Event]:
     """What a person's stream tells when registration transmits, moves or cancels him, and households take him."""
     events: list[Event] = []
-    state, version = d.Taxpayer(), 0
-    for step in steps:
-        version += 1
+    state = d.Taxpayer()
+    for version, step in enumerate(steps, start=1):
         told = changed(record_version=version, village=ELSEWHERE if step == "moves" else "370406101201")
         match step:
             case "taken in":
