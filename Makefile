@@ -49,6 +49,10 @@ down: $(READY) ## stop what `make up` started
 test: $(READY) ## every test (TESTS=tests/unit, PYTEST_OPTIONS=-x)
 	$(BIN)/python -m pytest $(TESTS) -p no:cacheprovider $(PYTEST_OPTIONS)
 
+.PHONY: test-halves
+test-halves: $(READY) ## every test, as two processes side by side: quicker on two cores (PYTEST_OPTIONS=-x)
+	$(BIN)/python -m tests.side_by_side -p no:cacheprovider $(PYTEST_OPTIONS)
+
 .PHONY: check
 check: $(READY) ## format, lint, types, import fences, determinism, traceability
 	$(BIN)/ruff format --check .
