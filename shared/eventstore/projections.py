@@ -87,6 +87,11 @@ class ProjectionRunner:
         """Up to where every projection was last seen to be; very large when there is none."""
         return min(self._positions.values(), default=2**63 - 1)
 
+    def stand_by(self) -> None:
+        """Another process takes its turn: where the read models stand is asked for again at the next."""
+        self._known = False
+        self.failures.clear()
+
     def position_of(self, projection: Projection) -> int:
         """Up to where one projection was last seen to be."""
         return self._positions[projection.name]

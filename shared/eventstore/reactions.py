@@ -138,6 +138,11 @@ class ReactionRunner:
         """Steps that failed since the last that went well: the database was away, full, or does not write."""
         return self._failures
 
+    def stand_by(self) -> None:
+        """Another process takes its turn: what was known here is asked for again at the next."""
+        self._here, self._scanned, self._failures = None, 0, 0
+        self._waiting, self._working = True, False
+
     def position(self) -> int:
         """Up to where this runner has reacted; its checkpoint may lag behind over events of other types."""
         return self._done

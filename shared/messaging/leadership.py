@@ -1,7 +1,7 @@
-"""Who relays a log: one process at a time.
+"""Who relays a log, or runs a service's readers: one process at a time.
 
-Leadership only saves work and noise. What keeps the order is the relay's cursor (compare-and-set) and the
-consumers' watermarks: two relays at once repeat messages, they never lose or reorder any.
+Leadership only saves work and noise. What keeps the order is the relay's cursor and the readers' checkpoints
+(compare-and-set) and the consumers' watermarks: two relays at once repeat messages, they never lose or reorder any.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import asyncpg
@@ -24,7 +25,7 @@ _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, a
 
 
 class Leadership(Protocol):
-    """The right to relay one log."""
+    """The right to relay one log, or to run one service's readers."""
 
     async def hold(self) -> bool:
         """True while we lead; tries to become leader when nobody is. Never raises."""
@@ -52,9 +53,11 @@ class AdvisoryLeadership:
     ends a session that stops asking, and the woken leader finds its connection closed before it publishes.
     """
 
-    def __init__(self, dsn: str, log: str, runtime: Runtime) -> None:
+    def __init__(self, dsn: str, name: str, runtime: Runtime) -> None:
+        """name: of what is led; also of the channel on which those who stand by wake the leader (``heard``)."""
+        self.heard: Callable[[], None] | None = None
         self._dsn = dsn
-        self._name = f"relay:{log}"
+        self._name = name
         self._runtime = runtime
         self._connection: Any = None
         self._leads = False
@@ -69,7 +72,7 @@ class AdvisoryLeadership:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._ask()
         except _AWAY as error:
-            logger.warning("relay leadership: %s", type(error).__name__)
+            logger.warning("leadership of %s: %s", self._name, type(error).__name__)
             await self.release()
             self._leads = False
         self._asked = self._runtime.monotonic()
@@ -91,6 +94,20 @@ class AdvisoryLeadership:
             self._leads = await self._connection.fetchval(
                 "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", self._name
             )
+            if self._leads and self.heard is not None:
+                await self._connection.add_listener(self._name, self._told)
+
+    def _told(self, *_: Any) -> None:
+        if self.heard is not None:
+            self.heard()
+
+    async def tell(self) -> None:
+        """Wake the leader, wherever it is. Never raises: the leader looks by itself too."""
+        if self._connection is None or self._connection.is_closed():
+            return
+        with contextlib.suppress(*_AWAY):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._connection.execute("SELECT pg_notify($1, '')", self._name)
 
     async def release(self) -> None:
         """See Leadership.release."""

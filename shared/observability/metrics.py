@@ -53,6 +53,9 @@ class ServiceMetrics:
         self._queue_capacity = self._make(
             Gauge, "command_queue_capacity", "Commands that may wait before new ones are refused"
         )
+        self._leads = self._make(
+            Gauge, "leads_readers", "1 where the service's readers run, 0 where it stands by"
+        )
         self._faults = self._make(Gauge, "faults", "Reasons why the process is not ready")
         self._log_position = self._make(Gauge, "log_position", "Last position of the log")
         self._relay_position = self._make(Gauge, "relay_position", "Last position published")
@@ -143,6 +146,10 @@ class ServiceMetrics:
     def faults(self, count: int) -> None:
         """Reasons why the process is not ready; ``/readyz`` names them."""
         self._child(self._faults).set(count)
+
+    def leads_readers(self, leads: bool) -> None:
+        """Whether this process runs the service's read models and reactions, or stands by."""
+        self._child(self._leads).set(int(leads))
 
     def command(self, operation: str, outcome: str) -> None:
         """A command was answered: accepted, replayed, refused or failed."""

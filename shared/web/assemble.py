@@ -44,11 +44,12 @@ from shared.security.keyring import Keyring
 from shared.security.tokens import KeySource, OwnKeys, RemoteKeys, TokenVerifier
 from shared.security.vault import Vault
 from shared.web.app import build_app
-from shared.web.background import Background
+from shared.web.background import Background, Work
 from shared.web.brokers import open_broker
 from shared.web.calendar import Calendar, begin_missed_days, follow_clock
 from shared.web.following import FollowingStore, FollowingTail
 from shared.web.imports import Imports
+from shared.web.leading import Turns
 from shared.web.machinery import GroupLag, Machinery, Reader, readers_of, received_messages
 from shared.web.migrating import migrate_service
 from shared.web.readers import REACTION_POLL_SECONDS, ReactionBells, ToldProjections
@@ -66,7 +67,8 @@ log = logger(__name__)
 class Process:
     """Everything one process of a service is made of; opened and closed by ``running``.
 
-    leadership: which process relays the log; close: lets the database go.
+    leadership: which process relays the log; close: lets the database go; turns: which process runs the readers,
+    all that work where it is None.
     """
 
     definition: ServiceDefinition
@@ -83,6 +85,7 @@ class Process:
     broker: Broker
     leadership: Leadership
     close: Callable[[], Awaitable[None]]
+    turns: Turns | None = None
 
 
 def production_app(definition: ServiceDefinition, settings: ServiceSettings | None = None) -> FastAPI:
@@ -159,12 +162,19 @@ def open_process(
     )
     description = definition.describe(ports)
     broker = open_broker(settings, runtime)
+    dsn = settings.database_url.get_secret_value()
+    turns = Turns(
+        AdvisoryLeadership(dsn, f"readers:{definition.name}", runtime),
+        writer,
+        runtime,
+        metrics.leads_readers,
+    )
     projections = ToldProjections(
         log=event_log,
         projections=description.projections,
         runtime=runtime,
         tail=tail,
-        announcer=writer,
+        announcer=turns,
     )
     machinery = Machinery(
         definition.name,
@@ -189,8 +199,9 @@ def open_process(
         machinery,
         calendar,
         broker,
-        AdvisoryLeadership(settings.database_url.get_secret_value(), definition.name, runtime),
+        AdvisoryLeadership(dsn, f"relay:{definition.name}", runtime),
         database.close,
+        turns,
     )
 
 
@@ -245,7 +256,7 @@ async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
 
 def start_work(process: Process, background: Background) -> None:
     """Projections, reactions, relay, consumer, imports and the day's scheduler."""
-    ports, machinery = process.ports, process.machinery
+    ports, machinery, turns = process.ports, process.machinery, process.turns
     projections = process.projections
     store, tail = _acting(process)
     bells = ReactionBells(process.log, projections, ports.runtime, process.tail)
@@ -255,12 +266,13 @@ def start_work(process: Process, background: Background) -> None:
     machinery.busy = lambda: (
         process.writer.busy
         or ports.imports.busy
-        or bells.seen < process.writer.position
-        or any(runner.busy for runner in runners)
+        or (_leads(turns) and (bells.seen < process.writer.position or any(each.busy for each in runners)))
     )
     for projection in process.description.projections:
         machinery.positions[checkpoint_name(projection)] = partial(projections.position_of, projection)
-    background.start("projections", projections.run)
+    if turns is not None:
+        background.start("readers", turns.run)
+    background.start("projections", _led(turns, projections.run, projections.stand_by))
     for reaction in process.description.reactions:
         bell = bells.bell(reaction)
         runner = ReactionRunner(
@@ -280,8 +292,8 @@ def start_work(process: Process, background: Background) -> None:
         machinery.failures[f"reaction:{runner.name}"] = runner.failures
         machinery.positions[f"reaction:{runner.name}"] = partial(bells.position_of, bell, runner)
         runners.append(runner)
-        background.start(f"reaction:{runner.name}", runner.run)
-    background.start("bells", bells.run)
+        background.start(f"reaction:{runner.name}", _led(turns, runner.run, runner.stand_by))
+    background.start("bells", _led(turns, bells.run))
     background.start("broker", lambda stop: _keep_broker(process, stop), interrupt=True)
     _start_relay(process, background)
     _start_consumer(process, background, store)
@@ -292,6 +304,14 @@ def start_work(process: Process, background: Background) -> None:
         background.start(
             "days", lambda stop: begin_missed_days(process.calendar, ports, stop), interrupt=True
         )
+
+
+def _leads(turns: Turns | None) -> bool:
+    return turns is None or turns.leads
+
+
+def _led(turns: Turns | None, work: Work, ended: Callable[[], None] | None = None) -> Work:
+    return work if turns is None else turns.led(work, ended)
 
 
 def _follows(process: Process) -> bool:

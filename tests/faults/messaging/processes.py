@@ -130,7 +130,7 @@ def make_relay(role: Role, database: PostgresDatabase, broker: Any) -> Relay:
     log = PostgresLog(database, EventTypes(EVENTS, MESSAGES))
     leadership: Leadership = SoleLeadership()
     if not role.leads_alone:
-        leadership = AdvisoryLeadership(role.dsn, "registration", SystemRuntime())
+        leadership = AdvisoryLeadership(role.dsn, "relay:registration", SystemRuntime())
     return Relay(
         log=log,
         broker=broker,
