@@ -4,14 +4,15 @@ A slice's commands, its outcomes and its going are one transaction: a crash resu
 left, and no row needs a key to be done once. A slice with a bad row is set apart in halves, until that row stands
 alone.
 
-Several slices of a job are under way at once: while one commits, the next is opened and its commands made. They
-reach the writer in the order of the file.
+Several slices of a job are under way at once: while one commits, the next is opened and its commands made, and a
+job that is alone does not pause between them. They reach the writer in the order of the file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,9 @@ from shared.web.uploads import RawRow, StagedRow
 
 UNDER_WAY = 3
 """Slices of a job in hand at once."""
+
+AT_A_STRETCH = 24
+"""Slices of a job that is alone, until others are looked for; among several each has ``UNDER_WAY`` in turn."""
 
 IDLE_SECONDS = 1.0
 """How often a worker looks for what another process accepted; its own uploads wake it."""
@@ -101,12 +105,12 @@ class ImportWork:
     async def run_once(self) -> int:
         """One slice of every running job; answers how many rows had their turn, 0 when none is left. Raises the
         first job's error when all have had theirs."""
-        done, faults = await self._slices(1)
+        done, faults = await self._slices(1, 1)
         if faults:
             raise faults[0]
         return done
 
-    async def _slices(self, under_way: int) -> tuple[int, list[Exception]]:
+    async def _slices(self, under_way: int, alone: int) -> tuple[int, list[Exception]]:
         """One job's error leaves its slice for the next round and does not hold up the others."""
         known = frozenset(self._running)
         async with self._database.read() as connection:
@@ -124,7 +128,7 @@ class ImportWork:
             if job.kind in self._kinds:
                 with bound(correlation=job.correlation):
                     try:
-                        done += await self._advance(job, under_way)
+                        done += await self._advance(job, under_way, alone if len(jobs) == 1 else under_way)
                     except Exception as fault:
                         log.error("import_slice_failed", kind=job.kind, exc_info=fault)
                         faults.append(fault)
@@ -139,7 +143,7 @@ class ImportWork:
             self._accepted.clear()
             self.busy = True
             try:
-                done, faults = await self._slices(UNDER_WAY)
+                done, faults = await self._slices(UNDER_WAY, AT_A_STRETCH)
                 self._failures = self._failures + 1 if faults else 0
             except Exception as fault:
                 log.error("imports_failed", exc_info=fault)
@@ -150,38 +154,58 @@ class ImportWork:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._accepted.wait(), IDLE_SECONDS)
 
-    async def _advance(self, job: Row, under_way: int) -> int:
-        """The next slices of a job: each is handed to the writer as soon as its commands are made."""
-        async with self._database.read() as connection:
-            chunks = await connection.execute(
-                sa.select(IMPORT_CHUNKS)
-                .where(IMPORT_CHUNKS.c.import_id == job.import_id)
-                .order_by(IMPORT_CHUNKS.c.chunk)
-                .limit(under_way)
-            )
-        if not chunks:
-            async with self._database.begin() as connection:
-                await self._finish(connection, job.import_id)
-            return 0
-        judging: list[asyncio.Task[int]] = []
-        try:
-            for chunk in chunks:
-                opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
-                rows = _opened(opened)
-                judged = await self._judge(
-                    self._kinds[job.kind], job, _Slice(chunk.chunk, chunk.sealed), rows
-                )
-                judging.append(self._runtime.start(judged, "import-slice"))
-            done = 0
-            for task in judging:
-                done += await task
+    async def _advance(self, job: Row, under_way: int, stretch: int) -> int:
+        """The next slices of a job: each is handed to the writer as soon as its commands are made, and the one
+        after it is made while it commits. Ends early when one was not done, or another file has come."""
+        judging: deque[tuple[int, asyncio.Task[int]]] = deque()
+        started: list[asyncio.Task[int]] = []
+        done, after, well = 0, -1, True
+
+        async def settle() -> bool:
+            nonlocal done
+            rows, task = judging[0]
+            finished = await task
+            judging.popleft()
+            done += finished
             recorded, self._recorded = self._recorded, asyncio.Event()
             recorded.set()
+            return finished == rows
+
+        try:
+            while well and stretch > 0 and (after < 0 or not self._accepted.is_set()):
+                chunks = await self._chunks(job, after, min(under_way, stretch))
+                if not chunks and after < 0:
+                    async with self._database.begin() as connection:
+                        await self._finish(connection, job.import_id)
+                    return 0
+                for chunk in chunks:
+                    if len(judging) == under_way:
+                        well = await settle() and well
+                    opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
+                    rows, after = _opened(opened), chunk.chunk
+                    piece = _Slice(chunk.chunk, chunk.sealed)
+                    judged = await self._judge(self._kinds[job.kind], job, piece, rows)
+                    started.append(self._runtime.start(judged, "import-slice"))
+                    judging.append((len(rows), started[-1]))
+                stretch = stretch - under_way if len(chunks) == under_way else 0
+            while judging:
+                await settle()
             return done
         finally:
-            for task in judging:
+            for task in started:
                 task.cancel()
-            await asyncio.gather(*judging, return_exceptions=True)
+            await asyncio.gather(*started, return_exceptions=True)
+
+    async def _chunks(self, job: Row, after: int, count: int) -> Sequence[Row]:
+        """Slices of a job that are left behind one, in the order of the file."""
+        c = IMPORT_CHUNKS.c
+        async with self._database.read() as connection:
+            return await connection.execute(
+                sa.select(IMPORT_CHUNKS)
+                .where(c.import_id == job.import_id, c.chunk > after)
+                .order_by(c.chunk)
+                .limit(count)
+            )
 
     async def _judge(
         self, kind: ImportKind[Any], job: Row, piece: _Slice, rows: Sequence[StagedRow]

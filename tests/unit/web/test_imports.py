@@ -420,6 +420,27 @@ async def test_every_row_has_an_outcome_with_the_id_it_was_answered(service: Mem
         assert (await client.get(location)).status_code == 404
 
 
+async def test_a_job_that_is_alone_goes_on_and_keeps_its_order(
+    service: MemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More slices than are under way at once, one of them set apart: each row once, in the order of the file."""
+    monkeypatch.setattr("shared.web.imports.SLICE", 4)
+    texts = [f"n{number}" for number in range(4 * 9)]
+    texts[6] = texts[21] = "broken"
+    worker = service.ports.runtime.start(service.ports.imports.run(), "imports")
+    try:
+        async with asyncio.timeout(20), service.client(SCOPES) as client:
+            accepted = await posted(service, lines(*(f'{{"text": "{text}"}}' for text in texts)), NDJSON)
+            while (status := (await client.get(accepted.headers["Location"])).json())["state"] != "DONE":
+                await service.ports.runtime.sleep(0)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    assert (status["accepted"], status["refused"]) == (len(texts) - 2, 2)
+    told = [each.event.text for each in await service.parts.log.read(0, 2 * len(texts))]
+    assert told == [text for text in texts if text != "broken"]
+
+
 async def test_an_upload_wakes_the_worker(service: MemoryService) -> None:
     """The worker does not sleep out its second: several slices of the job are under way at once."""
     worker = service.ports.runtime.start(service.ports.imports.run(), "imports")
