@@ -79,13 +79,12 @@ def _in_trace(told: Metadata, trace: str) -> Metadata:
     return replace(told, extra={**told.extra, TRACEPARENT: trace})
 
 
-def slices(reacted: Sequence[Reacted], most: int) -> list[Slice]:
-    """Whole events, ``most`` and SLICE commands together at most; an event with more commands stands alone."""
+def slices(reacted: Sequence[Reacted]) -> list[Slice]:
+    """Whole events, up to SLICE commands together; an event with more stands alone."""
     groups = [Slice()]
     held = 0
     for item in reacted:
-        before = len(groups[-1].items)
-        if before and (before == most or held + len(item.commands) > SLICE):
+        if groups[-1].items and held + len(item.commands) > SLICE:
             groups.append(Slice())
             held = 0
         groups[-1].items.append(item)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -56,7 +57,7 @@ LOOK_AGAIN = 40
 """Passes after which a runner that knows of nothing parked asks again: another process may have parked."""
 
 TOGETHER = 4
-"""Slices of large facts that are handed over at once."""
+"""Slices in the writer's hands at once: while one commits, the next is decided, and the page after it read."""
 
 UNPREPARED: Any = object()
 
@@ -110,9 +111,12 @@ class ReactionRunner:
         self._follows = follows
         self._page = page
         self._most = getattr(reaction, "page", page)  # a reaction of large facts commits fewer at once
+        self._under_way: deque[tuple[asyncio.Task[list[Outcome]], int]] = (
+            deque()
+        )  # slices, and where they end
         self._alone = False  # slices go one after another, until the one that failed is found
         self._wake = Wake(runtime, poll_seconds)
-        self._here: Checkpoint | None = None  # as stored; None: ask the database
+        self._here: Checkpoint | None = None  # as stored once nothing is under way; None: ask the database
         self._scanned = 0  # may be ahead of it: events of other types are passed over in memory
         self._done = 0  # up to here nothing is left to react to (what is parked aside)
         self._passes = 0
@@ -128,7 +132,7 @@ class ReactionRunner:
     @property
     def busy(self) -> bool:
         """Whether a step is under way, or was asked for."""
-        return self._working or self._wake.pending
+        return self._working or bool(self._under_way) or self._wake.pending
 
     def waits(self) -> bool:
         """Whether something may be parked that any new event may set going."""
@@ -150,25 +154,43 @@ class ReactionRunner:
     async def run(self, stop: asyncio.Event) -> None:
         """Step until told to stop. An exception of the database is reported and outlived."""
         async with self._wake.rung_by(stop):
-            while not stop.is_set():
-                self._working = True
-                try:
-                    handled = await self.run_once()
-                    self._failures = 0
-                except Exception as error:  # noqa: BLE001 - reported and outlived
-                    self._failures += 1
-                    LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
-                    handled = 0
-                if not handled:
-                    self._working = False
-                    await self._wake.wait()
+            try:
+                while not stop.is_set():
+                    self._working = True
+                    try:
+                        handled = await self._step()
+                        self._failures = 0
+                    except Exception as error:  # noqa: BLE001 - reported and outlived
+                        self._failures += 1
+                        LOGGER.error("reader_failed", reader=self._checkpoint, error=error_code(error))
+                        handled = 0
+                    if not handled:
+                        self._working = False
+                        await self._wake.wait()
+            finally:
+                await self._let_go()
 
     async def run_once(self) -> int:
-        """Whatever waits and can go on, then one page; answers how many events moved."""
+        """Whatever waits and can go on, then one page, to its commit; answers how many events moved."""
+        handled = await self._step()
+        if self._under_way:
+            await self._guarded(self._settle(0))
+        return handled
+
+    async def _step(self) -> int:
+        """A page; its slices may still be under way."""
+        return await self._guarded(self._pass())
+
+    async def _pass(self) -> int:
+        return await self._retry() + await self._advance()
+
+    async def _guarded(self, work: Coroutine[Any, Any, int]) -> int:
+        """After an error nothing known here counts any more."""
         try:
-            return await self._retry() + await self._advance()
+            return await work
         except BaseException as error:
             self._here, self._scanned = None, 0
+            await self._let_go(cancel=isinstance(error, asyncio.CancelledError))
             if isinstance(error, StaleCheckpointError):
                 return 0
             raise
@@ -183,9 +205,10 @@ class ReactionRunner:
         start = max(self._here.position, self._scanned)
         until = self._follows() if self._follows is not None else None
         page = await self._tail.read_page(start, self._page, self._types, until)
-        most = self._most * TOGETHER
-        if len(page.events) > most:
-            page = TailPage(page.events[:most], page.events[most - 1].position)
+        if len(page.events) > self._most:
+            page = TailPage(page.events[: self._most], page.events[self._most - 1].position)
+        if not page.events and self._under_way:
+            return await self._settle(0)
         self._scanned = page.scanned
         if not page.events:
             behind = page.scanned - self._here.position
@@ -194,18 +217,63 @@ class ReactionRunner:
                 await self._commit(Checkpoint(page.scanned), [])
             self._done = page.scanned
             return int(page.scanned > start)
-        groups = slices(await self._react_all(page.events), self._most)
+        groups = slices(await self._react_all(page.events))
         ends = [group.items[-1].recorded.position for group in groups[:-1]] + [page.scanned]
-        if len(groups) > 1 and not self._alone and all(group.plain for group in groups):
-            if not await self._hand_over(groups, ends):
-                self._here, self._scanned, self._alone = None, 0, True
-                return len(page.events)
+        if not self._alone and all(group.plain for group in groups):
+            for group, end in zip(groups, ends, strict=True):
+                await self._hand_over(group, Checkpoint(end))
+        elif self._under_way:
+            self._scanned = start  # looked at again when they are committed: no slice of commands alone
+            await self._settle(0)
         else:
             for group, end in zip(groups, ends, strict=True):
                 await self._commit_slice(group, end)
             self._alone = False
-        self._done = page.scanned
+            self._done = page.scanned
         return len(page.events)
+
+    async def _hand_over(self, group: Slice, after: Checkpoint) -> None:
+        """A slice to the writer while those before it are decided or committed.
+
+        Each moves the checkpoint from where the one before leaves it: behind one that fails none is written.
+        """
+        here = self._here
+        if here is None:  # one before it was of a bad command
+            return
+        work = self._execute(group.items, self._moving(here, after), keyed=here.step > 0)
+        self._under_way.append((self._runtime.start(work, f"{self._checkpoint}-slice"), after.position))
+        self._here = after
+        await self._settle(TOGETHER - 1)
+
+    async def _settle(self, left: int) -> int:
+        """Wait until so many slices are under way at most; a bad command is looked for by one slice after another."""
+        while len(self._under_way) > left:
+            work, position = self._under_way[0]
+            try:
+                await work
+            except Exception as error:
+                if not self._is_bad_command(error):
+                    raise
+                self._here, self._scanned, self._alone = None, 0, True
+                await self._let_go()
+                break
+            self._under_way.popleft()
+            self._done = position
+        return 1
+
+    async def _let_go(self, *, cancel: bool = False) -> None:
+        """Nothing is under way any more, whatever became of it."""
+        works = [work for work, _ in self._under_way]
+        self._under_way.clear()
+        for work in works if cancel else ():
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+
+    def _moving(self, before: Checkpoint, after: Checkpoint) -> Callable[[Connection], Awaitable[bool]]:
+        async def move(connection: Connection) -> bool:
+            return await move_checkpoints(connection, {self._checkpoint: (before, after)})
+
+        return move
 
     def _quiet(self, moved: bool) -> bool:
         """Whether nothing has come for a while."""
@@ -297,34 +365,6 @@ class ReactionRunner:
                 deadline=deadline or today + dt.timedelta(days=answer.days),
             ),
         )
-
-    async def _hand_over(self, groups: Sequence[Slice], ends: Sequence[int]) -> bool:
-        """Slices all at once, so that one is decided while the one before it commits; False: of a bad command.
-
-        Each moves the checkpoint from where the one before leaves it: behind one that fails none is written.
-        """
-        here = self._here
-        assert here is not None
-        works = []
-        for group, end in zip(groups, ends, strict=True):
-            after = Checkpoint(end)
-            work = self._execute(group.items, self._moving(here, after), keyed=here.step > 0)
-            works.append(self._runtime.start(work, f"{self._checkpoint}-slice"))
-            here = after
-        done = await asyncio.gather(*works, return_exceptions=True)
-        failed = next((each for each in done if isinstance(each, BaseException)), None)
-        if isinstance(failed, Exception) and self._is_bad_command(failed):
-            return False
-        if failed is not None:
-            raise failed
-        self._here = here
-        return True
-
-    def _moving(self, before: Checkpoint, after: Checkpoint) -> Callable[[Connection], Awaitable[bool]]:
-        async def move(connection: Connection) -> bool:
-            return await move_checkpoints(connection, {self._checkpoint: (before, after)})
-
-        return move
 
     async def _commit_slice(self, group: Slice, to: int) -> None:
         """Commit one slice and move to ``to``; a bad command costs its own event only."""

@@ -23,11 +23,11 @@ from shared.kernel.clock import Runtime
 WINDOW = 6000
 """Events kept at the end of the log; a reader further back reads blocks."""
 
-WINDOW_BYTES = 24 << 20
+WINDOW_BYTES = 8 << 20
 """Bytes of JSON the window holds, too: a roster's part is a hundred times the usual event, and takes three times its
 JSON in memory."""
 
-PAGE_BYTES = 4 << 20
+PAGE_BYTES = 2 << 20
 """Bytes of JSON of one page: with the event that goes beyond, it ends."""
 
 BLOCK = 1000

@@ -51,6 +51,7 @@ from shared.web.following import FollowingStore, FollowingTail
 from shared.web.imports import Imports
 from shared.web.leading import Turns
 from shared.web.machinery import GroupLag, Machinery, Reader, readers_of, received_messages
+from shared.web.memory import Trimming
 from shared.web.migrating import migrate_service
 from shared.web.readers import REACTION_POLL_SECONDS, ReactionBells, ToldProjections
 from shared.web.service import Ports, ServiceDefinition, ServiceDescription
@@ -249,6 +250,7 @@ async def running(process: Process, source: KeySource) -> AsyncIterator[None]:
                 "clock", lambda stop: follow_clock(process.calendar, process.ports.runtime, stop)
             )
         _tune_collector()
+        background.start("memory", Trimming(process.ports.runtime).run, interrupt=True)
         log.info("service_started", roles=settings.roles.value, rehearsal=settings.rehearsal)
         yield
         log.info("service_stopping")

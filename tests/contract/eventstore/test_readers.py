@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
@@ -324,15 +323,42 @@ class TestReactions:
         assert await notes_in(parts.log, "a") == [1, 2, 3]
 
     async def test_a_reaction_of_large_facts_takes_fewer_at_once(self, parts: Parts) -> None:
-        """Its ``page`` bounds what one transaction holds; several are handed over together, in order."""
-        await pay_in(parts, "a", *range(1, 12))
+        """Its ``page`` bounds what one transaction holds."""
+        await pay_in(parts, "a", 1, 2, 3)
         runner = reaction(parts, FewNotes())
         asked = pages_of(parts, runner)
-        assert await runner.run_once() == 8
-        assert await notes_in(parts.log, "a") == list(range(1, 9))
+        assert await runner.run_once() == 2
+        assert await notes_in(parts.log, "a") == [1, 2]
         await settle([runner])
-        assert await notes_in(parts.log, "a") == list(range(1, 12))
-        assert asked == [2, 2, 2, 2, 2, 1]
+        assert await notes_in(parts.log, "a") == [1, 2, 3]
+        assert asked == [2, 1]
+
+    async def test_pages_are_handed_over_before_those_before_them_are_committed(self, parts: Parts) -> None:
+        """Behind by many pages, a runner has four with the writer, in order, and ends with all committed."""
+        await pay_in(parts, "a", *range(1, 12), *range(1, 12))
+        runner = reaction(parts, FewNotes())
+        under_way = most = 0
+        whole = parts.store.execute_page
+
+        async def counting(page: Any) -> Any:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return await whole(page)
+            finally:
+                under_way -= 1
+
+        parts.store.execute_page = counting
+        stop = asyncio.Event()
+        work = parts.runtime.start(runner.run(stop), "runner")
+        while runner.position() < 22:
+            await parts.runtime.sleep(0.01)
+        stop.set()
+        await work
+        assert most == 4
+        assert await notes_in(parts.log, "a") == [*range(1, 12), *range(1, 12)]
+        assert await stored_position(parts) >= 22
 
     async def test_a_bad_command_among_slices_handed_over_together_costs_its_own_event_only(
         self, parts: Parts
@@ -352,6 +378,7 @@ class TestReactions:
         """A connection that breaks in the middle: the rest is done again, nothing twice."""
         await pay_in(parts, "a", *range(1, 9))
         runner, asked = reaction(parts, FewNotes()), 0
+        stop = asyncio.Event()
         whole = parts.store.execute_page
 
         async def fails_at_the_second(page: Any) -> Any:
@@ -362,10 +389,14 @@ class TestReactions:
             return await whole(page)
 
         monkeypatch.setattr(parts.store, "execute_page", fails_at_the_second)
-        with contextlib.suppress(OSError):
-            await runner.run_once()
-        assert (asked, await notes_in(parts.log, "a")) == (4, [1, 2])
-        await settle([runner])
+        work = parts.runtime.start(runner.run(stop), "runner")
+        while not runner.failures() and runner.position() < 8:
+            await parts.runtime.sleep(0.001)
+        while runner.position() < 8:
+            await parts.runtime.sleep(0.01)
+        stop.set()
+        await work
+        assert asked > 4
         assert await notes_in(parts.log, "a") == list(range(1, 9))
 
     async def test_of_two_runners_one_reacts(self, parts: Parts) -> None:
@@ -400,16 +431,16 @@ class TestReactions:
         """A database that does not take what it asks for: told to whoever watches, and outlived."""
         await pay_in(parts, "a", 1)
         runner, stop = reaction(parts, Notes(), poll_seconds=0.001), asyncio.Event()
-        run_once, failed, well = runner.run_once, [], asyncio.Event()
+        step, failed, well = runner._step, [], asyncio.Event()
 
         async def full_at_first() -> int:
             if len(failed) == 2:
                 well.set()
-                return await run_once()
+                return await step()
             failed.append(runner.failures())
             raise OSError("no space left on device")
 
-        monkeypatch.setattr(runner, "run_once", full_at_first)
+        monkeypatch.setattr(runner, "_step", full_at_first)
         running = asyncio.create_task(runner.run(stop))
         await well.wait()
         stop.set()
