@@ -46,7 +46,7 @@ async def fetch(url: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
 
 
 async def test_one_leads_and_the_next_follows_when_it_lets_go(database_url: str) -> None:
-    one, two = (AdvisoryLeadership(database_url, "registration", SystemRuntime()) for _ in range(2))
+    one, two = (AdvisoryLeadership(database_url, "relay:registration", SystemRuntime()) for _ in range(2))
     assert await one.hold()
     assert not await two.hold()
     await one.release()
@@ -55,8 +55,8 @@ async def test_one_leads_and_the_next_follows_when_it_lets_go(database_url: str)
 
 
 async def test_two_logs_have_two_leaders(database_url: str) -> None:
-    one = AdvisoryLeadership(database_url, "registration", SystemRuntime())
-    two = AdvisoryLeadership(database_url, "subsidy", SystemRuntime())
+    one = AdvisoryLeadership(database_url, "relay:registration", SystemRuntime())
+    two = AdvisoryLeadership(database_url, "relay:subsidy", SystemRuntime())
     assert await one.hold()
     assert await two.hold()
     await one.release()
@@ -68,7 +68,9 @@ async def test_a_leader_whose_session_ended_knows_before_it_publishes(
 ) -> None:
     """A frozen leader's session is ended by the server; another may lead; the woken one asks again."""
     monkeypatch.setattr(leadership, "PROBE_SECONDS", 60.0)
-    frozen, other = (AdvisoryLeadership(database_url, "registration", SystemRuntime()) for _ in range(2))
+    frozen, other = (
+        AdvisoryLeadership(database_url, "relay:registration", SystemRuntime()) for _ in range(2)
+    )
     assert await frozen.hold()
     await execute(
         database_url,
@@ -81,7 +83,7 @@ async def test_a_leader_whose_session_ended_knows_before_it_publishes(
 
 
 async def test_a_silent_leaders_session_is_ended_by_the_server(database_url: str) -> None:
-    leader = AdvisoryLeadership(database_url, "registration", SystemRuntime())
+    leader = AdvisoryLeadership(database_url, "relay:registration", SystemRuntime())
     assert await leader.hold()
     (row,) = await leader._connection.fetch("SHOW idle_session_timeout")
     assert row[0] == f"{leadership.IDLE_SESSION_SECONDS}s"
