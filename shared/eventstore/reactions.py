@@ -132,7 +132,7 @@ class ReactionRunner:
     @property
     def busy(self) -> bool:
         """Whether a step is under way, or was asked for."""
-        return self._working or bool(self._under_way) or self._wake.pending
+        return self._working or self._wake.pending
 
     def waits(self) -> bool:
         """Whether something may be parked that any new event may set going."""
@@ -248,7 +248,7 @@ class ReactionRunner:
     async def _settle(self, left: int) -> int:
         """Wait until so many slices are under way at most; a bad command is looked for by one slice after another."""
         while len(self._under_way) > left:
-            work, position = self._under_way[0]
+            work, position = self._under_way.popleft()
             try:
                 await work
             except Exception as error:
@@ -257,8 +257,7 @@ class ReactionRunner:
                 self._here, self._scanned, self._alone = None, 0, True
                 await self._let_go()
                 break
-            self._under_way.popleft()
-            self._done = position
+            self._done = max(self._done, position)
         return 1
 
     async def _let_go(self, *, cancel: bool = False) -> None:
