@@ -76,12 +76,9 @@ SETTINGS = {
 }
 
 
-MIB = 1024 * 1024
-
-
 def shared_buffers(memory: int) -> str:
     """An eighth of the machine's bytes, 128 MiB to 8 GiB: services, brokers and page cache live beside it."""
-    return f"{min(max(memory // 8 // MIB, 128), 8 * 1024)}MB"
+    return f"{min(max(memory // (8 << 20), 128), 8192)}MB"
 
 
 class Server(Protocol):

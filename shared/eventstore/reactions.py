@@ -111,9 +111,7 @@ class ReactionRunner:
         self._follows = follows
         self._page = page
         self._most = getattr(reaction, "page", page)  # a reaction of large facts commits fewer at once
-        self._under_way: deque[tuple[asyncio.Task[list[Outcome]], int]] = (
-            deque()
-        )  # slices, and where they end
+        self._under_way: deque[tuple[asyncio.Task[list[Outcome]], int]] = deque()  # slices, where each ends
         self._alone = False  # slices go one after another, until the one that failed is found
         self._wake = Wake(runtime, poll_seconds)
         self._here: Checkpoint | None = None  # as stored once nothing is under way; None: ask the database
@@ -240,7 +238,8 @@ class ReactionRunner:
         here = self._here
         if here is None:  # one before it was of a bad command
             return
-        work = self._execute(group.items, self._moving(here, after), keyed=here.step > 0)
+        effects = self._effects(here, after, group.items)
+        work = self._execute(group.items, effects, keyed=here.step > 0)
         self._under_way.append((self._runtime.start(work, f"{self._checkpoint}-slice"), after.position))
         self._here = after
         await self._settle(TOGETHER - 1)
@@ -267,12 +266,6 @@ class ReactionRunner:
         for work in works if cancel else ():
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)
-
-    def _moving(self, before: Checkpoint, after: Checkpoint) -> Callable[[Connection], Awaitable[bool]]:
-        async def move(connection: Connection) -> bool:
-            return await move_checkpoints(connection, {self._checkpoint: (before, after)})
-
-        return move
 
     def _quiet(self, moved: bool) -> bool:
         """Whether nothing has come for a while."""
@@ -407,6 +400,15 @@ class ReactionRunner:
         before = self._here
         if before is None or before == after:
             return
+        await self._execute(items, self._effects(before, after, items), keyed=keyed)
+        self._here = after
+        self._waiting = self._waiting or any(item.parked is not None for item in items)
+        self._clear = self._clear and not any(item.parked or item.letter for item in items)
+
+    def _effects(
+        self, before: Checkpoint, after: Checkpoint, items: Sequence[Reacted]
+    ) -> Callable[[Connection], Awaitable[bool]]:
+        """What commits with the commands: the checkpoint, and what is set aside."""
 
         async def effects(connection: Connection) -> bool:
             if not await move_checkpoints(connection, {self._checkpoint: (before, after)}):
@@ -414,10 +416,7 @@ class ReactionRunner:
             await self._set_aside(connection, items)
             return True
 
-        await self._execute(items, effects, keyed=keyed)
-        self._here = after
-        self._waiting = self._waiting or any(item.parked is not None for item in items)
-        self._clear = self._clear and not any(item.parked or item.letter for item in items)
+        return effects
 
     async def _set_aside(self, connection: Connection, items: Sequence[Reacted]) -> None:
         await park(connection, [item.parked for item in items if item.parked is not None])

@@ -93,11 +93,11 @@ class SimulatedClock:
 
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-_BLOCK_IDS = 256
-"""Ids and nonces whose entropy is taken from the operating system at once: the call costs more than the id."""
+_PIECES_AT_ONCE = 256
 
 _PIECE_BYTES = 12
-"""A nonce, or the random part of a person's id. Keys are longer, and come straight from the operating system."""
+"""A nonce, the random part of a person's id, or of an event's (of which two bytes are left over). Keys are longer, and
+come straight from the operating system."""
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:
@@ -111,7 +111,7 @@ def _uuid7_time(unix_ms: int) -> str:
 
 
 def _uuid7_rest(entropy: bytes) -> str:
-    rand = entropy.hex()
+    rand = entropy[:10].hex()
     return f"-7{rand[1:4]}-{_VARIANT[rand[4]]}{rand[5:8]}-{rand[8:]}"
 
 
@@ -135,7 +135,7 @@ class _Pieces:
             try:
                 return self._ready.popleft()
             except IndexError:
-                block = os.urandom(_BLOCK_IDS * _PIECE_BYTES)
+                block = os.urandom(_PIECES_AT_ONCE * _PIECE_BYTES)
                 self._ready.extend(
                     block[start : start + _PIECE_BYTES] for start in range(0, len(block), _PIECE_BYTES)
                 )
@@ -154,21 +154,13 @@ class SystemRuntime:
         return time.time()
 
     def __init__(self) -> None:
-        self._rests: deque[str] = deque()  # taking one is atomic: no two threads get the same
         self._now = (0, "")
 
     def new_id(self) -> str:
         now, told = time.time_ns() // 1_000_000, self._now
         if told[0] != now:
             told = self._now = (now, _uuid7_time(now))
-        while True:
-            try:
-                return told[1] + self._rests.popleft()
-            except IndexError:
-                block = os.urandom(_BLOCK_IDS * 10)
-                self._rests.extend(
-                    _uuid7_rest(block[start : start + 10]) for start in range(0, len(block), 10)
-                )
+        return told[1] + _uuid7_rest(_PIECES.take())
 
     def random_id(self) -> str:
         return _random_id(time.time_ns() // 1_000_000_000, _PIECES.take())

@@ -336,26 +336,24 @@ class TestReactions:
     async def test_pages_are_handed_over_before_those_before_them_are_committed(self, parts: Parts) -> None:
         """Behind by many pages, a runner has four with the writer, in order, and ends with all committed."""
         await pay_in(parts, "a", *range(1, 12), *range(1, 12))
-        runner = reaction(parts, FewNotes())
-        under_way = most = 0
+        runner, stop = reaction(parts, FewNotes()), asyncio.Event()
+        under_way = most = committed = 0
         whole = parts.store.execute_page
 
         async def counting(page: Any) -> Any:
-            nonlocal under_way, most
+            nonlocal under_way, most, committed
             under_way += 1
             most = max(most, under_way)
-            try:
-                return await whole(page)
-            finally:
-                under_way -= 1
+            answer = await whole(page)
+            under_way -= 1
+            committed += len(page.commands)
+            if committed == 22:
+                stop.set()
+            return answer
 
         parts.store.execute_page = counting
-        stop = asyncio.Event()
-        work = parts.runtime.start(runner.run(stop), "runner")
-        while runner.position() < 22:
-            await parts.runtime.sleep(0.01)
-        stop.set()
-        await work
+        async with asyncio.timeout(60):
+            await runner.run(stop)
         assert most == 4
         assert await notes_in(parts.log, "a") == [*range(1, 12), *range(1, 12)]
         assert await stored_position(parts) >= 22
@@ -386,16 +384,14 @@ class TestReactions:
             asked += 1
             if asked == 2:
                 raise OSError("connection lost")
-            return await whole(page)
+            answer = await whole(page)
+            if await parts.log.head() == 16:
+                stop.set()
+            return answer
 
         monkeypatch.setattr(parts.store, "execute_page", fails_at_the_second)
-        work = parts.runtime.start(runner.run(stop), "runner")
-        while not runner.failures() and runner.position() < 8:
-            await parts.runtime.sleep(0.001)
-        while runner.position() < 8:
-            await parts.runtime.sleep(0.01)
-        stop.set()
-        await work
+        async with asyncio.timeout(60):
+            await runner.run(stop)
         assert asked > 4
         assert await notes_in(parts.log, "a") == list(range(1, 9))
 
