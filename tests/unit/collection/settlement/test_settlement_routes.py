@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.collection.payments import events as p
 from services.collection.settlement import events as s
 from tests.unit.collection.money_service import (
@@ -19,6 +21,17 @@ from tests.unit.collection.money_service import (
     states,
     summary,
 )
+
+
+def correction(slip_no: str, fen: int) -> dict[str, Any]:
+    """What was short is deposited (补缴) for 2019-11-02."""
+    return {
+        "campaign": CAMPAIGN,
+        "agent_id": AGENT,
+        "date": "2019-11-02",
+        "insurance": "medical",
+        "resolution": {"kind": "CORRECTIVE_DEPOSIT", "slip_no": slip_no, "amount_fen": fen},
+    }
 
 
 async def test_receipts_summary_and_deposit_agree() -> None:
@@ -68,20 +81,12 @@ async def test_less_than_was_taken_is_a_discrepancy_until_it_is_deposited() -> N
     assert (found.reason, found.diff_fen) == ("SHORT", -2000)
     told = await money.get("/money/unaccounted", campaign=CAMPAIGN)
     assert (told["unaccounted_fen"], told["difference_fen"], told["checked"]) == (0, 2000, 1)
-    correction = {
-        "campaign": CAMPAIGN,
-        "agent_id": AGENT,
-        "date": "2019-11-02",
-        "insurance": "medical",
-        "resolution": {"kind": "CORRECTIVE_DEPOSIT", "slip_no": "S9", "amount_fen": 2001},
-    }
-    assert (await money.post("/settlements", correction)).status_code == 422
-    correction["resolution"]["amount_fen"] = 2000
-    assert (await money.post("/settlements", correction)).status_code == 201
+    assert (await money.post("/settlements", correction("S9", 2001))).status_code == 422
+    assert (await money.post("/settlements", correction("S9", 2000))).status_code == 201
     [resolved] = await money.events(s.DailySettlementDiscrepancyResolved)
     assert resolved.resolution == "CORRECTIVE_DEPOSIT"
     assert await states(money) == {"SETTLED": 52000}
-    assert (await money.post("/settlements", correction)).json()["code"] == "INVALID_STATE"
+    assert (await money.post("/settlements", correction("S9", 2000))).json()["code"] == "INVALID_STATE"
     told = await money.get("/money/unaccounted", campaign=CAMPAIGN)
     assert (told["unaccounted_fen"], told["difference_fen"]) == (0, 0)
 
@@ -141,14 +146,7 @@ async def test_cash_recorded_late_and_put_right_by_a_correction_is_overdue() -> 
     await money.post(f"/agents/{AGENT}/summaries", summary(1, 26000))
     await money.post("/deposits:import", deposit(25000))
     assert not await money.events(s.SettlementOverdue)
-    corrected = {
-        "campaign": CAMPAIGN,
-        "agent_id": AGENT,
-        "date": "2019-11-02",
-        "insurance": "medical",
-        "resolution": {"kind": "CORRECTIVE_DEPOSIT", "slip_no": "C9", "amount_fen": 1000},
-    }
-    assert (await money.post("/settlements", corrected)).status_code == 201
+    assert (await money.post("/settlements", correction("C9", 1000))).status_code == 201
     [overdue] = await money.events(s.SettlementOverdue)
     assert (overdue.source, overdue.days, overdue.fen) == (AGENT, 1, 1000)
     await begin_day(money, "2019-11-04")
