@@ -45,12 +45,8 @@ down: $(READY) ## stop what `make up` started
 	$(BIN)/liangxian down --data $(DATA)
 
 .PHONY: test
-test: $(READY) ## every test (TESTS=tests/unit, PYTEST_OPTIONS=-x)
-	$(BIN)/python -m pytest $(TESTS) -p no:cacheprovider $(PYTEST_OPTIONS)
-
-.PHONY: test-halves
-test-halves: $(READY) ## every test, as two processes side by side: quicker on two cores (PYTEST_OPTIONS=-x)
-	$(BIN)/python -m tests.side_by_side -p no:cacheprovider $(PYTEST_OPTIONS)
+test: $(READY) ## every test, two halves side by side (TESTS=tests/unit for a part, PYTEST_OPTIONS=-x)
+	$(BIN)/python -m $(if $(filter tests,$(TESTS)),tests.side_by_side,pytest $(TESTS)) -p no:cacheprovider $(PYTEST_OPTIONS)
 
 .PHONY: check
 check: $(READY) ## format, lint, types, import fences, determinism, traceability
