@@ -4,6 +4,7 @@ Builds of one version differ by a third and more (with or without profile-guided
 campaign's time is the interpreter's. Exits 1 where this Python cannot carry the project: older than 3.11, or unable to
 make a virtual environment (Debian keeps that in python3-venv).
 """
+
 from __future__ import annotations
 
 import importlib.util
