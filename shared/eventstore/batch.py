@@ -30,8 +30,12 @@ async def load_facts(connection: Connection, commands: Iterable[Command]) -> Fac
     sources: dict[int, tuple[FactSource, dict[Hashable, None]]] = {}
     for command in commands:
         for source, keys in command.facts:
-            wanted = sources.setdefault(id(source), (source, {}))[1]
-            wanted.update(dict.fromkeys(keys))
+            known = sources.get(id(source))
+            if known is None:
+                known = sources[id(source)] = (source, {})
+            wanted = known[1]
+            for key in keys:
+                wanted[key] = None
     return {
         number: await source.load(connection, list(wanted)) for number, (source, wanted) in sources.items()
     }

@@ -100,18 +100,16 @@ class TaskGroup:
             self.done.set_result(None)
 
 
-@dataclass(slots=True)
-class Decided:
-    """A command whose answer waits for the commit of its group."""
+class Decided(msgspec.Struct, eq=False):
+    """A command whose answer waits for the commit of its group: its own, until it rests on another's."""
 
     task: Task
-    index: int
+    group: int
     outcome: Done | Refusal
     last_event: int = -1  # index into the proposal's events
     guards: Sequence[tuple[int, Refusal]] = ()  # index into the proposal's guards, what a taken one answers
     rows: Sequence[RowWrite] = ()
-    joiners: list[Task] = field(default_factory=list)
-    group: int = 0
+    joiners: list[Task] = []
 
 
 @dataclass(slots=True)
@@ -209,6 +207,7 @@ class BatchDecider:
         self._new_id = new_id
         self._histories: dict[StreamKey, _History] = {}
         self._parents: list[int] = []
+        self._resting = False  # whether any command rests on another
         self._keys: dict[KeyId, Decided] = {}  # accepted in this batch
         self._guard_owner: dict[tuple[str, str], int] = {}
         self._told: tuple[Metadata | None, bytes] = (None, b"")  # the commands of a slice share one
@@ -235,11 +234,11 @@ class BatchDecider:
     def finish(self) -> Plan:
         """Number the groups."""
         plan, proposal = self.plan, self.plan.proposal
+        if not self._resting:
+            return plan  # nobody rests on anybody: rows carry their own number already
         roots = [self._root(index) for index in range(len(self._parents))]
         for decided in plan.decided:
-            decided.group = roots[decided.index]
-        if all(root == index for index, root in enumerate(roots)):
-            return plan  # nobody rests on anybody: rows carry their own number already
+            decided.group = roots[decided.group]
         proposal.expected = list(
             dict.fromkeys(Expected(roots[item.group], *item[1:]) for item in proposal.expected)
         )
@@ -279,13 +278,13 @@ class BatchDecider:
         if isinstance(answer, Refusal):
             self._refuse(task, index, view, answer)
             return
-        own: set[tuple[str, str]] = set()
+        own: list[tuple[str, str]] = []
         for guard in answer.guards:
             guard_id = (guard.kind, guard.key)
             if guard_id in own or guard_id in self._guard_owner:
                 self._refuse(task, index, view, guard.refusal, rests_on=self._guard_owner.get(guard_id))
                 return
-            own.add(guard_id)
+            own.append(guard_id)
         events = self._encode(command, answer, view, index)
         response = _RESPONSE.encode(answer.response)
         self._parents.append(index)
@@ -297,12 +296,16 @@ class BatchDecider:
             key = (stream.era, stream.id)
             history = self._histories.get(key)
             if history is None:
-                decode = self._types.decode
-                history = self._histories[key] = _History(
-                    [decode(row.type, row.schema, row.data) for row in self._history.streams.get(key, ())]
-                )
+                history = self._histories[key] = _History(self._decoded(key))
             opened[key] = history
         return opened
+
+    def _decoded(self, key: StreamKey) -> list[Any]:
+        rows = self._history.streams.get(key)
+        if rows is None:
+            return []
+        decode = self._types.decode
+        return [decode(kind, schema, data) for _, kind, schema, data in rows]
 
     def _metadata(self, metadata: Metadata) -> bytes:
         """The JSON; made once for commands in a row that share theirs (see streams.Metadata)."""
@@ -315,26 +318,25 @@ class BatchDecider:
     ) -> list[tuple[NewEvent, Any, tuple[Any, Metadata]]]:
         """Rows of the decision, without touching the batch: a bad event is its command's matter alone."""
         encoded: list[tuple[NewEvent, Any, tuple[Any, Metadata]]] = []
-        added: dict[StreamKey, int] = {}
-        occurred_at = command.occurred_at or self._now
+        reached: dict[StreamKey, int] = {}
+        now, types = self._now, self._types
+        occurred_at = command.occurred_at or now
         if occurred_at.tzinfo is None:
             raise ValueError("occurred_at must be aware")
         for append in answer.appends:
             stream = append.stream
             era, stream_id = key = (stream.era, stream.id)
-            base = len(view.history(stream).events)
-            version = base + added.get(key, 0)
+            version = reached.get(key, 0) or len(view.history(stream).events)
             metadata = append.metadata or command.metadata
             told = self._metadata(metadata)
             for event in append.events:
                 version += 1
-                name, schema, data, again = self._types.encoded(event)
+                name, schema, data, again = types.encoded(event)
                 row = NewEvent(
-                    index, self._new_id(), era, stream_id, version, name, schema, data, told,
-                    occurred_at, self._now,
-                )  # fmt: skip
+                    index, self._new_id(), era, stream_id, version, name, schema, data, told, occurred_at, now
+                )
                 encoded.append((row, event, (again, metadata)))
-            added[key] = version - base
+            reached[key] = version
         return encoded
 
     def _accept(
@@ -347,12 +349,13 @@ class BatchDecider:
         response: bytes,
     ) -> None:
         proposal, key = self.plan.proposal, task.command.key
+        expected = proposal.expected
         for (era, stream), history in view.used.items():
             if history.writer >= 0:
                 self._join(index, history.writer)
-            proposal.expected.append(Expected(index, era, stream, history.base))
+            expected.append(Expected(index, era, stream, history.base))
         for row, event, kept in events:
-            history = self._histories[row.era, row.stream]
+            history = view.used[row.era, row.stream]
             history.events.append(event)
             history.writer = index
             proposal.events.append(row)
@@ -411,6 +414,7 @@ class BatchDecider:
     def _join(self, one: int, other: int) -> None:
         one, other = self._root(one), self._root(other)
         if one != other:
+            self._resting = True
             self._parents[max(one, other)] = min(one, other)
 
 

@@ -99,14 +99,29 @@ class _Ahead:
 
 
 @dataclass(slots=True)
+class _Needed:
+    """Streams and keys a page was decided on."""
+
+    streams: set[StreamKey] = field(default_factory=set)
+    keys: set[KeyId] = field(default_factory=set)
+
+    def of(self, commands: Sequence[Command], *, keyed: bool) -> tuple[list[StreamKey], list[KeyId]]:
+        """What commands need, noted."""
+        streams, keys = needs(commands, keyed=keyed)
+        self.streams.update(streams)
+        self.keys.update(keys)
+        return streams, keys
+
+
+@dataclass(slots=True)
 class _Judged:
     """A page decided ahead. today: the day it was decided on."""
 
     tasks: list[Task]
     plan: Plan
     extra: list[Task]
-    streams: frozenset[StreamKey]
-    keys: frozenset[KeyId]
+    streams: set[StreamKey]
+    keys: set[KeyId]
     today: object
 
     def holds(self, written: Written, today: object) -> bool:
@@ -172,9 +187,9 @@ class PageRun:
         """Decide before the turn has come."""
         tasks = [Task(command, None) for command in self.page.commands]
         today = clock.today()
-        plan, extra = await self._decide(_Ahead(log), tasks, types, clock, runtime)
-        streams, keys = needs([task.command for task in (*tasks, *extra)], keyed=self.page.keyed)
-        self._judged = _Judged(tasks, plan, extra, frozenset(streams), frozenset(keys), today)
+        needed = _Needed()
+        plan, extra = await self._decide(_Ahead(log), tasks, types, clock, runtime, needed)
+        self._judged = _Judged(tasks, plan, extra, needed.streams, needed.keys, today)
 
     def turn(self, written: Written, clock: Clock) -> None:
         """The turn has come: a decision that may be another now is made again."""
@@ -254,11 +269,12 @@ class PageRun:
         types: EventTypes,
         clock: Clock,
         runtime: Runtime,
+        needed: _Needed | None = None,
     ) -> tuple[Plan, list[Task]]:
         """Decide the commands, then those that answer a refusal. Raises the first exception of a command."""
         commands = [task.command for task in tasks]
-        keyed = self.page.keyed
-        history = await source.load(*needs(commands, keyed=keyed))
+        keyed, needed = self.page.keyed, needed or _Needed()
+        history = await source.load(*needed.of(commands, keyed=keyed))
         facts = await _facts(source, commands)
         decider = BatchDecider(history, facts, types, clock.now(), runtime.new_id, keyed=keyed)
         for task in tasks:
@@ -266,7 +282,7 @@ class PageRun:
         follow = self._follow(decider.plan)
         if follow:
             commands = [task.command for task in follow]
-            decider.add_history(await source.load(*needs(commands, keyed=keyed)))
+            decider.add_history(await source.load(*needed.of(commands, keyed=keyed)))
             for number, known in (await _facts(source, commands)).items():
                 facts[number] = {**facts.get(number, {}), **known}
             for task in follow:

@@ -11,4 +11,4 @@ OBLIGATION = Category("obligation", Obligation(), evolve)
 
 def obligation(year: int, insurance: Insurance, person_id: str) -> Stream[Obligation]:
     """``obligation:{year}:{insurance}:{person}``, in the era of its year."""
-    return OBLIGATION.stream(year, insurance.value, person_id, era=year)
+    return Stream(OBLIGATION, f"obligation:{year}:{insurance}:{person_id}", year)

@@ -140,8 +140,9 @@ def place_order(
 ) -> Placement | Refusal:
     """Decide all lines of an order, each on the state the lines before it left."""
     states = dict(obligations)
-    before = _recorded_before(order, states, suspense or Suspense())
-    if any(before) and not order.filed:
+    before = _recorded_before(order, states, suspense)
+    strange = any(before)
+    if strange and not order.filed:
         return _repeat(order, before)
     placed: list[PlacedLine] = []
     again = len(states) < len(order.lines)  # an obligation is named twice: later lines see the earlier ones
@@ -151,8 +152,8 @@ def place_order(
             placed.append(found)
             continue
         # A file that names lines its order never had cannot take the numbers of those it had.
-        line_id = free_line_id(order, "x" if any(before) else "", number, suspense)
-        outcome = _place_line(order, line, line_id, number - 1, states[line.key], known, strange=any(before))
+        line_id = free_line_id(order, "x" if strange else "", number, suspense)
+        outcome = _place_line(order, line, line_id, number - 1, states[line.key], known, strange=strange)
         if isinstance(outcome, Refusal):
             return outcome
         if again and outcome.key is not None:
@@ -172,14 +173,16 @@ def free_line_id(order: Order, mark: str, number: int, suspense: Suspense | None
 
 
 def _recorded_before(
-    order: Order, states: Mapping[Key, Obligation], suspense: Suspense
+    order: Order, states: Mapping[Key, Obligation], suspense: Suspense | None
 ) -> list[PlacedLine | None]:
     used: set[str] = set()
     found: list[PlacedLine | None] = []
     for line in order.lines:
-        match = _on_obligation(order, line, states[line.key], used) or in_suspense(
-            order, line, suspense, used
-        )
+        state, match = states[line.key], None
+        if state.lines:
+            match = _on_obligation(order, line, state, used)
+        if match is None and suspense is not None and suspense.lines:
+            match = in_suspense(order, line, suspense, used)
         if match is not None:
             used.add(match.line_id)
         found.append(match)

@@ -81,7 +81,7 @@ def order_digest(order: Order) -> str:
         order.paid_at.isoformat(),
         order.agent_id,
         (receipt.book_no, receipt.serial_no) if receipt is not None else None,
-        [(line.person_id, line.year, line.insurance.value, line.fen) for line in order.lines],
+        [(line.person_id, line.year, line.insurance, line.fen) for line in order.lines],
     )
     return hashlib.sha256(_DIGESTED.encode(body)).hexdigest()
 
@@ -105,9 +105,11 @@ def payment_command(
     persons = list(dict.fromkeys(line.person_id for line in order.lines))
 
     def decide(loaded: Loaded) -> Accepted | Refusal:
-        states = {line_key: loaded.state(stream) for line_key, stream in streams.items()}
-        if not all(_campaign_known(state, campaigns) for state in states.values()):
-            return STALE_CAMPAIGNS
+        states: dict[Key, Obligation] = {}
+        for line_key, stream in streams.items():
+            state = states[line_key] = loaded.state(stream)
+            if state.assessment is not None and state.assessment.campaign not in campaigns:
+                return STALE_CAMPAIGNS
         known = _knowledge(order, loaded, facts, campaigns)
         placement = place_order(
             order,
@@ -153,18 +155,16 @@ def in_campaign(told: Metadata, campaign: str) -> Metadata:
     )
 
 
-def _campaign_known(state: Obligation, campaigns: Sequence[str]) -> bool:
-    return state.assessment is None or state.assessment.campaign in campaigns
-
-
 def _knowledge(order: Order, loaded: Loaded, facts: PaymentFacts, campaigns: Sequence[str]) -> Knowledge:
+    """Loops, not comprehensions: there is one line and one campaign nearly always."""
     fact = loaded.fact
-    known = {c: found for c in campaigns if (found := fact(facts.campaigns, c)) is not None}
-    deaths = {
-        line.person_id: died
-        for line in order.lines
-        if (died := fact(facts.deaths, line.person_id)) is not None
-    }
+    known, deaths = {}, {}
+    for campaign in campaigns:
+        if (found := fact(facts.campaigns, campaign)) is not None:
+            known[campaign] = found
+    for line in order.lines:
+        if (died := fact(facts.deaths, line.person_id)) is not None:
+            deaths[line.person_id] = died
     if not order.agent_id:
         return Knowledge(known, deaths)
     agents = {c: fact(facts.agents, (order.agent_id, c)) for c in campaigns}
@@ -189,14 +189,15 @@ def _accepted(
     if placement.repeated:
         return Accepted(response=response, status=200)
     by_stream: dict[str, tuple[Stream[Any], list[Any]]] = {}
+    first = True
     for line in placement.lines:
         stream: Stream[Any] | None = suspense if line.key is None else streams[line.key]
+        first = first and not line.known
         if stream is not None and line.events:
             by_stream.setdefault(stream.id, (stream, []))[1].extend(line.events)
     appends = [Append(stream, events) for stream, events in by_stream.values()]
     if receipt is not None and placement.receipt:
         appends.append(Append(receipt, placement.receipt))
-    first = not any(line.known for line in placement.lines)
     guards = [Guard("order", order_key(order), order_digest(order), ORDER_NO_TAKEN)] if first else []
     return Accepted(appends=appends, guards=guards, response=response)
 
@@ -231,7 +232,7 @@ def payment_response(order: Order, lines: Iterable[PlacedLine]) -> dict[str, Any
                 "line_id": line.line_id,
                 "person_id": line.line.person_id,
                 "year": line.line.year,
-                "insurance": line.line.insurance.value,
+                "insurance": line.line.insurance,
                 "amount_fen": line.fen,
                 "standing": line.standing,
                 "campaign": line.campaign,
