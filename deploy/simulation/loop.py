@@ -40,11 +40,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._ready: _Shuffled = _Shuffled()
         self._stopping: bool
 
-    def begin(self, draw: Draw | None) -> None:
-        """Set the clock to 0 and the order to ``draw`` (None: asyncio's own)."""
+    def begin(self, draw: Draw | None, now: float = 0.0) -> None:
+        """Set the clock, and the order to ``draw`` (None: asyncio's own)."""
         self._ready.clear()
         self._scheduled: list[Any] = []
-        self._now = 0.0
+        self._now = now
         self._ready.draw = draw
 
     def begin_nothing(self) -> None:

@@ -40,8 +40,7 @@ def histories(wanted: Sequence[int], jobs: int) -> Iterator[History]:
             yield from run_slice([seed])
         return
     yield from run_slice(wanted[:1])
-    gc.collect()
-    gc.freeze()
+    _workshops[0].prepare()
     try:
         slices = [wanted[start : start + SLICE] for start in range(1, len(wanted), SLICE)]
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:

@@ -6,6 +6,8 @@ are: that is what makes a failing history short (``shrinking``).
 
 from __future__ import annotations
 
+import enum
+import functools
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -93,10 +95,34 @@ class Death:
         return f"{self.person} died {'before the payments' if self.early else 'after the payments'}"
 
 
+class Stage(enum.IntEnum):
+    """Where a history begins: with nothing at all; with a published pack, enrolled people and a final roster
+    (花名册); or with a day's payments taken, summed up and deposited."""
+
+    EMPTY = 0
+    LISTED = 1
+    COLLECTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A stage of a village whose way there was quiet (``quiet_plan``): many seeds go on from there."""
+
+    stage: Stage
+    village: int
+
+    def __str__(self) -> str:
+        return f"village {self.village}, {self.stage.name.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All a seed decides. split: services of three processes, two with routes and one that works; shuffled: the
-    order of tasks is drawn, else it is asyncio's own; reject: the treasury sends the first voucher back once."""
+    order of tasks is drawn, else it is asyncio's own; reject: the treasury sends the first voucher back once.
+
+    begins: None for an empty system; else persons are that village's, and so are, once it has collected, the
+    payments and deaths, which are not repeated here.
+    """
 
     seed: int
     persons: tuple[Person, ...]
@@ -106,6 +132,7 @@ class Plan:
     split: tuple[str, ...]
     shuffled: bool = True
     reject: bool = False
+    begins: Beginning | None = None
 
     def decisions(self) -> list[tuple[str, object]]:
         """What can be left out, one by one: (field, value)."""
@@ -135,6 +162,8 @@ class Plan:
 
     def lines(self) -> Iterator[str]:
         """The decisions in words."""
+        if self.begins is not None:
+            yield f"begins: {self.begins}"
         for person in self.persons:
             pension = f", pension tier {person.tier_yuan}" if person.tier_yuan else ""
             yield f"person {person.name}{pension}{', listed' if person.listed else ''}"
@@ -179,15 +208,51 @@ def processes(split: Sequence[str]) -> list[str]:
     return [f"{name}/{part}" for name in SERVICES for part in range(3 if name in split else 1)]
 
 
+QUIET = 1 << 48
+"""Seeds of quiet villages come after all others."""
+
+VILLAGES = 12
+"""Quiet villages: enough that persons, lists and tiers, payments and deaths differ among them."""
+
+STAGES = (Stage.EMPTY,) * 2 + (Stage.LISTED,) * 4 + (Stage.COLLECTED,) * 2
+"""How often a history begins where, of 8."""
+
+_LENGTHS = {Stage.EMPTY: 8, Stage.LISTED: 5, Stage.COLLECTED: 3}
+"""How much of the whole campaign is left, in eighths: that far along faults strike."""
+
+
 def draw_plan(seed: int) -> Plan:
     """The plan of a seed."""
     draws = Draws(seed)
-    persons = tuple(_person(draws, name) for name in ("a", "b", "c")[: 2 + draws.below(2)])
-    payments = list(_payments(draws, persons))
-    deaths = [Death(draws.of(persons).name, early=draws.one_in(2))] if draws.one_in(2) else []
+    stage = draws.of(STAGES)
+    begins = Beginning(stage, draws.below(VILLAGES)) if stage else None
+    persons = quiet_plan(begins.village).persons if begins is not None else _persons(draws)
+    payments, deaths = _acts(draws, persons) if stage < Stage.COLLECTED else ((), ())
     split = tuple(name for name in SERVICES if draws.one_in(4))
-    faults = [_fault(draws, split) for _ in range(draws.below(MOST_FAULTS + 1))]
-    return Plan(seed, persons, tuple(payments), tuple(deaths), tuple(faults), split, reject=draws.one_in(3))
+    faults = [_fault(draws, split, stage) for _ in range(draws.below(MOST_FAULTS + 1))]
+    return Plan(
+        seed, persons, payments, deaths, tuple(faults), split, reject=draws.one_in(3), begins=begins
+    )  # fmt: skip
+
+
+@functools.cache
+def quiet_plan(village: int) -> Plan:
+    """A village that histories begin with: nothing goes wrong, and nothing is drawn but who lives there and what
+    they do. Its seed is no other plan's."""
+    seed = QUIET + village
+    draws = Draws(seed)
+    persons = _persons(draws)
+    payments, deaths = _acts(draws, persons)
+    return Plan(seed, persons, payments, deaths, (), (), shuffled=False)
+
+
+def _persons(draws: Draws) -> tuple[Person, ...]:
+    return tuple(_person(draws, name) for name in ("a", "b", "c")[: 2 + draws.below(2)])
+
+
+def _acts(draws: Draws, persons: Sequence[Person]) -> tuple[tuple[Payment, ...], tuple[Death, ...]]:
+    payments = tuple(_payments(draws, persons))
+    return payments, (Death(draws.of(persons).name, early=draws.one_in(2)),) if draws.one_in(2) else ()
 
 
 def _person(draws: Draws, name: str) -> Person:
@@ -204,7 +269,8 @@ def _payments(draws: Draws, persons: Sequence[Person]) -> Iterator[Payment]:
             yield Payment(f"{channel[0]}-{person.name}-{number}", person.name, channel, asked, repeat)
 
 
-def _fault(draws: Draws, split: Sequence[str]) -> Fault:
+def _fault(draws: Draws, split: Sequence[str], stage: Stage) -> Fault:
     kind, _, latest, largest = draws.of(_WHEEL)
+    latest = latest * _LENGTHS[stage] // _LENGTHS[Stage.EMPTY]
     where = OUTSIDE if kind in REQUESTS else draws.of(processes(split))
     return Fault(kind, where, 1 + draws.below(latest), 1 + draws.below(largest) if largest else 0)

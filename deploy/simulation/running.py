@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -16,11 +17,24 @@ import structlog
 
 from deploy.rehearsal.books import Books
 from deploy.rehearsal.outside import World
+from deploy.simulation.beginnings import State
 from deploy.simulation.clients import SimulatedServices
 from deploy.simulation.fate import Fate
 from deploy.simulation.judging import Broken, digest_of, judge
 from deploy.simulation.loop import StalledError, VirtualLoop
-from deploy.simulation.plan import SERVICES, Draws, Fault, Plan, draw_plan, processes
+from deploy.simulation.plan import (
+    QUIET,
+    SERVICES,
+    VILLAGES,
+    Beginning,
+    Draws,
+    Fault,
+    Plan,
+    Stage,
+    draw_plan,
+    processes,
+    quiet_plan,
+)
 from deploy.simulation.ports import PARTITIONS
 from deploy.simulation.services import DEFINITIONS, PACKS, Instance, Process, SimulatedDatabase, Site
 from deploy.simulation.village import Village
@@ -38,6 +52,8 @@ ORGANISATIONS = Path(__file__).parents[1] / "local" / "organisations.yaml"
 FOREVER_SECONDS = 10 * 365 * 24 * 3600
 REST_SECONDS = 90.0
 PAUSES = (0.002, 0.1)
+ROLES = ((Role.ALL, "0"), (Role.API, "0"), (Role.WORKER, "1"), (Role.API, "2"))
+"""What processes of a service there may be, and as which part of it (``plan.processes``)."""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -67,6 +83,9 @@ class _Run:
     broker: MemoryBroker
     living: dict[str, Process]
     numbers: dict[str, int]
+    books: sqlite3.Connection
+    persons: Mapping[str, str]
+    kept: dict[Beginning | None, State] | None
     requests: int = 0
 
 
@@ -90,20 +109,65 @@ class Workshop:
         self._databases = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
         self._scratch = {one.name: SimulatedDatabase(one) for one in DEFINITIONS}
         self._packs = {f"{pack.id}/{pack.version}": pack for pack in open_registry(PACKS)}
+        self._states: dict[Beginning | None, State] = {}
 
     def close(self) -> None:
         """Close the loop."""
         self._loop.close()
+        gc.unfreeze()
+
+    def prepare(self) -> None:
+        """Make now what is else made when it is first needed: all routes, all quiet villages. What is there then
+        is no garbage, and need not be looked through after each history."""
+        for name in SERVICES:
+            for role, part in ROLES:
+                self._instance(name, role, part)
+        for village in range(VILLAGES):
+            self._state(Beginning(Stage.LISTED, village))
+        gc.collect()
+        gc.freeze()
+
+    def _state(self, begins: Beginning | None) -> State:
+        """What a history begins with. Raises Broken when a quiet village is not sound."""
+        if begins not in self._states:
+            if begins is None:
+                self._states[None] = State.empty(MemoryBroker(SeededRuntime(0)))
+            else:
+                quiet = self._quiet(begins.village)
+                if quiet.failure:
+                    raise Broken("BEGINNING", quiet.detail)
+        return self._states[begins]
+
+    def _quiet(self, village: int) -> History:
+        plan = quiet_plan(village)
+        kept: dict[Beginning | None, State] = {}
+        history = self._run(plan, self._state(None), kept=kept)
+        self._states |= kept
+        return history
 
     def run(self, plan: Plan, *, traced: bool = False) -> History:
         """One history. It never raises for what happens in it."""
+        try:
+            state = self._state(plan.begins)
+        except Broken as broken:
+            return History(plan.seed, broken.what, str(broken), "", 0, 0.0, [], [])
+        return self._run(plan, state, traced=traced)
+
+    def _run(
+        self,
+        plan: Plan,
+        state: State,
+        *,
+        traced: bool = False,
+        kept: dict[Beginning | None, State] | None = None,
+    ) -> History:
+        """kept: filled with the states it passes through, by stage."""
         order = Draws(-plan.seed - 1)
-        self._loop.begin(order.below if plan.shuffled else None)
+        self._loop.begin(order.below if plan.shuffled else None, state.seconds)
         fate = Fate(plan, self._loop.time, traced=traced)
-        sites = {one.name: Site(one, self._databases[one.name]) for one in DEFINITIONS}
-        for site in sites.values():
-            site.database.empty()
-        run = _Run(plan, fate, sites, MemoryBroker(SeededRuntime(plan.seed)), {}, {})
+        sites = {one.name: state.site(one, self._databases[one.name]) for one in DEFINITIONS}
+        broker = state.broker.copied(SeededRuntime(plan.seed))
+        run = _Run(plan, fate, sites, broker, {}, {}, state.opened_books(), state.persons, kept)
         with _collector_paused(), _silence():
             failure, detail, events = self._outcome(run)
             if traced:
@@ -130,6 +194,7 @@ class Workshop:
             return type(fault).__name__, f"{type(fault).__name__}: {fault}", 0
         finally:
             self._end(run)
+            run.books.close()
 
     def _end(self, run: _Run) -> None:
         """Nothing of this history may reach the next."""
@@ -150,16 +215,20 @@ class Workshop:
         for name in processes(run.plan.split):
             self._start(run, name)
         keeper = runtime.start(self._keep(run, runtime), "keeper")
-        books = Books.connect(None)
-        try:
-            services = SimulatedServices(lambda name: _serving(run, name), self._tokens, run.fate, runtime)
-            world = World(books, services, pause=lambda _: runtime.sleep(0.05))
-            await Village(run.plan, services, world, runtime, lambda: self._rest(run, runtime)).run()
-            keeper.cancel()
-            instances = {name: run.living[f"{name}/0"].instance for name in SERVICES}
-            return await judge(run.sites, instances, self._scratch, books, self._packs)
-        finally:
-            books.close()
+        services = SimulatedServices(lambda name: _serving(run, name), self._tokens, run.fate, runtime)
+        books = Books(run.books)
+        world = World(books, services, pause=lambda _: runtime.sleep(0.05))
+        village = Village(
+            run.plan, services, world, runtime, lambda: self._rest(run, runtime), run.persons
+        )  # fmt: skip
+        begins = run.plan.begins
+        await village.run(
+            begins.stage if begins is not None else Stage.EMPTY,
+            lambda stage: _keep_state(run, village, stage),
+        )
+        keeper.cancel()
+        instances = {name: run.living[f"{name}/0"].instance for name in SERVICES}
+        return await judge(run.sites, instances, self._scratch, books, self._packs)
 
     def _start(self, run: _Run, name: str) -> None:
         service, _, part = name.partition("/")
@@ -202,6 +271,14 @@ class Workshop:
             await runtime.sleep(pause)
             pause = min(PAUSES[1], pause * 1.5)
         raise Broken("RESTLESS", ", ".join(f"{name}: {_why(one)}" for name, one in run.living.items()))
+
+
+def _keep_state(run: _Run, village: Village, stage: Stage) -> None:
+    """Keep what is stored now, if histories are to begin with it."""
+    if run.kept is not None and stage is not Stage.EMPTY:
+        begins = Beginning(stage, run.plan.seed - QUIET)
+        now = asyncio.get_running_loop().time()
+        run.kept[begins] = State.of(now, run.sites, run.broker, run.books, village.persons)
 
 
 async def _all_at_rest(run: _Run) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -96,6 +96,10 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
+Image = Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
+"""What a database holds: how rows are put into a table, and the rows."""
+
+
 class SimulatedDatabase(MemoryDatabase):
     """A database that can be emptied: making its tables costs more than a campaign."""
 
@@ -104,6 +108,7 @@ class SimulatedDatabase(MemoryDatabase):
         known = [store_tables.metadata, *definition.metadata, web_tables.metadata]
         self._emptying = [f"DELETE FROM {_name(table)}" for one in known for table in one.tables.values()]
         self._dumping: dict[str, str] = {}
+        self._tables = [table for one in known for table in one.tables.values()]
 
     def empty(self) -> None:
         """As after the migrations."""
@@ -115,6 +120,22 @@ class SimulatedDatabase(MemoryDatabase):
         self._driver.execute("BEGIN")
         for statement in self._emptying:
             self._driver.execute(statement)
+        self._driver.execute("COMMIT")
+
+    def image(self) -> Image:
+        """All that is stored."""
+        return [
+            (f"INSERT INTO {_name(table)} VALUES ({', '.join('?' * len(table.c))})", rows)
+            for table in self._tables
+            if (rows := self.dump(table))
+        ]
+
+    def restore(self, image: Image) -> None:
+        """As it was when the image was made."""
+        self.empty()
+        self._driver.execute("BEGIN")
+        for statement, rows in image:
+            self._driver.executemany(statement, rows)
         self._driver.execute("COMMIT")
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from deploy.rehearsal.books import Line
 from deploy.rehearsal.clients import Reply
 from deploy.rehearsal.outside import World
 from deploy.simulation.clients import SimulatedServices
-from deploy.simulation.plan import SERVICES, Death, Payment, Person, Plan
+from deploy.simulation.plan import SERVICES, Death, Payment, Person, Plan, Stage
 from shared.kernel.clock import Runtime
 from shared.kernel.identity import check_character
 
@@ -32,27 +32,37 @@ Rest = Callable[[], Awaitable[None]]
 
 
 class Village:
-    """Acts of all organisations. rest: waits until nothing is left to do."""
+    """Acts of all organisations. rest: waits until nothing is left to do; persons: by name, who is registered."""
 
     def __init__(
-        self, plan: Plan, clients: SimulatedServices, world: World, runtime: Runtime, rest: Rest
+        self,
+        plan: Plan,
+        clients: SimulatedServices,
+        world: World,
+        runtime: Runtime,
+        rest: Rest,
+        persons: Mapping[str, str],
     ) -> None:
         self._plan = plan
         self._clients = clients
         self._world = world
         self._runtime = runtime
         self._rest = rest
-        self.persons: dict[str, str] = {}
+        self.persons = dict(persons)
         self._numbers: dict[str, str] = {}
 
-    async def run(self) -> None:
-        """From an empty system to money that is booked or paid back."""
-        await self._prepare()
-        await self._roster()
-        await self._collect()
-        await self._close()
-        await self._declare()
-        await self._enter()
+    async def run(self, begins: Stage = Stage.EMPTY, reached: Callable[[Stage], None] | None = None) -> None:
+        """From a stage to money that is booked or paid back. reached: called at rest, before each stage."""
+        acts: dict[Stage, tuple[Callable[[], Awaitable[None]], ...]] = {
+            Stage.EMPTY: (self._prepare, self._roster),
+            Stage.LISTED: (self._collect, self._close),
+            Stage.COLLECTED: (self._declare, self._enter),
+        }
+        for stage in [one for one in Stage if one >= begins]:
+            if reached is not None:
+                reached(stage)
+            for act in acts[stage]:
+                await act()
 
     # -- preparation --------------------------------------------------------------------------------------
 

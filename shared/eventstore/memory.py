@@ -46,6 +46,14 @@ class MemoryLog:
         self._claims: dict[KeyId, Claim] = {}
         self._guards: dict[tuple[str, str], str] = {}
 
+    def copied(self, database: MemoryDatabase) -> MemoryLog:
+        """Another log of the same content, beside a database whose content is the same."""
+        copy = MemoryLog(database, self.types)
+        copy.rows = list(self.rows)
+        copy._streams = {key: list(rows) for key, rows in self._streams.items()}
+        copy._claims, copy._guards = dict(self._claims), dict(self._guards)
+        return copy
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_MemoryTransaction]:
         """See Log.transaction."""

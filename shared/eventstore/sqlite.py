@@ -108,6 +108,11 @@ class _ShadowConnection:
             self._connection.execute(change, execution_options=self._options)
 
 
+CACHED_STATEMENTS = 1024
+"""Statements the driver keeps prepared: more than a service has. Its own 128 are fewer, and it would prepare
+again and again."""
+
+
 class MemoryDatabase:
     """See database.Database. Transactions run one after the other, as the single connection demands.
 
@@ -118,7 +123,12 @@ class MemoryDatabase:
     dialect = "sqlite"
 
     def __init__(self, metadata_list: Iterable[sa.MetaData] = ()) -> None:
-        self._engine = sa.create_engine("sqlite://", poolclass=StaticPool, hide_parameters=True)
+        self._engine = sa.create_engine(
+            "sqlite://",
+            poolclass=StaticPool,
+            hide_parameters=True,
+            connect_args={"cached_statements": CACHED_STATEMENTS},
+        )
         sa.event.listen(self._engine, "connect", _prepare)
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None

@@ -41,6 +41,13 @@ class MemoryBroker:
         self._groups: dict[str, _Group] = {}
         self._arrived = asyncio.Event()
 
+    def copied(self, runtime: Runtime) -> MemoryBroker:
+        """Another broker that holds the same records and offsets; nobody has joined a group of it."""
+        copy = MemoryBroker(runtime)
+        copy.records = {partition: list(records) for partition, records in self.records.items()}
+        copy.committed, copy._topics, copy._next = dict(self.committed), dict(self._topics), dict(self._next)
+        return copy
+
     async def start(self) -> None:
         """See Broker.start."""
 
