@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -22,10 +21,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.eventstore.arrays import array_sql, arrays_of
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.log import Failure
 from shared.eventstore.sessions import Session
-from shared.eventstore.statements import DIALECT, array_type, shape_of
+from shared.eventstore.statements import DIALECT, shape_of
 from shared.eventstore.upserts import merge_rows, upsert_statement
 
 SHADOW = "shadow"
@@ -103,16 +103,16 @@ class PostgresConnection:
         if not merged:
             return
         columns = list(merged[0])
-        options = (tuple(columns), tuple(add), tuple(keep), ignore)
-        sql = _upsert_sql(table, columns, options, self._schemas)
-        await self.driver.execute(sql, *_arrays(table, columns, merged))
+        joined, values = arrays_of(table, columns, merged)
+        options = (tuple(columns), tuple(add), tuple(keep), ignore, joined)
+        await self.driver.execute(_upsert_sql(table, columns, options, self._schemas), *values)
 
     async def amend(self, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
         merged = merge_rows(table, rows, add=(), keep=(), ignore=False)
         if merged:
             columns = list(merged[0])
-            sql = _amend_sql(table, tuple(columns), self._schemas)
-            await self.driver.execute(sql, *_arrays(table, columns, merged))
+            joined, values = arrays_of(table, columns, merged)
+            await self.driver.execute(_amend_sql(table, tuple(columns), joined, self._schemas), *values)
 
     def shadowed(self) -> Connection:
         """The same transaction; unqualified tables mean those of schema ``shadow``."""
@@ -338,12 +338,8 @@ def _upsert_sql(
     key = (table, options, schemas is not None)
     sql = _UPSERTS.get(key)
     if sql is None:
-        _, add, keep, ignore = options
-        arrays = ", ".join(
-            f"CAST(${number} AS {array_type(table.c[name].type)})"
-            for number, name in enumerate(columns, start=1)
-        )
-        source = sa.text(f"SELECT * FROM unnest({arrays})")
+        _, add, keep, ignore, joined = options
+        source = sa.text(f"SELECT * FROM unnest({array_sql(table, columns, joined=joined)})")
         statement = upsert_statement(
             insert(table).from_select(list(columns), source.columns(*[table.c[name] for name in columns])),
             table,
@@ -358,17 +354,17 @@ def _upsert_sql(
     return sql
 
 
-def _amend_sql(table: sa.Table, columns: tuple[str, ...], schemas: Mapping[str | None, str] | None) -> str:
+def _amend_sql(
+    table: sa.Table, columns: tuple[str, ...], joined: bool, schemas: Mapping[str | None, str] | None
+) -> str:
     """UPDATE … FROM unnest($1, …): one statement for any number of rows."""
-    key = (table, columns, "amend", schemas is not None)
+    key = (table, columns, "amend", joined, schemas is not None)
     sql = _UPSERTS.get(key)
     if sql is None:
         schema = table.schema or (schemas or {}).get(None)
         quote = DIALECT.identifier_preparer.quote
         target = quote(str(table.name)) if schema is None else f"{quote(schema)}.{quote(str(table.name))}"
-        arrays = ", ".join(
-            f"${number}::{array_type(table.c[name].type)}" for number, name in enumerate(columns, start=1)
-        )
+        arrays = array_sql(table, columns, joined=joined)
         names = {name: quote(name) for name in columns}
         keys = [column.name for column in table.primary_key.columns]
         changes = ", ".join(f"{names[name]} = new.{names[name]}" for name in columns if name not in keys)
@@ -378,19 +374,3 @@ def _amend_sql(table: sa.Table, columns: tuple[str, ...], schemas: Mapping[str |
             f"UPDATE {target} AS held SET {changes} FROM unnest({arrays}) AS new({listed}) WHERE {mine}"
         )
     return sql
-
-
-def _arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """Rows as what asyncpg takes, one array per column."""
-    arrays = []
-    for name in columns:
-        values, process = map(itemgetter(name), rows), _processor(table.c[name].type)
-        arrays.append(list(values if process is None else map(process, values)))
-    return arrays
-
-
-def _processor(column: Any) -> Any:
-    """What turns a Python value into what asyncpg takes; None when they are the same."""
-    if isinstance(column, sa.String | sa.Integer | sa.LargeBinary | sa.Date | sa.Boolean):
-        return None
-    return column.dialect_impl(DIALECT).bind_processor(DIALECT)

@@ -142,13 +142,19 @@ def _what_is_wrong(fault: msgspec.ValidationError) -> tuple[str, str]:
     return next((rule for words, rule in _RULES if words in text), "VALIDATION_FAILED"), field
 
 
-_SUSPICIOUS = re.compile(rb"\\[^\"\\/]|\x7f|[0-9]{16}")
-"""What a control character or a large number would look like in the row's JSON."""
+_SUSPICIOUS = bytes(
+    0x30 if 0x30 <= byte <= 0x39 else 0x7F if byte in b"\\\x7f" else 0x20 for byte in range(256)
+)
+"""What a control character (an escape, that is) or a large number would look like in the row's JSON: all digits
+are one, and all else is nothing. A pattern takes ten times as long."""
 
 
 def _plainly_storable(told: msgspec.Raw) -> bool:
     """Whether one look at the row's JSON tells that nothing in it is wrong; False: look at each value."""
-    return len(told) <= LONGEST and _SUSPICIOUS.search(told) is None
+    if len(told) > LONGEST:
+        return False
+    seen = bytes(told).translate(_SUSPICIOUS)
+    return b"\x7f" not in seen and b"0" * 16 not in seen
 
 
 def _unstorable(value: Any, name: str = "") -> tuple[str, str] | None:

@@ -114,7 +114,7 @@ class _Page:
 
 
 def _key(event: Any) -> tuple[int, str, str]:
-    return event.year, event.insurance.value, event.person_id
+    return event.year, str(event.insurance), event.person_id
 
 
 def _of(event: Any) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def order_of(body: PaymentBody, divisions: Sequence[str]) -> Order:
         channel=body.channel,
         paid_at=body.paid_at.astimezone(SHANGHAI),
         lines=tuple(
-            OrderLine(line.person_id, line.year, line.insurance, line.amount_fen) for line in body.lines
+            [OrderLine(line.person_id, line.year, line.insurance, line.amount_fen) for line in body.lines]
         ),
         agent_id=body.agent,
         receipt=Receipt(receipt.book_no, receipt.serial_no) if receipt is not None else None,

@@ -98,7 +98,7 @@ def line_row(event: Any) -> dict[str, Any]:
         "order_no": event.order_no,
         "channel": event.channel,
         "person_id": getattr(event, "person_id", ""),
-        "insurance": event.insurance.value,
+        "insurance": str(event.insurance),
         "year": event.year,
         "campaign": event.campaign,
         "village": event.village,

@@ -349,7 +349,7 @@ def _line_row(event: Any) -> dict[str, Any]:
         "line_id": event.line_id,
         "campaign": event.campaign,
         "village": event.village,
-        "insurance": event.insurance.value,
+        "insurance": str(event.insurance),
         "date": event.paid_at.astimezone(SHANGHAI).date(),
         "channel": event.channel,
         "book": event.agent_id if event.channel == CASH else event.channel,

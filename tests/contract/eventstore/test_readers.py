@@ -120,6 +120,32 @@ class TestUpsert:
             await connection.upsert(totals, [row(9, "x"), row(8, "y")], ignore=True)
         assert await all_rows(parts.database, totals) == [expected]
 
+    @pytest.mark.parametrize("odd", ["", "\x01", "\x02", "\x02\x01", "中,文", '"}', "NULL"])
+    @pytest.mark.parametrize("count", [1, 3, 4, 9])
+    async def test_any_text_comes_back_as_it_was(self, parts: Parts, odd: str, count: int) -> None:
+        """However many rows go at once, texts are the ones that were given: empty ones, too, and those that hold what
+        parts them on their way."""
+
+        def row(number: int, text: str) -> dict[str, Any]:
+            return {
+                "purse": f"p{number}",
+                "fen": number,
+                "payments": 1,
+                "first_label": text,
+                "last_label": odd,
+            }
+
+        rows = [row(number, (odd, "a")[number % 2]) for number in range(count)]
+        async with parts.database.begin() as connection:
+            await connection.upsert(totals, rows)
+        assert await all_rows(parts.database, totals) == rows
+        changed = [{"purse": f"p{number}", "first_label": odd, "last_label": "b"} for number in range(count)]
+        async with parts.database.begin() as connection:
+            await connection.amend(totals, changed)
+        assert await all_rows(parts.database, totals) == [
+            {**a, **b} for a, b in zip(rows, changed, strict=True)
+        ]
+
     async def test_rows_need_the_same_columns(self, parts: Parts) -> None:
         with pytest.raises(ValueError, match="same columns"):
             async with parts.database.begin() as connection:
