@@ -4,8 +4,8 @@ A slice's commands, its outcomes and its going are one transaction: a crash resu
 left, and no row needs a key to be done once. A slice with a bad row is set apart in halves, until that row stands
 alone.
 
-Several slices of a job are under way at once: while one commits, the next is opened and its commands made, and a
-job that is alone does not pause between them. They reach the writer in the order of the file.
+Several slices are under way at once: while one commits, the next is opened and its commands made, be it of the same
+job or of another that has its turn. A job's slices reach the writer in the order of the file.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import RawRow, StagedRow
 
 UNDER_WAY = 3
-"""Slices of a job in hand at once."""
+"""Slices in hand at once, and those a job has in turn."""
 
 AT_A_STRETCH = 24
-"""Slices of a job that is alone, until others are looked for; among several each has ``UNDER_WAY`` in turn."""
+"""Slices of all jobs, until others are looked for."""
 
 IDLE_SECONDS = 1.0
 """How often a worker looks for what another process accepted; its own uploads wake it."""
@@ -110,8 +110,9 @@ class ImportWork:
             raise faults[0]
         return done
 
-    async def _slices(self, under_way: int, alone: int) -> tuple[int, list[Exception]]:
-        """One job's error leaves its slice for the next round and does not hold up the others."""
+    async def _slices(self, under_way: int, stretch: int) -> tuple[int, list[Exception]]:
+        """Slices of the running jobs in turn; one job's error leaves its slice for the next round and does not hold
+        up the others. Ends early when another file has come."""
         known = frozenset(self._running)
         async with self._database.read() as connection:
             jobs = await connection.execute(
@@ -122,18 +123,23 @@ class ImportWork:
         if jobs and self._day is not None:
             await self._day()
         self._running -= known - {job.import_id for job in jobs}
-        done, faults = 0, []
         self._ended.clear()
-        for job in jobs:
-            if job.kind in self._kinds:
-                with bound(correlation=job.correlation):
-                    try:
-                        done += await self._advance(job, under_way, alone if len(jobs) == 1 else under_way)
-                    except Exception as fault:
-                        log.error("import_slice_failed", kind=job.kind, exc_info=fault)
-                        faults.append(fault)
+        turns = [_Turns(job) for job in jobs if job.kind in self._kinds]
+        hand = _Hand(under_way, self._note)
+        try:
+            left = stretch
+            while any(turn.goes_on for turn in turns):
+                for turn in turns:
+                    if turn.goes_on:
+                        await turn.guard(self._advance(turn, hand, under_way))
+                        left -= under_way
+                if left <= 0 or self._accepted.is_set():
+                    break
+            await hand.empty()
+        finally:
+            await hand.drop()
         self._left = any(job.import_id not in self._ended for job in jobs)
-        return done, faults
+        return sum(turn.done for turn in turns), [turn.fault for turn in turns if turn.fault is not None]
 
     async def run(self, day: Callable[[], Awaitable[object]] | None = None) -> None:
         """Work for ever; what fails comes again in the next round. day: asks for the day before files are judged,
@@ -154,47 +160,29 @@ class ImportWork:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._accepted.wait(), IDLE_SECONDS)
 
-    async def _advance(self, job: Row, under_way: int, stretch: int) -> int:
-        """The next slices of a job: each is handed to the writer as soon as its commands are made, and the one
-        after it is made while it commits. Ends early when one was not done, or another file has come."""
-        judging: deque[tuple[int, asyncio.Task[int]]] = deque()
-        started: list[asyncio.Task[int]] = []
-        done, after, well = 0, -1, True
+    async def _advance(self, turn: _Turns, hand: _Hand, count: int) -> None:
+        """The job's next slices: each is handed to the writer as soon as its commands are made, and the one after
+        it is made while it commits. Ends early when one was not done."""
+        job = turn.job
+        chunks = await self._chunks(job, turn.after, count)
+        if not chunks and turn.after < 0:
+            async with self._database.begin() as connection:
+                await self._finish(connection, job.import_id)
+        for chunk in chunks:
+            await hand.room()
+            if not turn.goes_on:
+                return
+            opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
+            rows, turn.after = _opened(opened), chunk.chunk
+            piece = _Slice(chunk.chunk, chunk.sealed)
+            judged = await self._judge(self._kinds[job.kind], job, piece, rows)
+            hand.take(turn, len(rows), self._runtime.start(judged, "import-slice"))
+        turn.goes_on = turn.goes_on and len(chunks) == count
 
-        async def settle() -> bool:
-            nonlocal done
-            rows, task = judging[0]
-            finished = await task
-            judging.popleft()
-            done += finished
-            recorded, self._recorded = self._recorded, asyncio.Event()
-            recorded.set()
-            return finished == rows
-
-        try:
-            while well and stretch > 0 and (after < 0 or not self._accepted.is_set()):
-                chunks = await self._chunks(job, after, min(under_way, stretch))
-                if not chunks and after < 0:
-                    async with self._database.begin() as connection:
-                        await self._finish(connection, job.import_id)
-                    return 0
-                for chunk in chunks:
-                    if len(judging) == under_way:
-                        well = await settle() and well
-                    opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
-                    rows, after = _opened(opened), chunk.chunk
-                    piece = _Slice(chunk.chunk, chunk.sealed)
-                    judged = await self._judge(self._kinds[job.kind], job, piece, rows)
-                    started.append(self._runtime.start(judged, "import-slice"))
-                    judging.append((len(rows), started[-1]))
-                stretch = stretch - under_way if len(chunks) == under_way else 0
-            while judging:
-                await settle()
-            return done
-        finally:
-            for task in started:
-                task.cancel()
-            await asyncio.gather(*started, return_exceptions=True)
+    def _note(self) -> None:
+        """A slice was recorded: whoever waits for its outcomes looks."""
+        recorded, self._recorded = self._recorded, asyncio.Event()
+        recorded.set()
 
     async def _chunks(self, job: Row, after: int, count: int) -> Sequence[Row]:
         """Slices of a job that are left behind one, in the order of the file."""
@@ -337,6 +325,69 @@ class ImportWork:
         first = rows[0].number
         sealed = self._vault.seal_bytes(msgspec.json.encode(rows), _place(import_id, first))
         return {"import_id": import_id, "chunk": first, "first_row": first, "sealed": sealed}
+
+
+class _Turns:
+    """A job's part of a round: how far it has come, what was done of it, and what stopped it."""
+
+    def __init__(self, job: Row) -> None:
+        self.job = job
+        self.after = -1
+        """The last slice that was handed over."""
+        self.done = 0
+        self.goes_on = True
+        self.fault: Exception | None = None
+
+    async def guard(self, step: Awaitable[object]) -> None:
+        """An error ends the job's part of the round, and no other's."""
+        with bound(correlation=self.job.correlation):
+            try:
+                await step
+            except Exception as fault:
+                log.error("import_slice_failed", kind=self.job.kind, exc_info=fault)
+                self.fault = self.fault or fault
+                self.goes_on = False
+
+
+class _Hand:
+    """The slices of all jobs that are under way, oldest first."""
+
+    def __init__(self, size: int, recorded: Callable[[], None]) -> None:
+        self._size = size
+        self._recorded = recorded
+        self._slices: deque[tuple[_Turns, int, asyncio.Task[int]]] = deque()
+
+    def take(self, turn: _Turns, rows: int, task: asyncio.Task[int]) -> None:
+        """One more."""
+        self._slices.append((turn, rows, task))
+
+    async def room(self) -> None:
+        """Until another fits in."""
+        while len(self._slices) >= self._size:
+            await self._settle()
+
+    async def empty(self) -> None:
+        """Until all are done."""
+        while self._slices:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        turn, rows, task = self._slices[0]
+
+        async def finished() -> None:
+            done = await task
+            turn.done += done
+            turn.goes_on = turn.goes_on and done == rows
+            self._recorded()
+
+        await turn.guard(finished())
+        self._slices.popleft()
+
+    async def drop(self) -> None:
+        """What is left when the round ends with an error: let go, and waited for."""
+        for _, _, task in self._slices:
+            task.cancel()
+        await asyncio.gather(*(task for _, _, task in self._slices), return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
