@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -47,6 +47,9 @@ AT_A_STRETCH = 24
 
 IDLE_SECONDS = 1.0
 """How often a worker looks for what another process accepted; its own uploads wake it."""
+
+LEAVE_SECONDS = 5.0
+"""How long a job is left to a process that was faster at all of its slices; it may have died."""
 
 _opened = msgspec.json.Decoder(list[StagedRow]).decode
 
@@ -83,6 +86,11 @@ class ImportWork:
         self._ended: set[str] = set()
         self._left = False
         """Jobs that ended in this round, and whether any other was seen in it."""
+        self._won: set[str] = set()
+        self._lost: set[str] = set()
+        """Jobs of which a slice was done in this round, and those of which somebody else had done one."""
+        self._elsewhere: dict[str, float] = {}
+        """Jobs another process is at, and until when they are left to it."""
         self.busy = False
 
     def register(self, kind: ImportKind[Any]) -> None:
@@ -123,8 +131,11 @@ class ImportWork:
         if jobs and self._day is not None:
             await self._day()
         self._running -= known - {job.import_id for job in jobs}
-        self._ended.clear()
-        turns = [_Turns(job) for job in jobs if job.kind in self._kinds]
+        for each in (self._ended, self._won, self._lost):
+            each.clear()
+        now = self._runtime.monotonic()
+        mine = [job for job in jobs if self._elsewhere.get(job.import_id, now) <= now]
+        turns = [_Turns(job) for job in mine if job.kind in self._kinds]
         hand = _Hand(under_way, self._note)
         try:
             left = stretch
@@ -151,6 +162,7 @@ class ImportWork:
             try:
                 done, faults = await self._slices(UNDER_WAY, AT_A_STRETCH)
                 self._failures = self._failures + 1 if faults else 0
+                self._leave(() if faults else self._lost - self._won)
             except Exception as fault:
                 log.error("imports_failed", exc_info=fault)
                 self._failures += 1
@@ -159,6 +171,12 @@ class ImportWork:
             if not self.busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._accepted.wait(), IDLE_SECONDS)
+
+    def _leave(self, import_ids: Iterable[str]) -> None:
+        """Jobs that another process was faster at in all: two at one file would decide each slice twice."""
+        now = self._runtime.monotonic()
+        still = {job: until for job, until in self._elsewhere.items() if until > now}
+        self._elsewhere = still | dict.fromkeys(import_ids, now + LEAVE_SECONDS)
 
     async def _advance(self, turn: _Turns, hand: _Hand, count: int) -> None:
         """The job's next slices: each is handed to the writer as soon as its commands are made, and the one after
@@ -219,6 +237,7 @@ class ImportWork:
             try:
                 await self._store.execute_page(page)
             except StaleCheckpointError:
+                self._lost.add(job.import_id)
                 return 1  # another process was faster, or a slice before this one is not done
             except (OverloadedError, ProblemError):
                 raise
@@ -228,6 +247,7 @@ class ImportWork:
                 if failure is not Failure.COMMAND and not too_much:
                     raise
                 return await self._set_apart(job, piece, rows, fault)
+            self._won.add(job.import_id)
             if ended:
                 self._running.discard(job.import_id)
                 self._ended.add(job.import_id)
@@ -269,7 +289,9 @@ class ImportWork:
         middle = len(rows) // 2
         async with self._database.begin() as connection:
             if not await _take(job, piece, connection):
+                self._lost.add(job.import_id)
                 return 1
+            self._won.add(job.import_id)
             if middle:
                 halves = [self._chunk(job.import_id, part) for part in (rows[:middle], rows[middle:])]
                 await connection.upsert(IMPORT_CHUNKS, halves)

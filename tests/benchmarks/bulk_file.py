@@ -35,7 +35,8 @@ WAIT_AT_ONCE = 5.0
 """How long one request waits for the last outcome."""
 
 SINGLES_SECONDS = 15.0
-OURS, BESIDE, COPY, ORM = "file", "file beside singles", "COPY", "ORM per 1,000"
+OURS, ALONE, BESIDE = "file", "file, one worker", "file beside singles"
+COPY, ORM = "COPY", "ORM per 1,000"
 COLUMNS = ["event_id", "era", "stream", "version", "type", "schema", "data", "metadata", "occurred_at",
            "recorded_at", "appended_at"]  # fmt: skip
 
@@ -47,31 +48,34 @@ async def measure(site: Site, table: Table, rows: int = ROWS, rounds: int = ROUN
     pack = await open_campaign(opening.port, tokens["tax"])
     await site.drop("opening")
     singles = int(SINGLES * SINGLES_SECONDS * 1.05)
-    await assess(site, 0, rounds * (2 * rows + singles), pack)
+    await assess(site, 0, rounds * (3 * rows + singles), pack)
     api = await site.service("collection", roles="api")
     worker = await site.service("collection", name="worker")
+    second = await site.service("collection", name="second")
     await _read_until_here(site)
     await site.postgres.create_database("bench_copy")
     await migrate(site.postgres.url("bench_copy"))
     await site.postgres.create_database("bench_orm")
     found = Measure(f"bulk file of {rows:,} payments", "rows/s")
     for number in range(rounds):
-        first = number * (2 * rows + singles)
+        first = number * (3 * rows + singles)
         found.add(COPY, await _copied(site, first, rows))
         found.add(ORM, await _added(site, min(rows, ORM_ROWS), number))
-        accounts = Accounts({"api": api.pid, "worker": worker.pid}, site.postmaster)
-        before = accounts.read()
-        found.add(
-            OURS, await _imported(site, worker, tokens["tax"], first, rows, found), accounts.since(before)
-        )
-        requests = write_payments(site.layout.data / "singles.tsv", first + 2 * rows, singles, f"S{number}")
+        pids = {"api": api.pid, "worker": worker.pid, "second": second.pid}
+        accounts = Accounts(pids, site.postmaster)
+        for place, (name, server) in enumerate(((OURS, second), (ALONE, worker))):
+            before = accounts.read()
+            rate = await _imported(site, server, tokens["tax"], first + place * rows, rows, found)
+            found.add(name, rate, accounts.since(before))
+            await _read_until_here(site)
+        requests = write_payments(site.layout.data / "singles.tsv", first + 3 * rows, singles, f"S{number}")
         target = Target((api.port,), "/payments", {"Authorization": f"Bearer {tokens['platform']}"})
-        seconds = rows / found.median(OURS) * 1.5 + 2
+        seconds = rows / found.median(ALONE) * 1.5 + 2
         plan = Plan(target, str(requests), min(seconds, SINGLES_SECONDS), 64, rate=SINGLES, seed=number + 1)
         firing = asyncio.create_task(fire(plan))
         await asyncio.sleep(1.0)
         before = accounts.read()
-        rate = await _imported(site, worker, tokens["tax"], first + rows, rows, found)
+        rate = await _imported(site, worker, tokens["tax"], first + 2 * rows, rows, found)
         cpu = accounts.since(before)
         report: Report = await firing
         found.add(BESIDE, rate, cpu, singles_p99_ms=report.p99_ms)
@@ -82,13 +86,14 @@ async def measure(site: Site, table: Table, rows: int = ROWS, rounds: int = ROUN
     found.ratio(BESIDE, COPY, 0.15)
     found.at_most("singles' p99 ms", found.median_of(BESIDE, "singles_p99_ms"), 50.0)
     found.note(
-        "the file is worked off where read models, reactions and the relay run too; singles go to another process"
+        "two workers: read models, reactions and the relay run in the one, the file is worked off in the other; "
+        "beside singles, which go to a third process, the file is worked off where the readers run, as with one worker"
     )
     table.take(found)
 
 
 async def _read_until_here(site: Site) -> None:
-    """What was assessed is not this measure's matter: readers of the log begin behind it."""
+    """What lies in the log already is not the next measure's matter: its readers begin behind it."""
     connection = await asyncpg.connect(site.postgres.url("collection"), timeout=10)
     try:
         head = await connection.fetchval("SELECT max(position) FROM platform.events")

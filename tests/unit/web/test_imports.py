@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 import xlsxwriter
 
-from shared.eventstore.commands import Command, Outcome, Page
+from shared.eventstore.commands import Command, Outcome, Page, StaleCheckpointError
 from shared.eventstore.database import Connection
 from shared.kernel.errors import OverloadedError, Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
 from shared.web.import_rows import ImportContext
-from shared.web.import_work import IDLE_SECONDS, UNDER_WAY, _Slice
+from shared.web.import_work import IDLE_SECONDS, LEAVE_SECONDS, UNDER_WAY, _Slice
 from shared.web.imports import LARGE_BYTES, SLICE
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import RawRow, UploadFormat
@@ -481,6 +481,39 @@ async def test_jobs_take_turns_and_none_waits_for_the_commit_of_another(
     for letter, texts in files.items():
         assert [text for text in told if text[0] == letter] == [text for text in texts if text != "broken"]
     assert mixed >= len(files)
+
+
+async def test_a_file_another_process_is_at_is_left_to_it(
+    service: MemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is second at every slice stops deciding them, and looks again later: the other may have died."""
+    work, tried, execute = service.ports.imports, 0, service.ports.imports._store.execute_page
+
+    async def second(_page: Page) -> list[Outcome]:
+        nonlocal tried
+        tried += 1
+        raise StaleCheckpointError
+
+    async def round_ends() -> None:
+        work._accepted.set()
+        while work._accepted.is_set() or work.busy:
+            await service.ports.runtime.sleep(0)
+
+    monkeypatch.setattr(work._store, "execute_page", second)
+    accepted = await posted(service, lines('{"text": "a"}', '{"text": "b"}'), NDJSON)
+    worker = service.ports.runtime.start(work.run(), "imports")
+    try:
+        async with asyncio.timeout(20), service.client(SCOPES) as client:
+            for _ in range(3):
+                await round_ends()
+            assert tried == 1
+            monkeypatch.setattr(work._store, "execute_page", execute)
+            await service.ports.runtime.sleep(LEAVE_SECONDS)
+            await round_ends()
+            assert (await client.get(accepted.headers["Location"])).json()["accepted"] == 2
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
 
 
 async def test_an_upload_wakes_the_worker(service: MemoryService) -> None:
