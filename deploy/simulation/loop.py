@@ -9,26 +9,15 @@ from __future__ import annotations
 import asyncio
 import collections
 import heapq
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
-Draw = Callable[[int], int]
-"""0 <= number < limit."""
+Draws = Iterator[int]
+"""Drawn numbers without end, each much larger than there are callbacks that can run."""
 
 
 class StalledError(Exception):
     """Nothing can run and no timer is set: somebody waits for ever."""
-
-
-class _Shuffled(collections.deque[Any]):
-    """What is ready; ``popleft`` takes a drawn one. Which one is taken is all that is drawn."""
-
-    draw: Draw | None = None
-
-    def popleft(self) -> Any:
-        if self.draw is not None and len(self) > 1:
-            self.rotate(-self.draw(len(self)))
-        return super().popleft()
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -37,39 +26,56 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._ready: _Shuffled = _Shuffled()
+        self._ready: collections.deque[Any] = collections.deque()
+        self._timers: list[tuple[float, int, Any]] = []
+        self._timed = 0
+        self._draws: Draws | None = None
         self._stopping: bool
 
-    def begin(self, draw: Draw | None, now: float = 0.0) -> None:
-        """Set the clock, and the order to ``draw`` (None: asyncio's own)."""
+    def begin(self, draws: Draws | None, now: float = 0.0) -> None:
+        """Set the clock, and what the order is drawn from (None: asyncio's own order)."""
         self._ready.clear()
-        self._scheduled: list[Any] = []
-        self._now = now
-        self._ready.draw = draw
+        self._timers.clear()
+        self._now, self._timed = now, 0
+        self._draws = draws
 
     def begin_nothing(self) -> None:
         """Let what was cancelled end, in asyncio's own order."""
-        self._ready.draw = None
+        self._draws = None
 
     def time(self) -> float:
         """Virtual seconds."""
         return self._now
 
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        """See AbstractEventLoop.call_soon."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """See AbstractEventLoop.call_at. Of two timers of one moment the first set is the first due."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._timed += 1
+        heapq.heappush(self._timers, (when, self._timed, timer))
+        return timer
+
     def _run_once(self) -> None:
         """One round: what is ready now, each in its turn; before it, if nothing is, a jump to the next timer."""
-        ready, scheduled = self._ready, self._scheduled
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        ready, timers, draws = self._ready, self._timers, self._draws
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
         if not ready and not self._stopping:
-            if not scheduled:
+            if not timers:
                 raise StalledError("nothing can run and no timer is set")
-            self._now = max(self._now, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._now:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            timer = heapq.heappop(timers)[2]
             if not timer._cancelled:
                 ready.append(timer)
         for _ in range(len(ready)):
+            if draws is not None and len(ready) > 1:
+                ready.rotate(-(next(draws) % len(ready)))
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()

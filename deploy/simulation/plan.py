@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,20 +20,20 @@ T = TypeVar("T")
 
 SERVICES = ("registration", "collection", "subsidy", "notification")
 
+_NUMBERS = struct.Struct(">512H")
+
 
 class Draws:
-    """Chances out of a seed."""
+    """Chances out of a seed. numbers: all that will be drawn, each below 65,536."""
 
     def __init__(self, seed: int) -> None:
-        self._source = SeededRuntime(seed)
-        self._left: Iterator[int] = iter(())
+        source = SeededRuntime(seed)
+        blocks = (_NUMBERS.unpack(source.random_bytes(_NUMBERS.size)) for _ in itertools.count())
+        self.numbers: Iterator[int] = itertools.chain.from_iterable(blocks)
 
     def below(self, limit: int) -> int:
         """0 <= number < limit; limits beyond 65,536 are not asked for."""
-        for drawn in self._left:
-            return drawn % limit
-        self._left = iter(struct.unpack(">2048H", self._source.random_bytes(4096)))
-        return next(self._left) % limit
+        return next(self.numbers) % limit
 
     def one_in(self, times: int) -> bool:
         """True once in so many times."""

@@ -51,6 +51,7 @@ from shared.web.settings import Role
 ORGANISATIONS = Path(__file__).parents[1] / "local" / "organisations.yaml"
 FOREVER_SECONDS = 10 * 365 * 24 * 3600
 REST_SECONDS = 90.0
+SETTLED_SECONDS = 30.0
 PAUSES = (0.002, 0.1)
 ROLES = ((Role.ALL, "0"), (Role.API, "0"), (Role.WORKER, "1"), (Role.API, "2"))
 """What processes of a service there may be, and as which part of it (``plan.processes``)."""
@@ -163,7 +164,7 @@ class Workshop:
     ) -> History:
         """kept: filled with the states it passes through, by stage."""
         order = Draws(-plan.seed - 1)
-        self._loop.begin(order.below if plan.shuffled else None, state.seconds)
+        self._loop.begin(order.numbers if plan.shuffled else None, state.seconds)
         fate = Fate(plan, self._loop.time, traced=traced)
         sites = {one.name: state.site(one, self._databases[one.name]) for one in DEFINITIONS}
         broker = state.broker.copied(SeededRuntime(plan.seed))
@@ -224,7 +225,7 @@ class Workshop:
         begins = run.plan.begins
         await village.run(
             begins.stage if begins is not None else Stage.EMPTY,
-            lambda stage: _keep_state(run, village, stage),
+            lambda stage: _keep_state(run, village, runtime, stage),
         )
         keeper.cancel()
         instances = {name: run.living[f"{name}/0"].instance for name in SERVICES}
@@ -273,9 +274,11 @@ class Workshop:
         raise Broken("RESTLESS", ", ".join(f"{name}: {_why(one)}" for name, one in run.living.items()))
 
 
-def _keep_state(run: _Run, village: Village, stage: Stage) -> None:
-    """Keep what is stored now, if histories are to begin with it."""
+async def _keep_state(run: _Run, village: Village, runtime: VirtualRuntime, stage: Stage) -> None:
+    """Keep what is stored now, if histories are to begin with it. Readers have stored by then what they passed
+    over, so that it is not read again each time."""
     if run.kept is not None and stage is not Stage.EMPTY:
+        await runtime.sleep(SETTLED_SECONDS)
         begins = Beginning(stage, run.plan.seed - QUIET)
         now = asyncio.get_running_loop().time()
         run.kept[begins] = State.of(now, run.sites, run.broker, run.books, village.persons)

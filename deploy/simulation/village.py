@@ -51,7 +51,9 @@ class Village:
         self.persons = dict(persons)
         self._numbers: dict[str, str] = {}
 
-    async def run(self, begins: Stage = Stage.EMPTY, reached: Callable[[Stage], None] | None = None) -> None:
+    async def run(
+        self, begins: Stage = Stage.EMPTY, reached: Callable[[Stage], Awaitable[None]] | None = None
+    ) -> None:
         """From a stage to money that is booked or paid back. reached: called at rest, before each stage."""
         acts: dict[Stage, tuple[Callable[[], Awaitable[None]], ...]] = {
             Stage.EMPTY: (self._prepare, self._roster),
@@ -60,7 +62,7 @@ class Village:
         }
         for stage in [one for one in Stage if one >= begins]:
             if reached is not None:
-                reached(stage)
+                await reached(stage)
             for act in acts[stage]:
                 await act()
 

@@ -62,13 +62,14 @@ class _SqliteConnection:
 
     def shadowed(self) -> Connection:
         """The same transaction; unqualified tables mean those of schema ``shadow``."""
-        return _ShadowConnection(self._engine)
+        return _ShadowConnection(self._statements, self._engine)
 
 
 class _ShadowConnection:
     """See ``_SqliteConnection.shadowed``. Rebuilds are rare: here the engine translates the schemas."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, statements: Statements, connection: sa.Connection) -> None:
+        self._statements = statements
         self._connection = connection
         self._options: Any = {"schema_translate_map": {None: SHADOW}}
 
@@ -79,6 +80,8 @@ class _ShadowConnection:
     ) -> Sequence[Row]:
         if isinstance(parameters, Sequence) and not parameters:
             return []
+        if statement.is_dml:
+            self._statements.refuse_to_write(str(statement))
         result = self._connection.execute(statement, parameters, execution_options=self._options)
         return result.fetchall() if result.returns_rows else []
 
@@ -93,6 +96,7 @@ class _ShadowConnection:
     ) -> None:
         merged = merge_rows(table, rows, add=add, keep=keep, ignore=ignore)
         if merged:
+            self._statements.refuse_to_write(f"upsert {table.name}")
             statement = upsert_statement(insert(table), table, merged[0], add=add, keep=keep, ignore=ignore)
             self._connection.execute(
                 statement, [dict(row) for row in merged], execution_options=self._options
@@ -101,6 +105,7 @@ class _ShadowConnection:
     async def amend(self, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
         merged = merge_rows(table, rows, add=(), keep=(), ignore=False)
         keys = [column.name for column in table.primary_key.columns]
+        self._statements.refuse_to_write(f"amend {table.name}")
         for row in merged:
             mine = sa.and_(*(table.c[name] == row[name] for name in keys))
             values = {name: value for name, value in row.items() if name not in keys}
@@ -150,9 +155,10 @@ class MemoryDatabase:
     def read(self) -> _Transaction:
         """See Database.read. Writing here raises OperationalError, as PostgreSQL does.
 
-        Nobody else writes while it lasts, so it needs no snapshot.
+        Nobody else writes while it lasts, so it needs no snapshot. Refused here and not by the driver: each
+        ``PRAGMA query_only`` would make it prepare every statement anew.
         """
-        return _Transaction(self, "PRAGMA query_only = ON", *("PRAGMA query_only = OFF",) * 2)
+        return _Transaction(self)
 
     async def close(self) -> None:
         """Drop the database."""
@@ -161,9 +167,10 @@ class MemoryDatabase:
 
 
 class _Transaction:
-    """One at a time: it waits for the others' end. The commands begin it, and end it well or not."""
+    """One at a time: it waits for the others' end. The commands begin it, and end it well or not; without them it
+    only reads."""
 
-    def __init__(self, database: MemoryDatabase, begins: str, ends: str, fails: str) -> None:
+    def __init__(self, database: MemoryDatabase, begins: str = "", ends: str = "", fails: str = "") -> None:
         self._database = database
         self._begins = begins
         self._ends = ends
@@ -176,7 +183,9 @@ class _Transaction:
         await database._lock.acquire()
         database._holder = task
         try:
-            database._statements.command(self._begins)
+            database._statements.reading = not self._begins
+            if self._begins:
+                database._statements.command(self._begins)
         except BaseException:
             self._leave()
             raise
@@ -184,12 +193,14 @@ class _Transaction:
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self._database._statements.command(self._ends if kind is None else self._fails)
+            if self._begins:
+                self._database._statements.command(self._ends if kind is None else self._fails)
         finally:
             self._leave()
 
     def _leave(self) -> None:
         self._database._holder = None
+        self._database._statements.reading = False
         self._database._lock.release()
 
 

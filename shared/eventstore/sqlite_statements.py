@@ -25,10 +25,11 @@ _DIALECT: Any = sqlite.dialect(paramstyle="qmark")
 
 class Statements:
     """The compiled statements of one connection. Raises what the engine raises: sqlalchemy.exc.DBAPIError and
-    StatementError."""
+    StatementError. reading: while it is set, what writes is refused."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.reading = False
         self._compiled: dict[Any, _Compiled] = {}
         self._lasting: WeakKeyDictionary[Any, dict[Any, tuple[_Compiled, Any]]] = WeakKeyDictionary()
         self._upserts: dict[Any, _Compiled] = {}
@@ -38,10 +39,17 @@ class Statements:
         """BEGIN, COMMIT, ROLLBACK, PRAGMA."""
         self._connection.execute(text)
 
+    def refuse_to_write(self, text: str) -> None:
+        """Raises OperationalError (sqlalchemy.exc) while it only reads."""
+        if self.reading:
+            _refuse(sqlite3.OperationalError("attempt to write a readonly database"), text)
+
     def execute(self, statement: Any, parameters: Parameters | None) -> Sequence[Row]:
         """One execution; its rows."""
         values = parameters or {}
         compiled, extracted = self._prepared(statement, tuple(values), many=False)
+        if compiled.writes:
+            self.refuse_to_write(compiled.text)
         try:
             text, bound = compiled.bind(values, extracted)
             cursor = self._connection.execute(text, bound)
@@ -52,6 +60,7 @@ class Statements:
     def execute_many(self, statement: Any, rows: Sequence[Parameters]) -> None:
         """One execution for each row; they have the same columns, and nothing is returned."""
         compiled, extracted = self._prepared(statement, tuple(rows[0]), many=True)
+        self.refuse_to_write(compiled.text)
         try:
             self._connection.executemany(compiled.text, [compiled.bind(row, extracted)[1] for row in rows])
         except Exception as fault:  # noqa: BLE001 - told as the engine tells it
@@ -114,6 +123,7 @@ class Statements:
         self._run_many(compiled, rows)
 
     def _run_many(self, compiled: _Compiled, rows: Sequence[Parameters]) -> None:
+        self.refuse_to_write(compiled.text)
         try:
             self._connection.executemany(compiled.text, [compiled.bound(row) for row in rows])
         except Exception as fault:  # noqa: BLE001 - told as the engine tells it
@@ -126,6 +136,8 @@ class _Compiled:
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
         self.text: str = compiled.string
+        writes = compiled.isinsert or compiled.isupdate or compiled.isdelete
+        self.writes = bool(writes) or not self.text.lstrip().upper().startswith(("SELECT", "WITH"))
         self.names: list[str] = list(compiled.positiontup or ())
         self.processors: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors
         self._expanding = bool(compiled.post_compile_params or compiled.literal_execute_params)

@@ -165,6 +165,8 @@ class Tail:
         ends with its block."""
         if self._coming or self._last < 0 or after >= self._last:
             await self._look(after)
+        if after >= self._last:
+            return TailPage([], after)
         if after >= self._after or self._slept(after, types):
             page = _following(self._of(types), after, limit)
             scanned = self._last
@@ -185,6 +187,8 @@ class Tail:
         """What the window holds of the types, a list for each."""
         if types is None:
             return [self._entries]
+        if len(types) > len(self._typed):
+            return [entries for type_, entries in self._typed.items() if entries and type_ in types]
         return [entries for type_ in types if (entries := self._typed.get(type_))]
 
     def _slept(self, after: int, types: frozenset[str] | None) -> bool:

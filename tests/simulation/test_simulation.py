@@ -38,6 +38,7 @@ tried, which is quicker than all of them and finds no other bug."""
 def workshop() -> Iterator[Workshop]:
     """Routes and databases, made once."""
     made = Workshop()
+    made.prepare()
     yield made
     made.close()
 
