@@ -167,7 +167,8 @@ def place_order(
 def free_line_id(order: Order, mark: str, number: int, suspense: Suspense | None) -> str:
     """``{payment}/{mark}{number}``, counted on while a line of an earlier file waits under it."""
     taken = suspense.lines if suspense is not None else {}
-    while (line_id := f"{order.payment_id}/{mark}{number}") in taken:
+    payment_id = order.payment_id
+    while (line_id := f"{payment_id}/{mark}{number}") in taken:
         number += len(order.lines)
     return line_id
 
@@ -289,8 +290,8 @@ def _judge(
     elif state.effective is not None:
         refusal = Refusal("ALREADY_PAID", rule="I-17", clause="I-17", field=field_name)
         standing, event = "DUPLICATE", recorder.duplicate(state.effective)
-    elif line.fen != assessment.personal_fen or assessment.personal_fen == 0:
-        rule = "I-14" if assessment.personal_fen else "NOTHING_DUE"
+    elif line.fen != (due := assessment.personal_fen) or due == 0:
+        rule = "I-14" if due else "NOTHING_DUE"
         refusal = Refusal("AMOUNT_NOT_ASSESSED", rule=rule, clause="I-14", field=f"{field_name}.amount_fen")
         standing, event = "WRONG_AMOUNT", recorder.misfit("WRONG_AMOUNT")
     else:
@@ -320,7 +321,7 @@ def _timing(
 ) -> tuple[bool, bool] | Refusal:
     """(late, out_of_window), or why the channel does not take this insurance on this day."""
     channel = pack.channel(order.channel)
-    if channel is None or line.insurance.value not in channel.insurances:
+    if channel is None or line.insurance not in channel.insurances:
         return Refusal("CHANNEL_NOT_ALLOWED", rule="NOT_NAMED", field="channel")
     by_agent = bool(order.agent_id)
     if by_agent and ChannelKind.AGENT not in channel.kinds:
@@ -331,10 +332,11 @@ def _timing(
         if assessment.valid_to is None or order.paid_on <= assessment.valid_to:
             return True, False
         return Refusal("OUTSIDE_WINDOW", rule="SPECIAL_ASSESSMENT_EXPIRED", field="paid_at")
+    paid_on = order.paid_on
     opened = pack.channel_open(order.channel, line.insurance, by_agent, campaign.extended_to)
-    if opened is not None and opened[0] <= order.paid_on <= opened[1]:
+    if opened is not None and opened[0] <= paid_on <= opened[1]:
         return False, False
-    if not by_agent and opened is not None and _in_gap(pack, line.insurance, opened[1], order.paid_on):
+    if not by_agent and opened is not None and _in_gap(pack, line.insurance, opened[1], paid_on):
         return False, True
     clause = pack.window(line.insurance).clause
     return Refusal("OUTSIDE_WINDOW", rule="WINDOW", clause=clause, field="paid_at")

@@ -56,10 +56,9 @@ def online_terms(
     A leg that government has paid already keeps its amount: it cannot be forfeited any more.
     """
     assessment = state.assessment
-    if assessment is None or not _asks_channel(order, line, pack):
-        return None
-    relieved = assessment.personal_fen < assessment.standard_fen
-    if not relieved or assessment.special_assessment_no or state.vouchered_legs:
+    if assessment is None or assessment.personal_fen >= assessment.standard_fen:
+        return None  # nothing is relieved
+    if assessment.special_assessment_no or state.vouchered_legs or not _asks_channel(order, line, pack):
         return None
     quote = policy.assess(
         pack,
