@@ -110,7 +110,7 @@ def test_locust_users_pay_without_a_failure(target: str, tmp_path: Path) -> None
         pytest.skip("the load extra is not installed")
     done = subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(ROOT / "deploy/load/locustfile.py"), "--host", target,
-         "--headless", "--users", "3", "--spawn-rate", "3", "--run-time", "4s", "--json"],
+         "--headless", "--users", "3", "--spawn-rate", "3", "--run-time", "8s", "--json"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
         timeout=120, check=False,
     )  # fmt: skip
