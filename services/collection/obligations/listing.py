@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ import sqlalchemy as sa
 
 from services.collection.obligations.projection import OBLIGATION
 from shared.eventstore.database import Row
+from shared.kernel.division import parse_campaign
+from shared.kernel.insurance import Insurance
 from shared.web.paging import decode_cursor
 
 MAX_OBLIGATIONS = 5000
@@ -17,6 +20,8 @@ MAX_OBLIGATIONS = 5000
 _c = OBLIGATION.c
 KEY = (_c.village, _c.insurance, _c.person_id)
 """Order of the pages; with the campaign in front it is the table's index."""
+
+INSURANCES = tuple(insurance.value for insurance in Insurance)
 
 _COLUMNS = (
     _c.person_id,
@@ -82,7 +87,9 @@ def obligations_statement(
     if insurance:
         statement = statement.where(_c.insurance == insurance)
     if person_id:
-        statement = statement.where(_c.person_id == person_id)
+        statement = statement.where(_c.person_id == person_id, _c.insurance.in_(INSURANCES))
+        with suppress(ValueError):  # what is no campaign has no obligations
+            statement = statement.where(_c.year == parse_campaign(campaign)[1])  # all of the table's key
     if after:
         values = decode_cursor(after, KEY)
         behind = sa.tuple_(*KEY) > sa.tuple_(*(sa.literal(value, sa.Text) for value in values))

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from services.collection.obligations import events as e
+from services.collection.obligations.stream import owner_of
 from shared.eventstore.columns import Moment
 from shared.eventstore.database import Connection
 from shared.eventstore.tailing import Recorded
@@ -46,7 +47,6 @@ OBLIGATION = sa.Table(
     sa.Column("paid_channel", sa.Text),
     sa.Column("paid_agent", sa.Text),
     sa.Index("obligation_place", "campaign", "village", "insurance", "person_id"),
-    sa.Index("obligation_person", "person_id"),
     postgresql_with={"fillfactor": "85"},  # a payment changes a row in its place
 )
 
@@ -72,7 +72,7 @@ class ObligationProjection:
     async def apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
         page = _Page(connection)
         for recorded in events:
-            await page.add(recorded.event)
+            await page.add(recorded)
         await page.flush()
 
 
@@ -83,7 +83,8 @@ class _Page:
         self._paid: list[dict[str, Any]] = []
         self._held: list[dict[str, Any]] = []
 
-    async def add(self, event: Any) -> None:
+    async def add(self, recorded: Recorded[Any]) -> None:
+        event = recorded.event
         match event:
             case e.ContributionAssessed() | e.AssessmentRefused():
                 self._terms[_key(event)] = _terms_row(event)
@@ -94,9 +95,9 @@ class _Page:
             case e.PostDeathPaymentDetected() if event.was_effective:
                 self._paid.append(_paid_row(event, "AFTER_DEATH"))
             case e.PostDeathFindingWithdrawn():
-                await self._restand(event, "EFFECTIVE")
+                await self._restand(recorded, "EFFECTIVE")
             case e.PaymentRefunded():
-                await self._restand(event, "REFUNDED")
+                await self._restand(recorded, "REFUNDED")
 
     async def flush(self) -> None:
         if self._terms:
@@ -107,9 +108,12 @@ class _Page:
             await self._connection.amend(OBLIGATION, self._held)
         self._terms, self._paid, self._held = {}, [], []
 
-    async def _restand(self, event: e.PostDeathFindingWithdrawn | e.PaymentRefunded, standing: str) -> None:
+    async def _restand(self, recorded: Recorded[Any], standing: str) -> None:
+        """The stream says whose obligation it is: the row is found by its key."""
         await self.flush()
-        mine = sa.and_(OBLIGATION.c.person_id == event.person_id, OBLIGATION.c.paid_line_id == event.line_id)
+        c, (year, insurance, person_id) = OBLIGATION.c, owner_of(recorded.stream)
+        own = sa.and_(c.year == year, c.insurance == insurance, c.person_id == person_id)
+        mine = sa.and_(own, c.paid_line_id == recorded.event.line_id)
         await self._connection.execute(sa.update(OBLIGATION).where(mine).values(paid_standing=standing))
 
 

@@ -12,3 +12,9 @@ OBLIGATION = Category("obligation", Obligation(), evolve)
 def obligation(year: int, insurance: Insurance, person_id: str) -> Stream[Obligation]:
     """``obligation:{year}:{insurance}:{person}``, in the era of its year."""
     return Stream(OBLIGATION, f"obligation:{year}:{insurance}:{person_id}", year)
+
+
+def owner_of(stream: str) -> tuple[int, str, str]:
+    """(year, insurance, person) of an obligation's stream."""
+    _, year, insurance, person_id = stream.split(":", 3)
+    return int(year), insurance, person_id

@@ -76,6 +76,7 @@ class RosterStatusFacts:
     """``RosterStatusFact`` per roster_id."""
 
     name = "roster-status"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, RosterStatusFact]:
         still_open = (

@@ -20,6 +20,7 @@ class TaxpayerFacts:
     """``TaxpayerFact`` per person_id, with his live links. One query a batch."""
 
     name = "taxpayer"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, TaxpayerFact]:
         links = ENROLLED.c
@@ -86,6 +87,7 @@ class HouseholdScopes:
     """``HouseholdScope`` per (campaign, insurance, village): the narrowest scope that holds the village."""
 
     name = "household-scope"
+    beside = False
 
     async def load(
         self, connection: Connection, keys: Sequence[Hashable]

@@ -19,6 +19,7 @@ class EntryLineFacts:
     """Key (year, insurance, person, payer) -> EntryLine. One query a batch."""
 
     name = "entry-lines"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
         wanted = cast("Sequence[Key]", keys)

@@ -26,6 +26,7 @@ class PaidFacts:
     """Key (year, insurance, person) -> True when collection told of a payment that was not paid back."""
 
     name = "paid-lines"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
         wanted = cast("Sequence[tuple[int, str, str]]", keys)

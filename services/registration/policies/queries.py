@@ -17,6 +17,7 @@ class PolicyFacts:
     """Key: insured year. Value: ``YearPolicies``, also for a year nobody opened a campaign for."""
 
     name = "policies"
+    beside = False
 
     def __init__(self, packs: PackRegistry) -> None:
         self._packs = packs

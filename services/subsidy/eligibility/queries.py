@@ -18,6 +18,7 @@ class DeathFacts:
     """Date of death per person, for the dead only."""
 
     name = "deaths"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
         """One query per batch."""

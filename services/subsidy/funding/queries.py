@@ -15,6 +15,7 @@ class SubmittedLegs:
     """True per (year, insurance, person) whose government leg stands in a government payment."""
 
     name = "submitted_legs"
+    beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
         """One query per batch, by person."""

@@ -219,7 +219,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("year", "insurance", "person_id"),
         postgresql_with={"fillfactor": "85"},
     )
-    op.create_index("obligation_person", "obligation", ["person_id"], unique=False)
     op.create_index(
         "obligation_place", "obligation", ["campaign", "village", "insurance", "person_id"], unique=False
     )
