@@ -51,7 +51,6 @@ async def measure(site: Site, table: Table, rows: int = ROWS, rounds: int = ROUN
     await assess(site, 0, rounds * (3 * rows + singles), pack)
     api = await site.service("collection", roles="api")
     worker = await site.service("collection", name="worker")
-    second = await site.service("collection", name="second")
     await _read_until_here(site)
     await site.postgres.create_database("bench_copy")
     await migrate(site.postgres.url("bench_copy"))
@@ -61,13 +60,19 @@ async def measure(site: Site, table: Table, rows: int = ROWS, rounds: int = ROUN
         first = number * (3 * rows + singles)
         found.add(COPY, await _copied(site, first, rows))
         found.add(ORM, await _added(site, min(rows, ORM_ROWS), number))
-        pids = {"api": api.pid, "worker": worker.pid, "second": second.pid}
+        second = await site.service("collection", name="second")
+        pids = {"api": api.pid, "worker": worker.pid}
+        accounts = Accounts(pids | {"second": second.pid}, site.postmaster)
+        before = accounts.read()
+        rate = await _imported(site, second, tokens["tax"], first, rows, found)
+        found.add(OURS, rate, accounts.since(before))
+        await _read_until_here(site)
+        await site.drop("second")
         accounts = Accounts(pids, site.postmaster)
-        for place, (name, server) in enumerate(((OURS, second), (ALONE, worker))):
-            before = accounts.read()
-            rate = await _imported(site, server, tokens["tax"], first + place * rows, rows, found)
-            found.add(name, rate, accounts.since(before))
-            await _read_until_here(site)
+        before = accounts.read()
+        rate = await _imported(site, worker, tokens["tax"], first + rows, rows, found)
+        found.add(ALONE, rate, accounts.since(before))
+        await _read_until_here(site)
         requests = write_payments(site.layout.data / "singles.tsv", first + 3 * rows, singles, f"S{number}")
         target = Target((api.port,), "/payments", {"Authorization": f"Bearer {tokens['platform']}"})
         seconds = rows / found.median(ALONE) * 1.5 + 2
