@@ -104,6 +104,10 @@ class _Page:
                 self._new[key] = _registered(key, event)
             case e.EnrolmentRejected() if key not in self._new:
                 self._rejected.setdefault(key, _rejected(key, event))
+            case RegistrationInfoAcceptedV1() if key in self._linked:
+                self._linked[key]["accepted_version"] = (
+                    event.record_version
+                )  # written after what was accepted
             case RegistrationInfoAcceptedV1():
                 self._accepted[key] = _keyed(key) | {"accepted_version": event.record_version}
             case RegistrationLinkedV1():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import sqlalchemy as sa
+
 from services.registration.enrolment import events as ee
+from services.registration.enrolment.projection import ENROLMENT
 from services.registration.people import events as pe
 from services.registration.people.domain import Correction, Particulars
 from services.registration.people.handlers import People
@@ -351,6 +354,34 @@ class TestEnrolment:
 
         summary = await desk.get("/enrolments/summary", year=2020, division="370406")
         assert summary["items"] == [{"insurance": "medical", "status": "LINKED", "count": 1}]
+
+    async def test_answers_come_to_the_same_however_many_are_read_together(
+        self, desk: Desk, service: MemoryService
+    ) -> None:
+        """Version 1 was linked, version 2 accepted after it: the later is kept, read together or one by one."""
+        versions = set()
+        for together in (True, False):
+            person_id = await desk.person(serial=2 if together else 4)
+            await desk.enrolled(person_id)
+            number = f"medical-2020-{person_id}"
+            common = {
+                "person_id": person_id,
+                "record_no": number,
+                "insurance": Insurance.MEDICAL,
+                "year": 2020,
+            }
+            linked = RegistrationLinkedV1(
+                campaign="370406-2020", village=VILLAGE, taxpayer_no="T1", record_version=1, **common
+            )
+            accepted = RegistrationInfoAcceptedV1(record_version=2, **common)
+            for messages in [(linked, accepted)] if together else [(linked,), (accepted,)]:
+                await receive(service, *messages)
+            async with service.parts.database.read() as connection:
+                rows = await connection.execute(
+                    sa.select(ENROLMENT.c.accepted_version).where(ENROLMENT.c.person_id == person_id)
+                )
+            versions.add(rows[0].accepted_version)
+        assert versions == {2}
 
     async def test_employee_cover_learned_later_is_a_task(self, desk: Desk, service: MemoryService) -> None:
         """I-05 as a stream rule: overlap found after the enrolment."""
