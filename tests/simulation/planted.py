@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+import msgspec
+
+from services.collection.assessment.consumer import NoteEntitlements
+from services.collection.payments import domain as payments
 from shared.eventstore.commands import Page
 from shared.eventstore.decision import BatchDecider
 from shared.eventstore.log import Proposal, Verdict
@@ -84,6 +88,53 @@ def no_compare_and_set() -> Iterator[None]:
     with mock.patch.object(_MemoryTransaction, "append", append):
         yield
 
+
+@contextmanager
+def death_does_not_stop_payment() -> Iterator[None]:
+    """What is known of deaths is not looked at when a payment is asked for."""
+    told = payments._judge
+
+    def judge(*given: Any) -> Any:
+        order, line, line_id, field, state, due, campaign, pack, known = given
+        state, known = msgspec.structs.replace(state, died_on=None), msgspec.structs.replace(known, deaths={})
+        return told(order, line, line_id, field, state, due, campaign, pack, known)
+
+    with mock.patch.object(payments, "_judge", judge):
+        yield
+
+
+@contextmanager
+def refused_amount_is_paid() -> Iterator[None]:
+    """An amount that nobody assessed counts as what is owed."""
+    told = payments._judge
+
+    def judge(*given: Any) -> Any:
+        order, line, line_id, field, state, due, campaign, pack, known = given
+        line = msgspec.structs.replace(line, fen=due.personal_fen)
+        return told(order, line, line_id, field, state, due, campaign, pack, known)
+
+    with mock.patch.object(payments, "_judge", judge):
+        yield
+
+
+@contextmanager
+def relisted_is_not_assessed() -> Iterator[None]:
+    """Another category than that of the first list leaves the amount as it was."""
+    told = NoteEntitlements.react
+
+    async def react(self: NoteEntitlements, recorded: Any, connection: Any) -> Any:
+        commands = await told(self, recorded, connection)
+        return commands if recorded.event.category == "MINIMUM_LIVING" else []
+
+    with mock.patch.object(NoteEntitlements, "react", react):
+        yield
+
+
+PLANTED_IN_A_VILLAGE: dict[str, Plant] = {
+    "death does not stop payment": death_does_not_stop_payment,
+    "refused amount is paid": refused_amount_is_paid,
+    "re-listed is not assessed": relisted_is_not_assessed,
+}
 
 PLANTED: dict[str, Plant] = {
     "cursor before acknowledgement": cursor_before_acknowledgement,
