@@ -278,13 +278,13 @@ class BatchDecider:
         if isinstance(answer, Refusal):
             self._refuse(task, index, view, answer)
             return
-        own: list[tuple[str, str]] = []
+        own: set[tuple[str, str]] = set()  # a government payment brings tens of thousands
         for guard in answer.guards:
             guard_id = (guard.kind, guard.key)
             if guard_id in own or guard_id in self._guard_owner:
                 self._refuse(task, index, view, guard.refusal, rests_on=self._guard_owner.get(guard_id))
                 return
-            own.append(guard_id)
+            own.add(guard_id)
         events = self._encode(command, answer, view, index)
         response = _RESPONSE.encode(answer.response)
         self._parents.append(index)
