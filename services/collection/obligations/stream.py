@@ -11,7 +11,7 @@ OBLIGATION = Category("obligation", Obligation(), evolve)
 
 def obligation(year: int, insurance: Insurance, person_id: str) -> Stream[Obligation]:
     """``obligation:{year}:{insurance}:{person}``, in the era of its year."""
-    return Stream(OBLIGATION, f"obligation:{year}:{insurance}:{person_id}", year)
+    return OBLIGATION.stream(year, insurance, person_id, era=year)
 
 
 def owner_of(stream: str) -> tuple[int, str, str]:

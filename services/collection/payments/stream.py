@@ -16,4 +16,4 @@ def receipt_stream(book_no: str, serial_no: str) -> Stream[ReceiptState]:
 
 def suspense_stream(channel: str, order_no: str) -> Stream[Suspense]:
     """``suspense:{channel}:{order_no}``."""
-    return Stream(SUSPENSE, f"suspense:{channel}:{order_no}")
+    return SUSPENSE.stream(channel, order_no)
