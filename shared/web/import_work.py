@@ -83,12 +83,6 @@ class ImportWork:
         self._works = False
         self._running: set[str] = set()
         """Jobs accepted where they are worked off that are not done yet: nobody need ask for them."""
-        self._ended: set[str] = set()
-        self._left = False
-        """Jobs that ended in this round, and whether any other was seen in it."""
-        self._won: set[str] = set()
-        self._lost: set[str] = set()
-        """Jobs of which a slice was done in this round, and those of which somebody else had done one."""
         self._elsewhere: dict[str, float] = {}
         """Jobs another process is at, and until when they are left to it."""
         self.busy = False
@@ -113,14 +107,15 @@ class ImportWork:
     async def run_once(self) -> int:
         """One slice of every running job; answers how many rows had their turn, 0 when none is left. Raises the
         first job's error when all have had theirs."""
-        done, faults = await self._slices(1, 1)
-        if faults:
-            raise faults[0]
-        return done
+        turns, _ = await self._slices(1, 1)
+        for turn in turns:
+            if turn.fault is not None:
+                raise turn.fault
+        return sum(turn.done for turn in turns)
 
-    async def _slices(self, under_way: int, stretch: int) -> tuple[int, list[Exception]]:
-        """Slices of the running jobs in turn; one job's error leaves its slice for the next round and does not hold
-        up the others. Ends early when another file has come."""
+    async def _slices(self, under_way: int, stretch: int) -> tuple[list[_Turns], bool]:
+        """Slices of the running jobs in turn, and whether any job is left; one job's error leaves its slice for the
+        next round and does not hold up the others. Ends early when another file has come."""
         known = frozenset(self._running)
         async with self._database.read() as connection:
             jobs = await connection.execute(
@@ -131,8 +126,6 @@ class ImportWork:
         if jobs and self._day is not None:
             await self._day()
         self._running -= known - {job.import_id for job in jobs}
-        for each in (self._ended, self._won, self._lost):
-            each.clear()
         now = self._runtime.monotonic()
         mine = [job for job in jobs if self._elsewhere.get(job.import_id, now) <= now]
         turns = [_Turns(job) for job in mine if job.kind in self._kinds]
@@ -149,8 +142,7 @@ class ImportWork:
             await hand.empty()
         finally:
             await hand.drop()
-        self._left = any(job.import_id not in self._ended for job in jobs)
-        return sum(turn.done for turn in turns), [turn.fault for turn in turns if turn.fault is not None]
+        return turns, sum(turn.ended for turn in turns) < len(jobs)
 
     async def run(self, day: Callable[[], Awaitable[object]] | None = None) -> None:
         """Work for ever; what fails comes again in the next round. day: asks for the day before files are judged,
@@ -160,14 +152,16 @@ class ImportWork:
             self._accepted.clear()
             self.busy = True
             try:
-                done, faults = await self._slices(UNDER_WAY, AT_A_STRETCH)
-                self._failures = self._failures + 1 if faults else 0
-                self._leave(() if faults else self._lost - self._won)
+                turns, left = await self._slices(UNDER_WAY, AT_A_STRETCH)
+                failed = any(turn.fault is not None for turn in turns)
+                self._failures = self._failures + 1 if failed else 0
+                if not failed:
+                    self._leave(turn.job.import_id for turn in turns if turn.lost and not turn.won)
+                self.busy = left and any(turn.done for turn in turns)
             except Exception as fault:
                 log.error("imports_failed", exc_info=fault)
                 self._failures += 1
-                done = 0
-            self.busy = bool(done) and self._left
+                self.busy = False
             if not self.busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._accepted.wait(), IDLE_SECONDS)
@@ -193,7 +187,7 @@ class ImportWork:
             opened = self._vault.open_bytes(bytes(chunk.sealed), _place(job.import_id, chunk.chunk))
             rows, turn.after = _opened(opened), chunk.chunk
             piece = _Slice(chunk.chunk, chunk.sealed)
-            judged = await self._judge(self._kinds[job.kind], job, piece, rows)
+            judged = await self._judge(turn, piece, rows)
             hand.take(turn, len(rows), self._runtime.start(judged, "import-slice"))
         turn.goes_on = turn.goes_on and len(chunks) == count
 
@@ -214,17 +208,18 @@ class ImportWork:
             )
 
     async def _judge(
-        self, kind: ImportKind[Any], job: Row, piece: _Slice, rows: Sequence[StagedRow]
+        self, turn: _Turns, piece: _Slice, rows: Sequence[StagedRow]
     ) -> Coroutine[Any, Any, int]:
         """Make the slice's commands; answers what executes them and says how much was done."""
+        job = turn.job
         try:
-            commands, refused = await self._commands(kind, job, rows)
+            commands, refused = await self._commands(self._kinds[job.kind], job, rows)
         except (OverloadedError, ProblemError):
             raise
         except Exception as fault:
             if self._failure(fault) is not Failure.COMMAND:
                 raise
-            return self._set_apart(job, piece, rows, fault)
+            return self._set_apart(turn, piece, rows, fault)
         ended = False
 
         async def record(connection: Connection, answers: Sequence[Outcome]) -> None:
@@ -237,7 +232,7 @@ class ImportWork:
             try:
                 await self._store.execute_page(page)
             except StaleCheckpointError:
-                self._lost.add(job.import_id)
+                turn.lost = True
                 return 1  # another process was faster, or a slice before this one is not done
             except (OverloadedError, ProblemError):
                 raise
@@ -246,11 +241,11 @@ class ImportWork:
                 too_much = failure is Failure.BUSY and len(rows) > 1
                 if failure is not Failure.COMMAND and not too_much:
                     raise
-                return await self._set_apart(job, piece, rows, fault)
-            self._won.add(job.import_id)
+                return await self._set_apart(turn, piece, rows, fault)
+            turn.won = True
             if ended:
                 self._running.discard(job.import_id)
-                self._ended.add(job.import_id)
+                turn.ended = True
             return len(rows)
 
         return execute()
@@ -283,15 +278,17 @@ class ImportWork:
                 commands[number] = command
         return commands, refused
 
-    async def _set_apart(self, job: Row, piece: _Slice, rows: Sequence[StagedRow], fault: Exception) -> int:
+    async def _set_apart(
+        self, turn: _Turns, piece: _Slice, rows: Sequence[StagedRow], fault: Exception
+    ) -> int:
         """One of the rows is bad, or all together are too much: each half is tried by itself, and a row that
         stands alone has failed. Answers how many rows had their turn."""
-        middle = len(rows) // 2
+        job, middle = turn.job, len(rows) // 2
         async with self._database.begin() as connection:
             if not await _take(job, piece, connection):
-                self._lost.add(job.import_id)
+                turn.lost = True
                 return 1
-            self._won.add(job.import_id)
+            turn.won = True
             if middle:
                 halves = [self._chunk(job.import_id, part) for part in (rows[:middle], rows[middle:])]
                 await connection.upsert(IMPORT_CHUNKS, halves)
@@ -350,7 +347,8 @@ class ImportWork:
 
 
 class _Turns:
-    """A job's part of a round: how far it has come, what was done of it, and what stopped it."""
+    """A job's part of a round: how far it has come, what was done of it, and what stopped it. won, lost: a slice
+    was done here, or somebody else had done it; ended: its last one was."""
 
     def __init__(self, job: Row) -> None:
         self.job = job
@@ -358,6 +356,7 @@ class _Turns:
         """The last slice that was handed over."""
         self.done = 0
         self.goes_on = True
+        self.won = self.lost = self.ended = False
         self.fault: Exception | None = None
 
     async def guard(self, step: Awaitable[object]) -> None:

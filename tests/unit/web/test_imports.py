@@ -19,7 +19,7 @@ from shared.kernel.errors import OverloadedError, Refusal
 from shared.testing.http import MARKED_NUMBER, assert_no_personal_data
 from shared.testing.service import MemoryService
 from shared.web.import_rows import ImportContext
-from shared.web.import_work import IDLE_SECONDS, LEAVE_SECONDS, UNDER_WAY, _Slice
+from shared.web.import_work import IDLE_SECONDS, LEAVE_SECONDS, UNDER_WAY, _Slice, _Turns
 from shared.web.imports import LARGE_BYTES, SLICE
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import RawRow, UploadFormat
@@ -153,7 +153,7 @@ async def opened(service: MemoryService, job: Any, chunk: Any) -> Coroutine[Any,
     imports = service.ports.imports
     content = imports._vault.open_bytes(bytes(chunk.sealed), f"import:{job.import_id}:{chunk.chunk}")
     rows = msgspec.json.decode(content, type=list[RawRow])
-    return await imports._judge(imports._kinds[job.kind], job, _Slice(chunk.chunk, chunk.sealed), rows)
+    return await imports._judge(_Turns(job), _Slice(chunk.chunk, chunk.sealed), rows)
 
 
 async def test_a_slice_set_apart_meanwhile_is_not_done_again(service: MemoryService) -> None:
