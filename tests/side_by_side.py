@@ -55,7 +55,8 @@ def closing(logs: Iterable[str]) -> str:
 def worse(codes: Iterable[int]) -> int:
     """The exit code of the whole: a half without tests fails it only if the other has none either."""
     told = {abs(code) for code in codes}
-    return max(told - {NO_TEST_RAN}, default=NO_TEST_RAN) if told - {NO_TEST_RAN, 0} else min(told)
+    failed = told - {0, NO_TEST_RAN}
+    return max(failed) if failed else min(told)
 
 
 def _broken_off(number: int, _: object) -> None:

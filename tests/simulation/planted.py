@@ -89,32 +89,30 @@ def no_compare_and_set() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def death_does_not_stop_payment() -> Iterator[None]:
+def _judged_on(changed: Callable[..., tuple[Any, ...]]) -> Any:
+    """Payment lines are judged on something else than what is known."""
+    told = payments._judge
+    return mock.patch.object(payments, "_judge", lambda *given: told(*changed(*given)))
+
+
+def death_does_not_stop_payment() -> Any:
     """What is known of deaths is not looked at when a payment is asked for."""
-    told = payments._judge
 
-    def judge(*given: Any) -> Any:
-        order, line, line_id, field, state, due, campaign, pack, known = given
-        state, known = msgspec.structs.replace(state, died_on=None), msgspec.structs.replace(known, deaths={})
-        return told(order, line, line_id, field, state, due, campaign, pack, known)
+    def undead(*given: Any) -> tuple[Any, ...]:
+        *order, state, due, campaign, pack, known = given
+        alive = msgspec.structs.replace(state, died_on=None)
+        return *order, alive, due, campaign, pack, msgspec.structs.replace(known, deaths={})
 
-    with mock.patch.object(payments, "_judge", judge):
-        yield
+    return _judged_on(undead)
 
 
-@contextmanager
-def refused_amount_is_paid() -> Iterator[None]:
+def refused_amount_is_paid() -> Any:
     """An amount that nobody assessed counts as what is owed."""
-    told = payments._judge
 
-    def judge(*given: Any) -> Any:
-        order, line, line_id, field, state, due, campaign, pack, known = given
-        line = msgspec.structs.replace(line, fen=due.personal_fen)
-        return told(order, line, line_id, field, state, due, campaign, pack, known)
+    def owed(order: Any, line: Any, line_id: str, field: str, state: Any, due: Any, *rest: Any) -> Any:
+        return order, msgspec.structs.replace(line, fen=due.personal_fen), line_id, field, state, due, *rest
 
-    with mock.patch.object(payments, "_judge", judge):
-        yield
+    return _judged_on(owed)
 
 
 @contextmanager
