@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import sys
 import time
@@ -218,6 +219,9 @@ class Generator:
             self._done.set()
 
     def lost(self, connection: Connection) -> None:
+        """A server lets go of a connection that had nothing to do for a while; the others go on."""
+        if connection in self._idle:
+            self._idle.remove(connection)
         if not self._closing and connection.number >= 0:
             self._in_flight -= 1
             self.report.statuses["lost"] = self.report.statuses.get("lost", 0) + 1
@@ -280,7 +284,10 @@ def main() -> None:
         return await Generator(plan).run()
 
     report = uvloop.run(work())
-    sys.stdout.buffer.write(msgspec.json.encode(report))
+    with os.fdopen(
+        sys.stdout.fileno(), "wb", closefd=False
+    ) as output:  # an unbuffered one may write a part only
+        output.write(msgspec.json.encode(report))
 
 
 if __name__ == "__main__":
