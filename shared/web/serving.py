@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.web.settings import ServiceSettings
 
 GRACEFUL_SECONDS = 20
+
+
+class OneWriteProtocol(HttpToolsProtocol):
+    """uvicorn's own, whose answers leave in one write instead of two: a packet costs both sides several
+    microseconds. ASGI, too, wants no head sent before there is a body."""
+
+    def on_headers_complete(self) -> None:
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:  # its task begins to run later
+            self.cycle.transport = _OneWrite(self.cycle)  # type: ignore[assignment]
+
+
+class _OneWrite:
+    """What a request's cycle writes to: keeps the head until the beginning of the body is there."""
+
+    __slots__ = ("_cycle", "_head", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._transport: asyncio.Transport = cycle.transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Head, then body; before them perhaps ``100 Continue``, which does not wait."""
+        if self._head is None and self._cycle.response_started:
+            self._head = data
+        elif self._head:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Without a body, nothing was sent."""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 def serve(factory: str, settings: ServiceSettings) -> None:
@@ -16,6 +58,7 @@ def serve(factory: str, settings: ServiceSettings) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
+        http=OneWriteProtocol,
         log_config=None,
         access_log=False,
         proxy_headers=False,
