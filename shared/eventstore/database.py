@@ -14,6 +14,12 @@ import sqlalchemy as sa
 Row = sa.Row[*tuple[Any, ...]]
 
 
+def among(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """``column IN keys``, the keys given when it runs (``execute(STATEMENT, {"keys": keys})``): building a
+    statement costs more than asking it, and one of a module's constants is built once."""
+    return column.in_(sa.bindparam("keys", expanding=True, type_=column.type))
+
+
 class Connection(Protocol):
     """An open transaction. Everything on it commits or rolls back together."""
 

@@ -80,11 +80,11 @@ class PostgresConnection:
         statement: sa.Executable,
         parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
     ) -> Sequence[Row]:
-        if parameters is None:
+        if parameters is None or (statement.is_select and isinstance(parameters, Mapping)):
             found = shape_of(statement, self._schemas)
             if found is not None:
                 shape, bound = found
-                return shape.rows(await self.driver.fetch(shape.sql, *shape.values(bound)))
+                return shape.rows(await self.driver.fetch(shape.sql, *shape.values(bound, parameters or {})))
         if isinstance(parameters, Sequence) and not parameters:
             return []
         result = await self._connection.execute(statement, parameters, execution_options=self._options)

@@ -3,7 +3,8 @@
 SQLAlchemy's own execution costs several times what the driver and the server take for a small statement, and a
 list in ``IN`` is another text for every length, which the server must parse and plan anew. Here a statement's
 shape (its cache key) is compiled once, a list travels as one array (``= ANY``), and rows are SQLAlchemy's.
-What this cannot do (inserts, DDL, statements with parameters apart) is left to the engine.
+A statement that is a constant of its module, its list left open (``database.among``), is not even built again.
+What this cannot do (inserts, DDL, changes with parameters apart) is left to the engine.
 """
 
 from __future__ import annotations
@@ -103,11 +104,12 @@ class Shape:
     row: Callable[[Any], Any] | None
     results: list[tuple[int, Any]]  # column, result processor
 
-    def values(self, parameters: Sequence[Any]) -> list[Any]:
-        """Arguments of one execution."""
+    def values(self, parameters: Sequence[Any], given: Mapping[str, Any]) -> list[Any]:
+        """Arguments of one execution. given: by name, for those the statement left open."""
         found = []
         for index, process in self.arguments:
-            value = parameters[index].effective_value
+            parameter = parameters[index]
+            value = given[parameter.key] if parameter.key in given else _own_value(parameter)
             found.append(value if process is None else process(value))
         return found
 
@@ -125,6 +127,12 @@ class Shape:
                 values[column] = process(values[column])
             made.append(make(tuple(values)))
         return made
+
+
+def _own_value(parameter: Any) -> Any:
+    if parameter.required:
+        raise sa.exc.InvalidRequestError(f"A value is required for bind parameter {parameter.key!r}")
+    return parameter.effective_value
 
 
 _SHAPES: OrderedDict[Any, Shape | None] = OrderedDict()
@@ -175,7 +183,7 @@ def _compiled(statement: Any, key: Any, schemas: Mapping[str | None, str] | None
         parameter = compiled.binds[name]
         origin = compiled.lists.get(id(parameter), parameter)
         place = known.get(id(origin), known.get(origin.key))
-        if place is None or parameter.required:
+        if place is None:
             return None
         arguments.append((place, parameter.type._cached_bind_processor(DIALECT)))
     columns = compiled._result_columns or []

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 
 from services.collection.campaigns.projection import CAMPAIGN, DIFFERENCE, PUBLISHED, TARGET
 from services.collection.obligations.facts import CampaignFact
-from shared.eventstore.database import Connection, Row
+from shared.eventstore.database import Connection, Row, among
 from shared.policy.registry import PackRegistry
+
+_OF_CAMPAIGNS = sa.select(CAMPAIGN).where(among(CAMPAIGN.c.campaign))
 
 
 class CampaignFacts:
@@ -23,7 +25,7 @@ class CampaignFacts:
         self._packs = packs
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, CampaignFact]:
-        rows = await connection.execute(sa.select(CAMPAIGN).where(CAMPAIGN.c.campaign.in_(keys)))
+        rows = await connection.execute(_OF_CAMPAIGNS, {"keys": keys})
         return {row.campaign: self._fact(row) for row in rows}
 
     def _fact(self, row: Row) -> CampaignFact:

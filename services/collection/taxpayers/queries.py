@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from services.collection.obligations.facts import EnrolmentLink, TaxpayerFact
 from services.collection.taxpayers.projection import DECEASED, ENROLLED, SCOPE, TAXPAYER
-from shared.eventstore.database import Connection, Row
+from shared.eventstore.database import Connection, Row, among
 from shared.kernel.insurance import Insurance
 
 
@@ -62,6 +62,9 @@ def _fact(rows: Sequence[Row]) -> TaxpayerFact:
     )  # fmt: skip
 
 
+_DEATHS = sa.select(DECEASED.c.person_id, DECEASED.c.died_on).where(among(DECEASED.c.person_id))
+
+
 class DeathFacts:
     """Date of death per person_id, as registration says it counts; absent for the living."""
 
@@ -69,9 +72,7 @@ class DeathFacts:
     beside = False
 
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, dt.date]:
-        rows = await connection.execute(
-            sa.select(DECEASED.c.person_id, DECEASED.c.died_on).where(DECEASED.c.person_id.in_(keys))
-        )
+        rows = await connection.execute(_DEATHS, {"keys": keys})
         return {row.person_id: row.died_on for row in rows}
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from shared.eventstore import sessions
-from shared.eventstore.database import Row
+from shared.eventstore.database import Row, among
 from shared.eventstore.postgres import PostgresDatabase
 from shared.eventstore.statements import shape_of
 from shared.kernel.clock import SHANGHAI
@@ -61,6 +61,17 @@ async def test_one_shape_serves_every_length_and_value(parts: Parts) -> None:
     assert len(shapes) == 1
 
 
+async def test_a_statement_of_a_module_is_given_its_list_when_it_runs(parts: Parts) -> None:
+    await filled(parts)
+    lasting = sa.select(mixed.c.id).where(among(mixed.c.id), mixed.c.number < 4).order_by(mixed.c.id)
+    async with parts.database.read() as connection:
+        for wanted, expected in ((["a", "d"], ["a"]), ([], []), (["c", "b", "nobody"], ["b", "c"])):
+            rows = await connection.execute(lasting, {"keys": wanted})
+            assert [row.id for row in rows] == expected
+        with pytest.raises(sa.exc.SQLAlchemyError):
+            await connection.execute(lasting)
+
+
 async def test_rows_are_read_by_name_place_and_mapping(parts: Parts) -> None:
     await filled(parts)
     other = mixed.alias("other")
@@ -108,7 +119,7 @@ def test_the_driver_runs_changes_itself() -> None:
         shape, parameters = found
         assert f"UPDATE {table} SET" in shape.sql
         assert f"{table}.id = ANY (" in shape.sql
-        assert sorted(map(str, shape.values(parameters))) == ["10", "True", "['a', 'b']"]
+        assert sorted(map(str, shape.values(parameters, {}))) == ["10", "True", "['a', 'b']"]
 
 
 async def test_amending_rows_leaves_others_and_other_columns(parts: Parts) -> None:
