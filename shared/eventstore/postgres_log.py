@@ -1,4 +1,4 @@
-"""The log on PostgreSQL: asyncpg calls the append functions; see ``migrations/0002_append_events.sql``."""
+"""The log on PostgreSQL: asyncpg calls the append functions; see ``migrations/0005_append_outright.sql``."""
 
 from __future__ import annotations
 
