@@ -80,14 +80,24 @@ TAIL_SQL = f"""
 SELECT {COLUMNS} FROM platform.events WHERE position > $1 AND position <= $3 ORDER BY position LIMIT $2
 """
 
-# Rows of other types travel as their position only: the page still ends where it was scanned to.
+PAGE_BYTES = 1 << 20
+"""Bytes of payload as they are stored, compressed, with which a page of some types is full: some five times that as
+JSON. The parts of a district's rosters and returns follow each other by the thousand, up to 64 KiB each."""
+
+# Rows of other types travel as their position only: the page still ends where it was scanned to. What a payload takes
+# where it is stored costs no reading of it.
 TAIL_OF_TYPES_SQL = f"""
 WITH page AS MATERIALIZED (
     SELECT * FROM platform.events WHERE position > $1 AND position <= $3 ORDER BY position LIMIT $2
+), wanted AS MATERIALIZED (
+    SELECT *, sum(pg_column_size(data)) OVER (ORDER BY position) - pg_column_size(data) AS before
+    FROM page WHERE type = ANY ($4)
+), ended AS (
+    SELECT coalesce((SELECT min(position) - 1 FROM wanted WHERE before >= $5), max(position)) AS scanned FROM page
 )
-SELECT {COLUMNS}, (SELECT max(position) FROM page) AS scanned FROM page WHERE type = ANY ($4)
+SELECT {COLUMNS}, NULL::bigint AS scanned FROM wanted WHERE before < $5
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, (SELECT max(position) FROM page)
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, scanned FROM ended
 ORDER BY 1 NULLS LAST
 """
 
@@ -161,7 +171,7 @@ class PostgresLog:
                 rows = await driver.fetch(TAIL_SQL, after, limit, last)
                 scanned = rows[-1]["position"] if rows else after
             else:
-                rows = await driver.fetch(TAIL_OF_TYPES_SQL, after, limit, last, sorted(types))
+                rows = await driver.fetch(TAIL_OF_TYPES_SQL, after, limit, last, sorted(types), PAGE_BYTES)
                 end = rows.pop()["scanned"]
                 scanned = after if end is None else end
         return TailPage([recorded(StoredRow(*row[:11]), self.types) for row in rows], scanned)

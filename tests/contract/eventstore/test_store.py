@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared.eventstore import postgres_log
 from shared.eventstore.commands import (
     Accepted,
     Append,
@@ -23,6 +24,7 @@ from shared.eventstore.commands import (
 from shared.eventstore.database import Connection
 from shared.eventstore.decision import UndeclaredStreamError
 from shared.eventstore.log import History
+from shared.eventstore.postgres_log import PostgresLog
 from shared.eventstore.types import BadEventError
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import SHANGHAI
@@ -448,6 +450,21 @@ class TestTail:
             after = page.scanned
             seen += [item.event.fen for item in page.events]
         assert seen == list(range(25))
+
+    async def test_large_payloads_come_in_smaller_pages(
+        self, parts: Parts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each once and in order, and no page takes much more memory than another."""
+        monkeypatch.setattr(postgres_log, "PAGE_BYTES", 40)
+        await parts.store.execute_bulk([pay(f"p{n}", n) for n in range(25)])
+        pages, after = [], 0
+        while (page := await parts.log.read_page(after, 10, TYPES.names([Paid]))).scanned > after:
+            pages.append([item.event.fen for item in page.events])
+            assert [item.position for item in page.events][-1] == page.scanned
+            after = page.scanned
+        assert [fen for page in pages for fen in page] == list(range(25))
+        if isinstance(parts.log, PostgresLog):
+            assert all(0 < len(page) < 10 for page in pages)
 
     async def test_other_types_are_passed_over(self, parts: Parts) -> None:
         fact = BlindAppend(
