@@ -15,7 +15,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.web.reasons import reason_of
 
 _NUL = b"\\u0000"
-_LONG_NUMBER = re.compile(rb'(?<!\\)":\s*-?\d{17,}')
+_LONG_NUMBER = re.compile(rb'":(?<!\\":)\s*-?\d{17,}')
 """A key's number of 17 digits or more: behind a quotation mark that ends a key, never inside a text."""
 
 _OVERLAP = 64
