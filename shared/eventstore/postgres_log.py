@@ -43,7 +43,8 @@ UNION ALL
 SELECT 1, k.ord, i.status, NULL, NULL, NULL, i.digest, i.response,
        (SELECT e.position FROM platform.events e
         WHERE e.era = i.era AND e.stream = i.stream AND e.version = i.version)
-FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS k(organisation, operation, key, ord)
+FROM unnest((string_to_array($3, $6))[2:], (string_to_array($4, $6))[2:], (string_to_array($5, $6))[2:])
+    WITH ORDINALITY AS k(organisation, operation, key, ord)
 CROSS JOIN LATERAL (
     SELECT status, digest, response, era, stream, version FROM platform.idempotency
     WHERE idempotency.organisation = k.organisation AND idempotency.operation = k.operation
@@ -54,9 +55,11 @@ CROSS JOIN LATERAL (
 APPEND_SQL = """
 SELECT * FROM platform.append_events(
     $1::text::int[], $2::text::int[], string_to_array($3, $27), $4::text::int[],
-    $5::int[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::int[], $11::bytea[], $12::int[],
-    $13::text[], $14::int[],
-    $15::int[], $16::text[], $17::text[], $18::text[],
+    $5::text::int[], (string_to_array($6, $27))[2:], (string_to_array($7, $27))[2:],
+    (string_to_array($8, $27))[2:], $9::bytea[], $10::text::int[], $11::bytea[], $12::text::int[],
+    (string_to_array($13, $27, ''))[2:], $14::text::int[],
+    $15::text::int[], (string_to_array($16, $27))[2:], (string_to_array($17, $27))[2:],
+    (string_to_array($18, $27))[2:],
     $19::text::int[], $20::text::uuid[], $21::text::int[], string_to_array($22, $27), $23::text::int[],
     string_to_array($24, $27), $25::text::int[], string_to_array($26, $27), string_to_array($28, $27),
     ARRAY(SELECT ($29::timestamptz[])[n.at] FROM unnest($30::text::int[]) WITH ORDINALITY AS n(at, ord)
@@ -251,14 +254,12 @@ class _PostgresTransaction:
 async def _load(driver: Driver, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
     if not streams and not keys:
         return History({}, {})
-    separator, (names,) = _joined([stream for _, stream in streams])
+    separator, (names, *asked) = _joined([stream for _, stream in streams], *map(_headed, _columns(keys, 3)))
     rows = await driver.fetch(
         LOAD_SQL,
         _literal([era for era, _ in streams]),
         names,
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [key[2] for key in keys],
+        *asked,
         separator,
     )
     loaded: dict[StreamKey, list[StoredEvent]] = {}
@@ -277,15 +278,33 @@ async def _append(driver: Driver, proposal: Proposal) -> Verdict:
         of_groups, event_ids, of_eras, of_streams, of_versions, of_types, schemas, data, metadata, occurred,
         recorded_at,
     ) = _columns(proposal.events, 11)  # fmt: skip
-    separator, (asked, named, types) = _joined(streams, of_streams, of_types)
+    owners, organisations, operations, keys, digests, statuses, responses, *places = _columns(
+        proposal.claims, 10
+    )
+    claimants, kinds, names, holders = _columns(proposal.guards, 4)
+    last_eras, last_streams, last_versions = places
+    separator, (asked, named, types, *texts) = _joined(
+        streams,
+        of_streams,
+        of_types,
+        *map(_headed, (organisations, operations, keys, last_streams, kinds, names, holders)),
+    )
     row = await driver.fetchrow(
         APPEND_SQL,
         _literal(groups),
         _literal(eras),
         asked,
         _literal(versions),
-        *_columns(proposal.claims, 10),
-        *_columns(proposal.guards, 4),
+        _literal(owners),
+        *texts[:3],
+        digests,
+        _literal(statuses),
+        responses,
+        _literal(last_eras),
+        texts[3],
+        _literal(last_versions),
+        _literal(claimants),
+        *texts[4:],
         _literal(of_groups),
         _literal(event_ids),
         _literal(of_eras),
@@ -316,9 +335,15 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:
 # one: numbers and ids go as array literals, strings joined by what stands in none of them.
 
 
-def _literal(values: Sequence[int] | Sequence[str]) -> str:
-    """An array literal of numbers or uuids."""
-    return "{" + ",".join(map(str, values)) + "}"
+def _literal(values: Sequence[int | None] | Sequence[str]) -> str:
+    """An array literal of numbers, some perhaps unknown, or uuids."""
+    joined = ",".join(map(str, values))
+    return "{" + (joined.replace("None", "NULL") if None in values else joined) + "}"
+
+
+def _headed(values: Sequence[str | None]) -> list[str]:
+    """Behind a head nobody reads: so a text that joins one empty value is none of no values. None is empty."""
+    return ["-", *[value or "" for value in values]]
 
 
 def _joined(*columns: Sequence[str]) -> tuple[str, list[str]]:

@@ -168,7 +168,8 @@ class TestPlans:
             assert ("Seq Scan", "events") not in tail
         streams = [f"purse:{n}" for n in range(64)]
         eras = "{" + ",".join(["2020"] * 64) + "}"
-        load = await nodes(LOAD_SQL, eras, "|".join(streams), ["o"] * 64, ["p"] * 64, streams, "|")
+        keys = ["|".join(["-", *column]) for column in (["o"] * 64, ["p"] * 64, streams)]
+        load = await nodes(LOAD_SQL, eras, "|".join(streams), *keys, "|")
         assert ("Index Scan", "events_stream") in load
         assert not {node for node in load if node[0] == "Seq Scan"}
         await connection.close()
