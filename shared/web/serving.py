@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.web.settings import ServiceSettings
 
 GRACEFUL_SECONDS = 20
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -20,22 +22,22 @@ class OneWriteProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:  # its task begins to run later
-            self.cycle.transport = _OneWrite(self.cycle)  # type: ignore[assignment]
+            self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]
 
 
 class _OneWrite:
-    """What a request's cycle writes to: keeps the head until the beginning of the body is there."""
+    """What a request's cycle writes to: keeps the head until the beginning of the body is there. It does not know
+    its cycle: the two would be garbage that only the collector finds, and its pauses are long."""
 
-    __slots__ = ("_cycle", "_head", "_transport")
+    __slots__ = ("_head", "_transport")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-        self._transport: asyncio.Transport = cycle.transport
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
         """Head, then body; before them perhaps ``100 Continue``, which does not wait."""
-        if self._head is None and self._cycle.response_started:
+        if self._head is None and data != _CONTINUE:
             self._head = data
         elif self._head:
             self._transport.write(self._head + data)

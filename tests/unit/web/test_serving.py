@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,3 +122,32 @@ async def test_an_app_that_fails_before_it_answers_is_answered_for() -> None:
     assert len(wire.written) == 1
     assert wire.written[0].startswith(b"HTTP/1.1 500 ")
     assert wire.written[0].endswith(b"Internal Server Error")
+
+
+async def test_an_answered_request_is_gone_without_the_collector() -> None:
+    """Garbage that refers to itself waits for a collection, which stops every request for as long as it takes."""
+    seen: list[weakref.ref[Any]] = []
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        seen.append(weakref.ref(send.__self__))  # type: ignore[attr-defined]
+        await send(START)
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    config = uvicorn.Config(app, http=OneWriteProtocol, lifespan="off", log_config=None)
+    config.load()
+    protocol, state = None, ServerState()
+    gc.collect()
+    gc.disable()
+    try:
+        protocol = OneWriteProtocol(config, state, {})
+        protocol.connection_made(Wire())
+        for _ in range(2):
+            protocol.data_received(POST + b"\r\n1")
+            async with asyncio.timeout(5):
+                await asyncio.gather(*state.tasks)
+        assert [found() is None for found in seen] == [True, False]  # the connection still holds its last
+    finally:
+        gc.enable()
+        if protocol is not None:
+            protocol.connection_lost(None)
