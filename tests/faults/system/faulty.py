@@ -231,16 +231,26 @@ async def postmaster_killed(village: FaultyVillage) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def disk_full(village: FaultyVillage) -> AsyncIterator[str]:
-    """The file system of PostgreSQL's data shrinks to what is used; later it is as big as it was."""
-    assert village.small is not None
-    used = shutil.disk_usage(village.small).used
-    resize(village.small, used)
+    """The file system of PostgreSQL's data shrinks to what is used, and again where some of it is given free (old WAL
+    after a checkpoint), until somebody wants more; later it is as big as it was."""
+    small = village.small
+    assert small is not None
+
+    def full() -> bool:
+        return "No space left on device" in village.server.log.read_text(encoding="utf-8", errors="replace")
+
+    def squeezed() -> bool:
+        resize(small, shutil.disk_usage(small).used)
+        return full()
+
+    squeezing = asyncio.ensure_future(until(squeezed, seconds=LONGEST_SECONDS, every=0.5))
     try:
         yield "PostgreSQL: no space left on device"
     finally:
-        resize(village.small, SMALL_BYTES)
-    log = village.server.log.read_text(encoding="utf-8", errors="replace")
-    assert "No space left on device" in log, "the disk was never full for anybody"
+        squeezing.cancel()
+        await asyncio.wait([squeezing])
+        resize(small, SMALL_BYTES)
+    assert full(), "the disk was never full for anybody"
 
 
 def over(*databases: str, delay: float | None = None, silent: bool = False) -> Befalls:
