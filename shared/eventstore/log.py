@@ -226,7 +226,8 @@ class Log(Protocol):
     async def read_page(
         self, after: int, limit: int, types: frozenset[str] | None = None, until: int | None = None
     ) -> TailPage:
-        """Up to ``limit`` rows after a position in commit order; other types are skipped undecoded."""
+        """Up to ``limit`` rows after a position in commit order, fewer of some types where payloads are large;
+        other types are skipped undecoded."""
         ...
 
     async def read(self, after: int, limit: int, types: frozenset[str] | None = None) -> list[Recorded[Any]]:

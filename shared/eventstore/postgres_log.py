@@ -83,7 +83,7 @@ TAIL_SQL = f"""
 SELECT {COLUMNS} FROM platform.events WHERE position > $1 AND position <= $3 ORDER BY position LIMIT $2
 """
 
-PAGE_BYTES = 1 << 20
+STORED_PAGE_BYTES = 1 << 20
 """Bytes of payload as they are stored, compressed, with which a page of some types is full: some five times that as
 JSON. The parts of a district's rosters and returns follow each other by the thousand, up to 64 KiB each."""
 
@@ -174,7 +174,9 @@ class PostgresLog:
                 rows = await driver.fetch(TAIL_SQL, after, limit, last)
                 scanned = rows[-1]["position"] if rows else after
             else:
-                rows = await driver.fetch(TAIL_OF_TYPES_SQL, after, limit, last, sorted(types), PAGE_BYTES)
+                rows = await driver.fetch(
+                    TAIL_OF_TYPES_SQL, after, limit, last, sorted(types), STORED_PAGE_BYTES
+                )
                 end = rows.pop()["scanned"]
                 scanned = after if end is None else end
         return TailPage([recorded(StoredRow(*row[:11]), self.types) for row in rows], scanned)
@@ -347,7 +349,8 @@ def _headed(values: Sequence[str | None]) -> list[str]:
 
 
 def _joined(*columns: Sequence[str]) -> tuple[str, list[str]]:
-    """A separator that occurs in no value, and each column joined by it. No value may be empty."""
+    """A separator that occurs in no value, and each column joined by it. A column of one empty value looks like one of
+    none: see ``_headed``."""
     separator, attempt = SEPARATOR, 0
     while True:
         texts = [separator.join(values) for values in columns]

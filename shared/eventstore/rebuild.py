@@ -23,8 +23,8 @@ from shared.eventstore.tailing import Projection
 SHADOW = "shadow"
 
 REPLAY_PAGE = 2000
-"""Events of a page: larger than the tail's, as rows touched twice are then written once; no larger, as parts of lists
-and rosters have up to 64 KiB each."""
+"""Events of a page, where the log does not end it earlier for their size: more than the tail's, as rows touched twice
+are then written once."""
 
 Progress = Callable[[int, int], None]
 """Told the position replayed to, and the one to reach."""

@@ -284,9 +284,8 @@ def main() -> None:
         return await Generator(plan).run()
 
     report = uvloop.run(work())
-    with os.fdopen(
-        sys.stdout.fileno(), "wb", closefd=False
-    ) as output:  # an unbuffered one may write a part only
+    # Standard output itself may be unbuffered, and then write only a part.
+    with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as output:
         output.write(msgspec.json.encode(report))
 
 

@@ -455,7 +455,7 @@ class TestTail:
         self, parts: Parts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Each once and in order, and no page takes much more memory than another."""
-        monkeypatch.setattr(postgres_log, "PAGE_BYTES", 40)
+        monkeypatch.setattr(postgres_log, "STORED_PAGE_BYTES", 40)
         await parts.store.execute_bulk([pay(f"p{n}", n) for n in range(25)])
         pages, after = [], 0
         while (page := await parts.log.read_page(after, 10, TYPES.names([Paid]))).scanned > after:

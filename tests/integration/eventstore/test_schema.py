@@ -24,7 +24,13 @@ from shared.eventstore.migrate import (
     platform_migrations,
 )
 from shared.eventstore.postgres import PostgresDatabase
-from shared.eventstore.postgres_log import LOAD_SQL, PAGE_BYTES, TAIL_OF_TYPES_SQL, TAIL_SQL, PostgresLog
+from shared.eventstore.postgres_log import (
+    LOAD_SQL,
+    STORED_PAGE_BYTES,
+    TAIL_OF_TYPES_SQL,
+    TAIL_SQL,
+    PostgresLog,
+)
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import SystemRuntime, WallClock
 from tests.contract.eventstore.sample import TYPES, pay
@@ -162,7 +168,7 @@ class TestPlans:
         last = 2**63 - 1
         for tail in (
             await nodes(TAIL_SQL, 5, 1000, last),
-            await nodes(TAIL_OF_TYPES_SQL, 5, 1000, last, ["Paid"], PAGE_BYTES),
+            await nodes(TAIL_OF_TYPES_SQL, 5, 1000, last, ["Paid"], STORED_PAGE_BYTES),
         ):
             assert ("Index Scan", "events_pkey") in tail
             assert ("Seq Scan", "events") not in tail
