@@ -93,8 +93,7 @@ disturbed: $(READY) ## a campaign whose processes are killed, join, leave and fr
 compose: ## the same system in containers, on Kafka (docker compose)
 	docker compose up --build --wait
 
-COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 .PHONY: lock
 lock: ## the lock files anew from pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml --extra tracing -o requirements.lock
