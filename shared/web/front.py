@@ -9,7 +9,7 @@ door, and tests hold both to the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from shared.eventstore.commands import IdempotencyKey, Outcome
 from shared.kernel.clock import Runtime
-from shared.kernel.errors import OVERLOADED, OverloadedError, ProblemError, Refusal
+from shared.kernel.errors import OVERLOADED, ProblemError, Refusal
 from shared.observability.logging import bound
 from shared.observability.tracing import Tracing
 from shared.security.principal import Principal
@@ -35,7 +35,7 @@ from shared.web.context import (
     incoming_correlation,
 )
 from shared.web.idempotency import MAX_LENGTH, digest_of, required_key
-from shared.web.problems import problem_response
+from shared.web.problems import problem_of, problem_response
 from shared.web.requests import BODY_LIMIT, metadata, metadata_of, parsed
 from shared.web.responses import answer
 from shared.web.service import HotCommand, ThinRoute
@@ -48,6 +48,9 @@ _KNOWN = {
     b"x-correlation-id": 4,
     b"min-log-position": 5,
 }
+_CORRELATIONS = frozenset({b"traceparent", b"x-correlation-id"})
+_FULL = Refusal(OVERLOADED)
+_FULL_HEADERS = [each for each in problem_response(_FULL, "-").raw_headers if each[0] != b"content-length"]
 _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotency-replayed", b"true")
 
@@ -110,6 +113,7 @@ class Front:
         tracing: Tracing | None = None,
     ) -> None:
         self._commands = {path: (hot, msgspec.json.Decoder(hot.body)) for path, hot in commands.items()}
+        self._targets = {path.encode(): path for path in commands}
         self._verifier = verifier
         self._runtime = runtime
         self._metrics = metrics
@@ -133,9 +137,6 @@ class Front:
             return receive
         if not principal.allows(hot.scope):
             return receive
-        if self._full():
-            await self._shed(scope, head, started, send)
-            return None
         first = await receive()
         raw = first.get("body", b"")
         if first["type"] != "http.request" or first.get("more_body") or len(raw) > BODY_LIMIT:
@@ -185,14 +186,25 @@ class Front:
             if span is not None:
                 end_request(span, "POST", scope["path"], status, correlation)
 
-    async def _shed(self, scope: Scope, head: _Head, started: float, send: Send) -> None:
-        """503 before the body is looked at: under overload a refusal must cost less than a payment."""
-        correlation = incoming_correlation(Headers(scope=scope)) if head.traced else None
-        correlation = correlation or self._runtime.new_id()
+    def shed(
+        self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
+        """See ``serving.Shedding``: 503 for a hot command while the writer takes no more, whoever asks. Under
+        overload a refusal must cost far less than a payment."""
+        if not self._full() or method != b"POST":
+            return None
+        path = self._targets.get(target)
+        if path is None:
+            return None
+        brought = None
+        if any(name in _CORRELATIONS for name, _ in headers):
+            brought = incoming_correlation(Headers(raw=list(headers)))
+        correlation = brought or self._runtime.new_id()
         self._metrics.refusal(OVERLOADED)
-        response = failure(OverloadedError(), correlation, scope["path"], None)
-        status = await _problem(response, correlation, send)
-        self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)
+        self._metrics.observe_request(path, "POST", 503, 0.0)
+        body = msgspec.json.encode(problem_of(_FULL, correlation))
+        told = [*_FULL_HEADERS, (b"content-length", b"%d" % len(body))]
+        return [*told, (b"x-correlation-id", correlation.encode("latin-1"))], body
 
 
 def again(first: Message, receive: Receive) -> Receive:

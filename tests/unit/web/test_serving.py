@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from shared.web.serving import OneWriteProtocol
+from shared.web.serving import HotProtocol
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
 OPEN: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -57,10 +57,10 @@ async def written(messages: Sequence[Message], request: bytes, *, fails: bool = 
         done.set()
 
     config = uvicorn.Config(
-        app, http=OneWriteProtocol, lifespan="off", log_config=None, server_header=False, date_header=False
+        app, http=HotProtocol, lifespan="off", log_config=None, server_header=False, date_header=False
     )
     config.load()
-    protocol = OneWriteProtocol(config, ServerState(), {})
+    protocol = HotProtocol(config, ServerState(), {})
     protocol.connection_made(wire)
     protocol.data_received(request)
     async with asyncio.timeout(5):
@@ -134,13 +134,13 @@ async def test_an_answered_request_is_gone_without_the_collector() -> None:
         await send(START)
         await send({"type": "http.response.body", "body": b"ok"})
 
-    config = uvicorn.Config(app, http=OneWriteProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=HotProtocol, lifespan="off", log_config=None)
     config.load()
     protocol, state = None, ServerState()
     gc.collect()
     gc.disable()
     try:
-        protocol = OneWriteProtocol(config, state, {})
+        protocol = HotProtocol(config, state, {})
         protocol.connection_made(Wire())
         for _ in range(2):
             protocol.data_received(POST + b"\r\n1")
@@ -151,3 +151,97 @@ async def test_an_answered_request_is_gone_without_the_collector() -> None:
         gc.enable()
         if protocol is not None:
             protocol.connection_lost(None)
+
+
+class Busy:
+    """An app whose front sheds what is sent to ``/hot``."""
+
+    def __init__(self) -> None:
+        self.front = self
+        self.asked: list[bytes] = []
+        self.ran: list[str] = []
+
+    def shed(
+        self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
+        self.asked.append(target)
+        return ([(b"retry-after", b"1"), (b"content-length", b"2")], b"no") if target == b"/hot" else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.ran.append(scope["path"])
+        await receive()
+        await send(START)
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+SHED = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 2\r\n\r\nno"
+
+
+def connected(app: Any) -> tuple[HotProtocol, Wire, ServerState]:
+    """As ``serve`` does it: without a middleware of uvicorn's before the app."""
+    config = uvicorn.Config(
+        app, http=HotProtocol, lifespan="off", log_config=None, server_header=False, date_header=False,
+        proxy_headers=False,
+    )  # fmt: skip
+    config.load()
+    wire, state = Wire(), ServerState()
+    protocol = HotProtocol(config, state, {})
+    protocol.connection_made(wire)
+    return protocol, wire, state
+
+
+def to(path: bytes, extra: bytes = b"") -> bytes:
+    return POST.replace(b"/", path, 1) + extra + b"\r\n1"
+
+
+async def test_what_is_shed_never_becomes_a_task() -> None:
+    """Given a full queue, then the request is answered when its body has come; the connection lives on."""
+    busy = Busy()
+    protocol, wire, state = connected(busy)
+    request = to(b"/hot")
+    protocol.data_received(request[:-1])
+    assert wire.written == []
+    protocol.data_received(request[-1:])
+    assert (wire.written, busy.ran, state.total_requests) == ([SHED], [], 1)
+    assert not wire.closed.is_set()
+    assert protocol.timeout_keep_alive_task is not None
+    protocol.data_received(to(b"/cold"))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*state.tasks)
+    assert (wire.written, busy.ran) == ([SHED, HEAD + b"ok"], ["/cold"])
+    protocol.connection_lost(None)
+
+
+async def test_requests_in_a_row_are_answered_in_their_order() -> None:
+    """What follows a request that is being answered waits for it, and is not shed before it (RFC 9112, 9.3.2)."""
+    busy = Busy()
+    protocol, wire, state = connected(busy)
+    protocol.data_received(to(b"/hot") + to(b"/cold") + to(b"/hot"))
+    assert wire.written == [SHED]
+    async with asyncio.timeout(5):
+        while len(busy.ran) < 2 or state.tasks:
+            await asyncio.gather(*state.tasks)
+    assert busy.ran == ["/cold", "/hot"]
+    assert wire.written == [SHED, HEAD + b"ok", HEAD + b"ok"]
+    protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("odd", [b"Connection: close\r\n", b"Expect: 100-continue\r\n"])
+async def test_odd_requests_are_not_shed_at_the_door(odd: bytes) -> None:
+    """Whoever closes the connection or waits for leave to send is answered where all others are."""
+    busy = Busy()
+    protocol, wire, state = connected(busy)
+    protocol.data_received(to(b"/hot", odd))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*state.tasks)
+    assert (busy.asked, busy.ran) == ([], ["/hot"])
+    protocol.data_received(to(b"/hot"))
+    assert busy.asked == [b"/hot"] or wire.closed.is_set()
+    protocol.connection_lost(None)
+
+
+async def test_a_connection_may_end_before_a_shed_requests_body() -> None:
+    protocol, wire, _ = connected(Busy())
+    protocol.data_received(to(b"/hot")[:-1])
+    protocol.connection_lost(None)
+    assert wire.written == []

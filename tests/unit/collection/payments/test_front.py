@@ -129,19 +129,59 @@ async def test_a_fault_is_a_problem_without_its_text(
     assert ("retry-after" in answers[0][2]) == (status == 503)
 
 
-async def test_a_full_queue_refuses_before_the_body_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Overload: 503 and Retry-After as the stack answers, but even a malformed body is not looked at."""
+async def test_a_full_queue_refuses_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overload: 503 and Retry-After, before the request is one as behind the front and behind the stack."""
     fronted, stacked = await services(*PERSONS)
+    front = fronted.service.app.front
+    assert front is not None
+    assert front.shed(b"POST", b"/payments", []) is None
     for each in (fronted, stacked):
         monkeypatch.setattr(each.service.ports.store, "_queue", 0)
     refused = [
         await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES) for each in (fronted, stacked)
     ]
-    assert seen(refused[0]) == seen(refused[1])
-    assert (refused[0].status_code, refused[0].headers["Retry-After"]) == (503, "1")
-    unread = await sent(fronted, b"{", JSON | {"Idempotency-Key": "k2"}, SCOPES)
-    assert unread.status_code == 503
-    assert counted(fronted, "OVERLOADED") == 2
+    shed = front.shed(b"POST", b"/payments", [])
+    assert shed is not None
+    answers = [seen(each) for each in (*refused, httpx.Response(503, headers=shed[0], content=shed[1]))]
+    assert answers[0] == answers[1] == answers[2]
+    assert (answers[0][0], answers[0][2]["retry-after"]) == (503, "1")
+    assert counted(fronted, "OVERLOADED") == 1  # what the writer refuses, the writer counts
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ([(b"x-correlation-id", b"order-20250101")], "order-20250101"),
+        ([(b"traceparent", f"00-{'a' * 32}-{'b' * 16}-01".encode())], "a" * 32),
+        ([(b"x-correlation-id", b"110101199003077758")], ""),
+    ],
+)
+async def test_what_is_shed_keeps_the_callers_correlation(
+    headers: list[tuple[bytes, bytes]], kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in every answer; what looks like a person's number is none."""
+    money = await opened()
+    monkeypatch.setattr(money.service.ports.store, "_queue", 0)
+    assert money.service.app.front is not None
+    shed = money.service.app.front.shed(b"POST", b"/payments", headers)
+    assert shed is not None
+    found, body = dict(shed[0])[b"x-correlation-id"].decode(), msgspec.json.decode(shed[1])
+    assert found == body["instance"]
+    assert (found == kept) == bool(kept)
+    assert len(found) in (len(kept), 32, 36)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"), [(b"GET", b"/payments"), (b"POST", b"/payments?x=1"), (b"POST", b"/imports")]
+)
+async def test_only_the_ordinary_request_of_a_hot_command_is_shed(
+    method: bytes, target: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a full queue, then reading and everything else go on to where they are refused or answered."""
+    money = await opened()
+    monkeypatch.setattr(money.service.ports.store, "_queue", 0)
+    assert money.service.app.front is not None
+    assert money.service.app.front.shed(method, target, []) is None
 
 
 def counted(money: MoneyService, code: str) -> float:
