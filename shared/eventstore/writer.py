@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from shared.eventstore.admission import Admission
 from shared.eventstore.batch import event_positions, joined, load_facts, needs, record_outcome, write_rows
 from shared.eventstore.commands import Command, Done, Outcome, Page
 from shared.eventstore.decision import (
@@ -49,7 +50,8 @@ class _UndoneError(Exception):
 class Writer:
     """See the module and commands.Store.
 
-    queue: single commands that may wait; beyond it OverloadedError. cap: singles in a batch.
+    queue: single commands in hand at most; beyond it, or beyond what is answered in time (``Admission``),
+    OverloadedError. cap: singles in a batch.
     bulk_rows: events a bulk slice writes under one lock. tail: is handed what was committed.
     """
 
@@ -72,7 +74,8 @@ class Writer:
         self._runtime = runtime
         self._types = types
         self._metrics = metrics or NoMetrics()
-        self._queue = queue
+        self._admission = Admission(queue)
+        self._batched = 0
         self._cap = cap
         self._bulk_rows = bulk_rows
         self._singles: deque[Task] = deque()
@@ -110,7 +113,11 @@ class Writer:
     @property
     def full(self) -> bool:
         """See Store.full."""
-        return len(self._singles) >= self._queue or not self.alive
+        return self._in_hand >= self._admission.room or not self.alive
+
+    @property
+    def _in_hand(self) -> int:
+        return len(self._singles) + self._batched
 
     @property
     def busy(self) -> bool:
@@ -127,6 +134,8 @@ class Writer:
             self._metrics.refusal(OVERLOADED)
             raise OverloadedError
         future = self._enqueue(self._singles, command)
+        if self._in_hand >= self._admission.room:
+            self._admission.filled(self._runtime.monotonic())
         self._wake.set()
         return await future
 
@@ -182,7 +191,7 @@ class Writer:
         try:
             while True:
                 if self._singles:
-                    await self._batch(self._take(self._singles, self._cap), self._singles, None)
+                    await self._single_batch()
                 if self._pages:
                     await self._page(self._pages.popleft())
                 if self._bulk:
@@ -197,6 +206,17 @@ class Writer:
                     self._working = True
         finally:
             self._abandon()
+
+    async def _single_batch(self) -> None:
+        """What waits, up to the cap; how long it took says how much may wait."""
+        tasks, started = self._take(self._singles, self._cap), self._runtime.monotonic()
+        self._batched = len(tasks)
+        try:
+            await self._batch(tasks, self._singles, None)
+        finally:
+            self._batched = 0
+        now = self._runtime.monotonic()
+        self._admission.note(len(tasks), now - started, now)
 
     def _look_ahead(self) -> None:
         """Decide the next page while something else commits; one at a time."""

@@ -35,7 +35,7 @@ from shared.eventstore.types import EventTypes
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import SystemRuntime, WallClock
 from shared.messaging.address import LogIdentity
-from shared.messaging.broker import Batch
+from shared.messaging.broker import Batch, Broker
 from shared.messaging.consumer import Consumer
 from shared.messaging.embedded import EmbeddedBroker
 from shared.messaging.intake import Intake
@@ -116,7 +116,7 @@ def noted(person: str, event: Any) -> Command:
 class Service:
     """A log with everything that hangs on it."""
 
-    def __init__(self, url: str, broker: EmbeddedBroker, name: str) -> None:
+    def __init__(self, url: str, broker: Broker, name: str) -> None:
         self.runtime, self.clock = SystemRuntime(), WallClock()
         self.database = PostgresDatabase(url)
         self.log = PostgresLog(self.database, TYPES)

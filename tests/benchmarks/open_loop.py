@@ -51,7 +51,7 @@ class Rig:
         self._next_person = 0
 
     async def start(self, people: int) -> None:
-        """Open, assess, and let every service read what was assessed."""
+        """Open, assess, and let every service read what was assessed and every database come to rest."""
         opening = await self.site.service("collection", name="opening", broker=self.broker)
         self.tokens = {name: await self.site.token(opening.port, name) for name in ("tax", "platform")}
         pack = await open_campaign(opening.port, self.tokens["tax"])
@@ -62,6 +62,7 @@ class Rig:
         self.workers.append(await self.site.service("collection", roles="worker", broker=self.broker))
         await self.add_api()
         await self.drained(SETTLE_SECONDS)
+        await self.site.at_rest()
 
     async def add_api(self) -> None:
         """One more process that takes payments."""

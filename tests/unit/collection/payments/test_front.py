@@ -136,7 +136,7 @@ async def test_a_full_queue_refuses_alike(monkeypatch: pytest.MonkeyPatch) -> No
     assert front is not None
     assert front.shed(b"POST", b"/payments", []) is None
     for each in (fronted, stacked):
-        monkeypatch.setattr(each.service.ports.store, "_queue", 0)
+        monkeypatch.setattr(each.service.ports.store._admission, "room", 0)
     refused = [
         await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES) for each in (fronted, stacked)
     ]
@@ -161,7 +161,7 @@ async def test_what_is_shed_keeps_the_callers_correlation(
 ) -> None:
     """As in every answer; what looks like a person's number is none."""
     money = await opened()
-    monkeypatch.setattr(money.service.ports.store, "_queue", 0)
+    monkeypatch.setattr(money.service.ports.store._admission, "room", 0)
     assert money.service.app.front is not None
     shed = money.service.app.front.shed(b"POST", b"/payments", headers)
     assert shed is not None
@@ -179,7 +179,7 @@ async def test_only_the_ordinary_request_of_a_hot_command_is_shed(
 ) -> None:
     """Given a full queue, then reading and everything else go on to where they are refused or answered."""
     money = await opened()
-    monkeypatch.setattr(money.service.ports.store, "_queue", 0)
+    monkeypatch.setattr(money.service.ports.store._admission, "room", 0)
     assert money.service.app.front is not None
     assert money.service.app.front.shed(method, target, []) is None
 
