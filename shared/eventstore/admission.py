@@ -57,5 +57,5 @@ class Admission:
     def _measure(self, now: float) -> None:
         if self._pace:
             strained = now - self._filled_at < STRAIN_ENDS_SECONDS
-            in_time = int((STRAINED_SECONDS if strained else PATIENCE_SECONDS) / self._pace)
-            self.room = min(self._most, max(LEAST, in_time))
+            in_time = (STRAINED_SECONDS if strained else PATIENCE_SECONDS) / self._pace
+            self.room = int(min(self._most, max(LEAST, in_time)))

@@ -51,7 +51,8 @@ class HotProtocol(HttpToolsProtocol):
 
     def _refusal(self) -> bytes | None:
         front: Shedding | None = getattr(self.app, "front", None)
-        if front is None or self.expect_100_continue or not self.parser.should_keep_alive():
+        odd = self.expect_100_continue or self.parser.should_upgrade() or not self.parser.should_keep_alive()
+        if front is None or odd:
             return None
         refused = front.shed(self.parser.get_method(), self.url, self.headers)
         if refused is None:

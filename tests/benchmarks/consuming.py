@@ -117,7 +117,12 @@ async def _measured(site: Site, broker: Broker, placed: Placed, events: int, rou
         await receiver.stop()
         await broker.stop()
     found.ratio(OURS, STREAM, 20.0)
-    found.ratio(OURS, RAW, 0.15)
+    if placed is Placed.KAFKA:
+        found.ratio(OURS, RAW, 0.15)
+    else:
+        found.note(
+            "what a look at the embedded broker brought lies in memory: decoding it is a figure, no baseline"
+        )
     found.note(
         "FastStream runs on its in-process test broker: it pays for no network and no broker, ours does"
     )
