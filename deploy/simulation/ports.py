@@ -21,6 +21,7 @@ from shared.eventstore.log import (
     KeyId,
     LogTransaction,
     Proposal,
+    Select,
     StoredRow,
     StreamKey,
     TailPage,
@@ -197,10 +198,12 @@ class GatedLog:
             await self._gate.before_commit()
         await self._gate.after_commit()
 
-    async def load(self, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
+    async def load(
+        self, streams: Sequence[StreamKey], keys: Sequence[KeyId], selects: Sequence[Select] = ()
+    ) -> History:
         """See Log.load."""
         await self._gate()
-        return await self._log.load(streams, keys)
+        return await self._log.load(streams, keys, selects)
 
     async def append(self, proposal: Proposal) -> Verdict:
         """See Log.append."""

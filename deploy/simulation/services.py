@@ -313,7 +313,9 @@ class Process:
         log = GatedLog(self.site.log, database, gate)
         clock = SimulatedClock(instance.settings.rehearsal_start)
         tail = Tail(log, self.runtime)
-        writer = Writer(log=log, tail=tail, clock=clock, runtime=self.runtime, types=definition.types)
+        writer = Writer(
+            log=log, tail=tail, clock=clock, runtime=self.runtime, types=definition.types, worth=1
+        )
         vault = Vault(_KEYRING, definition.name, self.runtime, finds_by_number=definition.finds_by_number)
         base: dict[str, Any] = {"store": writer, "database": database, "clock": clock, "vault": vault}
         base["runtime"] = self.runtime

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 from shared.eventstore.commands import Command, Done, FactSource, Outcome, RowWrite
 from shared.eventstore.database import Connection
-from shared.eventstore.decision import Facts, Plan
+from shared.eventstore.decision import Plan
 from shared.eventstore.log import KeyId, StreamKey, Verdict
 from shared.eventstore.metrics import WriterMetrics
 from shared.kernel.errors import Refusal
@@ -25,8 +26,8 @@ def needs(commands: Iterable[Command], *, keyed: bool = True) -> tuple[list[Stre
     return list(streams), list(keys)
 
 
-async def load_facts(connection: Connection, commands: Iterable[Command]) -> Facts:
-    """One query per source for all commands."""
+def fact_needs(commands: Iterable[Command]) -> list[tuple[FactSource, Sequence[Hashable]]]:
+    """Sources of all commands, each once with its keys."""
     sources: dict[int, tuple[FactSource, dict[Hashable, None]]] = {}
     for command in commands:
         for source, keys in command.facts:
@@ -36,9 +37,14 @@ async def load_facts(connection: Connection, commands: Iterable[Command]) -> Fac
             wanted = known[1]
             for key in keys:
                 wanted[key] = None
-    return {
-        number: await source.load(connection, list(wanted)) for number, (source, wanted) in sources.items()
-    }
+    return [(source, list(wanted)) for source, wanted in sources.values()]
+
+
+async def load_facts(
+    connection: Connection, needed: Iterable[tuple[FactSource, Sequence[Hashable]]]
+) -> dict[int, Mapping[Any, Any]]:
+    """One query per source (``decision.Facts``)."""
+    return {id(source): await source.load(connection, keys) for source, keys in needed}
 
 
 async def write_rows(connection: Connection, rows: Sequence[RowWrite]) -> None:

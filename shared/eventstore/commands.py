@@ -7,6 +7,7 @@ writer task of the process loads for many commands at once, decides in order, an
 from __future__ import annotations
 
 import datetime as dt
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from shared.eventstore.database import Connection
+from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Metadata, Stream
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Event
@@ -34,6 +35,23 @@ class FactSource(Protocol):
     async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
         """Values of the keys that are known; a missing key is simply absent."""
         ...
+
+
+class Lookup(ABC):
+    """A fact source of one select, which is asked in the round trip that loads a batch's streams."""
+
+    name: str
+    beside = False
+    statement: sa.Select[Any]
+    """A constant, its keys left open (``database.among``)."""
+
+    @abstractmethod
+    def facts(self, rows: Sequence[Row]) -> Mapping[Any, Any]:
+        """What the rows of the select say, by key."""
+
+    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[Any, Any]:
+        """See FactSource.load."""
+        return self.facts(await connection.execute(self.statement, {"keys": keys}))
 
 
 class Loaded(Protocol):

@@ -7,16 +7,17 @@ group: a group is written whole or not at all.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import sqlalchemy as sa
 
 from shared.eventstore.commands import BlindAppend
-from shared.eventstore.database import Connection, Database
+from shared.eventstore.database import Connection, Database, Row
 from shared.eventstore.streams import Metadata
 from shared.eventstore.tailing import Recorded
 from shared.eventstore.types import EventTypes
@@ -137,6 +138,12 @@ class History(NamedTuple):
 
     streams: Mapping[StreamKey, Sequence[StoredEvent]]
     outcomes: Mapping[KeyId, StoredOutcome]
+    looked_up: Sequence[Sequence[Row]] = ()
+    """Rows of each select asked with them."""
+
+
+Select = tuple[sa.Select[Any], Sequence[Hashable]]
+"""A constant statement and the keys it left open (``database.among``)."""
 
 
 class LogTransaction(Protocol):
@@ -207,8 +214,10 @@ class Log(Protocol):
         """Commits on leaving, rolls back on an exception."""
         ...
 
-    async def load(self, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
-        """``LogTransaction.load`` outside a transaction."""
+    async def load(
+        self, streams: Sequence[StreamKey], keys: Sequence[KeyId], selects: Sequence[Select] = ()
+    ) -> History:
+        """``LogTransaction.load`` outside a transaction. selects: asked in the same round trip."""
         ...
 
     async def append(self, proposal: Proposal) -> Verdict:

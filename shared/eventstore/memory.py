@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
 
-from shared.eventstore.database import Connection
+from shared.eventstore.database import Connection, Row
 from shared.eventstore.log import (
     Claim,
     Failure,
@@ -22,6 +22,7 @@ from shared.eventstore.log import (
     KeyId,
     Proposal,
     ReceivedEvent,
+    Select,
     StoredEvent,
     StoredOutcome,
     StoredRow,
@@ -62,8 +63,16 @@ class MemoryLog:
             yield transaction
         self._apply(transaction)
 
-    async def load(self, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
+    async def load(
+        self, streams: Sequence[StreamKey], keys: Sequence[KeyId], selects: Sequence[Select] = ()
+    ) -> History:
         """See Log.load."""
+        looked_up: list[Sequence[Row]] = []
+        if selects:
+            async with self.database.read() as connection:
+                looked_up = [
+                    await connection.execute(statement, {"keys": wanted}) for statement, wanted in selects
+                ]
         loaded = {
             key: [StoredEvent(row.version, row.type, row.schema, row.data) for row in self._streams[key]]
             for key in streams
@@ -76,7 +85,7 @@ class MemoryLog:
                 outcomes[key_id] = StoredOutcome(
                     claim.digest, claim.status, claim.response, self._position_of(claim)
                 )
-        return History(loaded, outcomes)
+        return History(loaded, outcomes, looked_up)
 
     def _position_of(self, claim: Claim) -> int:
         if claim.era is None or claim.stream is None or claim.version is None:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from shared.eventstore.batch import event_positions, joined, load_facts, needs, write_rows
+from shared.eventstore.batch import event_positions, fact_needs, joined, load_facts, needs, write_rows
 from shared.eventstore.commands import BlindAppend, Command, Done, Outcome, Page, StaleCheckpointError
 from shared.eventstore.database import Connection
 from shared.eventstore.decision import CONCURRENT_CHANGE, KEY_REUSED, BatchDecider, Plan, Task, decide_batch
@@ -330,7 +330,7 @@ async def _facts(source: _Source, commands: Sequence[Command]) -> dict[int, Mapp
     if not any(command.facts for command in commands):
         return {}
     async with source.facts() as connection:
-        return dict(await load_facts(connection, commands))
+        return dict(await load_facts(connection, fact_needs(commands)))
 
 
 def _received_entries(rows: Sequence[ReceivedEvent], last: int, versions: Sequence[int]) -> list[Entry]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -15,6 +17,7 @@ from shared.eventstore.log import (
     KeyId,
     Proposal,
     ReceivedEvent,
+    Select,
     StoredEvent,
     StoredOutcome,
     StoredRow,
@@ -24,10 +27,13 @@ from shared.eventstore.log import (
     recorded,
 )
 from shared.eventstore.postgres import PostgresConnection, PostgresDatabase, failure_of
+from shared.eventstore.statements import Shape, shape_of
 from shared.eventstore.tailing import Recorded
 from shared.eventstore.types import EventTypes
 
 Driver: TypeAlias = "asyncpg.Connection[Any]"
+
+LOAD_ARGUMENTS = 6
 
 # LATERAL … OFFSET 0 keeps the planner from anything but a probe of events_stream per stream.
 LOAD_SQL = """
@@ -50,6 +56,14 @@ CROSS JOIN LATERAL (
     WHERE idempotency.organisation = k.organisation AND idempotency.operation = k.operation
         AND idempotency.key = k.key OFFSET 0
 ) AS i
+"""
+
+# What was looked up comes in one row before the others: as many arrays of rows as there are selects.
+LOOKED_UP_SQL = """
+SELECT 2 AS what, NULL::bigint AS ord, NULL::integer AS number, NULL AS type, NULL::integer AS schema, NULL AS data,
+       NULL::bytea AS digest, NULL::bytea AS response, NULL::bigint AS position, {arrays}
+UNION ALL
+SELECT loaded.*, {nothing} FROM ({load}) AS loaded
 """
 
 APPEND_SQL = """
@@ -144,10 +158,12 @@ class PostgresLog:
         async with self.database.begin() as connection:
             yield _PostgresTransaction(connection)
 
-    async def load(self, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
+    async def load(
+        self, streams: Sequence[StreamKey], keys: Sequence[KeyId], selects: Sequence[Select] = ()
+    ) -> History:
         """See Log.load."""
         async with self.database.direct() as driver:
-            return await _load(driver, streams, keys)
+            return await _load(driver, streams, keys, selects)
 
     async def append(self, proposal: Proposal) -> Verdict:
         """See Log.append. One statement is one transaction: no round trip while the lock is held."""
@@ -253,25 +269,49 @@ class _PostgresTransaction:
         return int(position), versions
 
 
-async def _load(driver: Driver, streams: Sequence[StreamKey], keys: Sequence[KeyId]) -> History:
-    if not streams and not keys:
+async def _load(
+    driver: Driver, streams: Sequence[StreamKey], keys: Sequence[KeyId], selects: Sequence[Select] = ()
+) -> History:
+    if not streams and not keys and not selects:
         return History({}, {})
+    text, shapes, looked_up = LOAD_SQL, [_shape(statement) for statement, _ in selects], []
     separator, (names, *asked) = _joined([stream for _, stream in streams], *map(_headed, _columns(keys, 3)))
-    rows = await driver.fetch(
-        LOAD_SQL,
-        _literal([era for era, _ in streams]),
-        names,
-        *asked,
-        separator,
-    )
+    arguments: list[Any] = [_literal([era for era, _ in streams]), names, *asked, separator]
+    if selects:
+        text = _with_lookups(tuple([shape.sql for shape, _ in shapes]))
+        for (shape, bound), (_, wanted) in zip(shapes, selects, strict=True):
+            arguments += shape.values(bound, {"keys": wanted})
     loaded: dict[StreamKey, list[StoredEvent]] = {}
     outcomes: dict[KeyId, StoredOutcome] = {}
-    for what, number, version, kind, schema, data, digest, response, position in rows:
-        if what:
+    for row in await driver.fetch(text, *arguments):
+        what, number, version, kind, schema, data, digest, response, position = row[:9]
+        if what == 0:
+            loaded.setdefault(streams[number - 1], []).append(StoredEvent(version, kind, schema, data))
+        elif what == 1:
             outcomes[keys[number - 1]] = StoredOutcome(digest, version, response, position or 0)
         else:
-            loaded.setdefault(streams[number - 1], []).append(StoredEvent(version, kind, schema, data))
-    return History(loaded, outcomes)
+            looked_up = [shape.rows(found) for (shape, _), found in zip(shapes, row[9:], strict=True)]
+    return History(loaded, outcomes, looked_up)
+
+
+def _shape(statement: Any) -> tuple[Shape, Sequence[Any]]:
+    found = shape_of(statement)
+    if found is None:
+        raise TypeError("only a select of plain columns can be looked up")
+    return found
+
+
+@functools.cache
+def _with_lookups(selects: tuple[str, ...]) -> str:
+    """The statement that loads and looks up; its arguments those of LOAD_SQL, then of each select in turn."""
+    last, arrays = LOAD_ARGUMENTS, []
+    for text in selects:
+        arguments = {int(number) for number in re.findall(r"\$(\d+)", text)}
+        shifted = re.sub(r"\$(\d+)", lambda found, by=last: f"${int(found[1]) + by}", text)  # type: ignore[misc]
+        arrays.append(f"ARRAY(SELECT found FROM ({shifted}) AS found)")
+        last += max(arguments, default=0)
+    nothing = ", ".join(["NULL"] * len(arrays))
+    return LOOKED_UP_SQL.format(arrays=", ".join(arrays), nothing=nothing, load=LOAD_SQL)
 
 
 async def _append(driver: Driver, proposal: Proposal) -> Verdict:

@@ -115,10 +115,12 @@ class Tail:
         self._asked_at = 0.0
 
     def feed(self, entries: list[Entry]) -> None:
-        """What this process committed: consecutive positions, later than all fed before."""
+        """What this process committed: consecutive positions. Of two batches at once the later may come first."""
         if not entries or self._last < 0:
             return
         self._coming.append(entries)
+        if len(self._coming) > 1:
+            self._coming = deque(sorted(self._coming, key=_first))
         self._join()
         if sum(map(len, self._coming)) > self._window:
             self._entries, self._bytes, self._typed, self._after = [], 0, {}, entries[-1].position
@@ -278,6 +280,10 @@ def _following(lists: Sequence[list[Entry]], after: int, limit: int) -> list[Ent
     if several > 1:
         page.sort(key=_position)
     return page[:limit]
+
+
+def _first(entries: list[Entry]) -> int:
+    return entries[0].position
 
 
 def _position(entry: Entry) -> int:

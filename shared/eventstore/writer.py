@@ -2,29 +2,39 @@
 
 Three lanes take turns: single commands (whatever is queued, up to a cap, no linger), pages (a transaction of
 their own) and bulk (at most 500 events a lock), so that no lane starves and singles never wait for more than
-one page or one bulk slice.
+one page or one bulk slice. While nobody else has anything to do, two batches of singles go abreast (ADR 0056):
+one is loaded and decided while the other commits.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 from shared.eventstore.admission import Admission
-from shared.eventstore.batch import event_positions, joined, load_facts, needs, record_outcome, write_rows
-from shared.eventstore.commands import Command, Done, Outcome, Page
+from shared.eventstore.batch import (
+    event_positions,
+    fact_needs,
+    joined,
+    load_facts,
+    needs,
+    record_outcome,
+    write_rows,
+)
+from shared.eventstore.commands import Command, Done, FactSource, Lookup, Outcome, Page
 from shared.eventstore.decision import (
     CONCURRENT_CHANGE,
     BatchDecider,
     Decided,
-    Facts,
     Plan,
     Task,
     TaskGroup,
     decide_batch,
 )
-from shared.eventstore.log import Failure, Log, Verdict
+from shared.eventstore.log import Failure, KeyId, Log, StreamKey, Verdict
 from shared.eventstore.metrics import NoMetrics, WriterMetrics
 from shared.eventstore.pages import PageRun, Written
 from shared.eventstore.tail import Tail, entries_of
@@ -34,6 +44,12 @@ from shared.kernel.errors import OVERLOADED, OverloadedError
 
 ROUNDS = 5
 """How often a command that lost a race is decided before CONCURRENT_CHANGE."""
+
+ABREAST = 2
+"""Batches of single commands at the database at once: while one commits, the next is loaded and decided."""
+
+WORTH = 16
+"""Commands that must wait for a second batch: each batch costs as much as several commands."""
 
 LOOK_SECONDS = 0.25
 """How long a page whose turn has come waits for its decision ahead of it: the lanes stand meanwhile."""
@@ -52,7 +68,8 @@ class Writer:
 
     queue: single commands in hand at most; beyond it, or beyond what is answered in time (``Admission``),
     OverloadedError. cap: singles in a batch.
-    bulk_rows: events a bulk slice writes under one lock. tail: is handed what was committed.
+    bulk_rows: events a bulk slice writes under one lock. worth: commands for which a second batch starts beside
+    one that is at the database. tail: is handed what was committed.
     """
 
     def __init__(
@@ -67,6 +84,7 @@ class Writer:
         queue: int = 1024,
         cap: int = 256,
         bulk_rows: int = 500,
+        worth: int = WORTH,
     ) -> None:
         self.log = log
         self.tail = tail
@@ -78,6 +96,7 @@ class Writer:
         self._batched = 0
         self._cap = cap
         self._bulk_rows = bulk_rows
+        self._worth = worth
         self._singles: deque[Task] = deque()
         self._bulk: deque[Task] = deque()
         self._pages: deque[PageRun] = deque()
@@ -86,7 +105,11 @@ class Writer:
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._closing = False
-        self._working = False
+        self._aloft: dict[asyncio.Task[None], list[Task]] = {}
+        self._landed_at = float("-inf")
+        self._boarding = False  # a batch was started and has not taken its commands yet
+        self._held = False  # what waits must do so until a batch has landed
+        self._turn = False  # a page's or a bulk slice's
         self.position = 0
         """Last position committed by this process."""
         self._listeners: list[Callable[[int], None]] = []
@@ -122,7 +145,7 @@ class Writer:
     @property
     def busy(self) -> bool:
         """Whether commands or pages wait or are being committed."""
-        return self._working or bool(self._singles or self._pages or self._bulk)
+        return self._turn or bool(self._aloft or self._singles or self._pages or self._bulk)
 
     def subscribe(self, listener: Callable[[int], None]) -> None:
         """Call ``listener`` with the last position after each commit: wakes readers in this process."""
@@ -136,7 +159,7 @@ class Writer:
         future = self._enqueue(self._singles, command)
         if self._in_hand >= self._admission.room:
             self._admission.filled(self._runtime.monotonic())
-        self._wake.set()
+        self._take_off()
         return await future
 
     async def execute_bulk(self, commands: Sequence[Command]) -> list[Outcome]:
@@ -170,7 +193,7 @@ class Writer:
         run = PageRun(page, asyncio.get_running_loop().create_future(), preview)
         self._pages.append(run)
         self._wake.set()
-        if self._working:
+        if self._turn or self._aloft:
             self._look_ahead()
         return await run.future
 
@@ -188,35 +211,91 @@ class Writer:
         return future
 
     async def _run(self) -> None:
+        """Pages and bulk slices: a turn each, then one batch of singles. Without them singles start their batches."""
         try:
             while True:
-                if self._singles:
-                    await self._single_batch()
-                if self._pages:
-                    await self._page(self._pages.popleft())
-                if self._bulk:
-                    tasks = self._take(self._bulk, self._bulk_rows)
-                    await self._batch(tasks, self._bulk, self._bulk_rows)
-                if not (self._singles or self._pages or self._bulk):
-                    if self._closing:
+                if self._pages or self._bulk:
+                    await self._landed()
+                    await self._turns()
+                    self._take_off()
+                elif self._closing:
+                    await self._landed()
+                    if not self.busy:
                         return
+                    self._take_off()
+                else:
                     self._wake.clear()
-                    self._working = False
                     await self._wake.wait()
-                    self._working = True
         finally:
             self._abandon()
 
+    async def _turns(self) -> None:
+        self._turn = True
+        try:
+            if self._pages:
+                await self._page(self._pages.popleft())
+            if self._bulk:
+                tasks = self._take(self._bulk, self._bulk_rows)
+                await self._batch(tasks, self._bulk, self._bulk_rows)
+        finally:
+            self._turn = False
+
+    def _take_off(self) -> None:
+        """Start a batch of the singles that wait, unless the other lanes have their turn: at once where none is
+        aloft, else when it is worth it."""
+        aloft, waiting = len(self._aloft), len(self._singles)
+        if not waiting or self._boarding or self._turn or aloft >= ABREAST:
+            return
+        if aloft and (waiting < self._worth or self._held or self._pages or self._bulk):
+            return
+        self._boarding = True
+        self._aloft[self._runtime.start(self._single_batch(), "eventstore-batch")] = []
+
+    async def _landed(self) -> None:
+        while self._aloft:
+            await asyncio.wait(self._aloft)
+
     async def _single_batch(self) -> None:
         """What waits, up to the cap; how long it took says how much may wait."""
-        tasks, started = self._take(self._singles, self._cap), self._runtime.monotonic()
-        self._batched = len(tasks)
+        batch = asyncio.current_task()
+        assert batch is not None
+        self._boarding = False
+        tasks, started = self._board(), self._runtime.monotonic()
+        self._aloft[batch] = tasks
+        self._batched += len(tasks)
+        self._held = not tasks
         try:
-            await self._batch(tasks, self._singles, None)
+            if tasks:
+                await self._batch(tasks, self._singles, None)
+                now = self._runtime.monotonic()
+                self._admission.note(len(tasks), now - max(started, self._landed_at), now)
+                self._landed_at, self._held = now, False
         finally:
-            self._batched = 0
-        now = self._runtime.monotonic()
-        self._admission.note(len(tasks), now - started, now)
+            self._batched -= len(tasks)
+            self._aloft.pop(batch, None)
+            if self._pages or self._bulk or self._closing:
+                self._wake.set()
+            else:
+                self._take_off()
+
+    def _board(self) -> list[Task]:
+        """What waits, but for what touches a stream or key of a batch that is aloft: one of the two would lose, and
+        be decided again. Nothing, when too little is left beside that."""
+        tasks = self._take(self._singles, self._cap)
+        touched: set[StreamKey | KeyId] = set()
+        for aloft in self._aloft.values():
+            touched.update(*needs([task.command for task in aloft]))
+        if not touched:
+            return tasks
+        free: list[Task] = []
+        later: list[Task] = []
+        for task in tasks:
+            apart = touched.isdisjoint(itertools.chain(*needs([task.command])))
+            (free if apart else later).append(task)
+        if len(free) < self._worth:
+            free, later = [], tasks
+        self._singles.extendleft(reversed(later))
+        return free
 
     def _look_ahead(self) -> None:
         """Decide the next page while something else commits; one at a time."""
@@ -246,6 +325,10 @@ class Writer:
             task.settle(OverloadedError())
         for run in self._pages:
             run.settle(OverloadedError())
+        for batch in self._aloft:
+            batch.cancel()
+        self._aloft.clear()
+        self._boarding = False
         if self._ahead is not None:
             self._ahead[1].cancel()
             self._ahead = None
@@ -318,14 +401,31 @@ class Writer:
         return again + plan.deferred + plan.rest
 
     async def _prepare(self, tasks: Iterable[Task]) -> BatchDecider:
+        """Streams, keys and what can be looked up with them in one round trip; other facts beside it."""
         commands = [task.command for task in tasks]
         streams, keys = needs(commands)
-        history = await self.log.load(streams, keys)
-        facts: Facts = {}
-        if any(command.facts for command in commands):
-            async with self.log.database.read() as connection:
-                facts = await load_facts(connection, commands)
+        lookups: list[tuple[Lookup, Sequence[Hashable]]] = []
+        others: list[tuple[FactSource, Sequence[Hashable]]] = []
+        for source, wanted in fact_needs(commands):
+            if isinstance(source, Lookup):
+                lookups.append((source, wanted))
+            else:
+                others.append((source, wanted))
+        loading = self.log.load(streams, keys, [(source.statement, wanted) for source, wanted in lookups])
+        facts: dict[int, Mapping[Any, Any]] = {}
+        if others:
+            history, facts = await asyncio.gather(loading, self._others(others))
+        else:
+            history = await loading
+        for (source, _), rows in zip(lookups, history.looked_up, strict=True):
+            facts[id(source)] = source.facts(rows)
         return BatchDecider(history, facts, self._types, self._clock.now(), self._runtime.new_id)
+
+    async def _others(
+        self, needed: Iterable[tuple[FactSource, Sequence[Hashable]]]
+    ) -> dict[int, Mapping[Any, Any]]:
+        async with self.log.database.read() as connection:
+            return await load_facts(connection, needed)
 
     async def _commit(self, plan: Plan) -> tuple[Verdict, frozenset[int]]:
         """Write the plan; answers the verdict and the groups among the losers that lost a race."""
@@ -382,7 +482,7 @@ class Writer:
         task.settle(answer)
 
     def _announce(self, position: int) -> None:
-        self.position = position
+        self.position = max(position, self.position)
         for listener in self._listeners:
             listener(position)
 

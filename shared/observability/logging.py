@@ -149,8 +149,9 @@ def configure(service: str, runtime: Runtime, level: str = "INFO", stream: TextI
         root.removeHandler(handler)
     root.addHandler(_LibraryHandler())
     root.setLevel(max(number, logging.INFO))
-    for noisy in ("uvicorn.access", "httpx", "httpcore"):
+    for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for rewired in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(rewired).handlers.clear()
-        logging.getLogger(rewired).propagate = True
+        # Without a way to a handler uvicorn does not even make up its lines about requests.
+        logging.getLogger(rewired).propagate = rewired != "uvicorn.access"

@@ -30,6 +30,7 @@ from shared.security.tokens import OwnKeys, TokenVerifier
 from shared.security.vault import Vault
 from shared.testing.keys import memory_keyring
 from shared.testing.store import MemoryParts, Steps, memory_store, settle
+from shared.testing.wire import WireTransport
 from shared.web import tables
 from shared.web.app import build_app
 from shared.web.imports import Imports
@@ -95,9 +96,8 @@ class MemoryService:
 
     def anonymous(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
         """An HTTP client without a token."""
-        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
         return httpx.AsyncClient(
-            transport=transport, base_url=f"http://{self.name}", headers=dict(headers or {})
+            transport=WireTransport(self.app), base_url=f"http://{self.name}", headers=dict(headers or {})
         )
 
     async def begin_day(self, day: dt.date) -> None:

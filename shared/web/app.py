@@ -1,8 +1,8 @@
 """The one app factory: routes of a service and of the platform behind one stack of middleware.
 
 From the outside in: correlation, metrics and the last fence; authentication; waiting for a position; thin
-routes; FastAPI. All of it is pure ASGI, so thin and ordinary routes run the same code. Before it stands the
-front, which answers ordinary requests of hot commands in one go and hands on all others untouched.
+routes; FastAPI. All of it is pure ASGI, so thin and ordinary routes run the same code. Before it, at the connection,
+stands the front, which answers ordinary requests of hot commands in one go and leaves all others to it.
 """
 
 from __future__ import annotations
@@ -68,17 +68,10 @@ class ThinRoutes:
 
 
 class ServiceApp(FastAPI):
-    """FastAPI behind the front."""
+    """FastAPI, and what stands before it."""
 
     front: Front | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.front is not None and scope["type"] == "http":
-            left = await self.front.take(scope, receive, send)
-            if left is None:
-                return
-            receive = left
-        await super().__call__(scope, receive, send)
+    """Asked by ``serving.HotProtocol``."""
 
 
 def build_app(

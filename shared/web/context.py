@@ -75,10 +75,9 @@ def trace_of(scope: Mapping[str, Any]) -> str:
     return str(scope.get("liangxian.traceparent", ""))
 
 
-def begin_request(tracing: Tracing, scope: Scope, correlation: str) -> Span:
+def begin_request(tracing: Tracing, method: str, headers: Headers, correlation: str) -> Span:
     """A span of a request, in the caller's trace or in one whose id is the correlation, where it can be."""
-    parent = Headers(scope=scope).get(TRACEPARENT, "")
-    return tracing.begin(scope["method"], Kind.SERVER, parent, correlation)
+    return tracing.begin(method, Kind.SERVER, headers.get(TRACEPARENT, ""), correlation)
 
 
 def end_request(span: Span, method: str, route: str, status: int, correlation: str) -> None:
@@ -119,7 +118,7 @@ class RequestContext:
         status = 0
         span = None
         if self._tracing is not None and scope["path"] not in PROBES:
-            span = begin_request(self._tracing, scope, correlation)
+            span = begin_request(self._tracing, scope["method"], Headers(scope=scope), correlation)
             scope["liangxian.traceparent"] = span.traceparent
 
         async def passing(message: Message) -> None:

@@ -1,22 +1,21 @@
-"""The front: ordinary requests of hot commands, from the headers to the answer in one coroutine.
+"""The front: ordinary requests of hot commands, from the connection to the answer in one coroutine.
 
 A stack of middlewares costs a payment as much as deciding and storing it. The front does what the stack does, with
 the stack's own functions, for requests that are as they should be; whatever is unusual (a token that does not
-verify, a header that is missing or malformed, a body that arrives in parts or is refused, a position to wait for)
-it leaves, unread or to be read again, to the stack, which says why. So there is one place for every refusal at the
-door, and tests hold both to the same answers.
+verify, a header that is missing or malformed, a body that is refused, a position to wait for) it leaves to the stack,
+which says why. So there is one place for every refusal at the door, and tests hold both to the same answers. Where
+no ``HotProtocol`` serves the app, everything is the stack's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
 
 from shared.eventstore.commands import IdempotencyKey, Outcome
 from shared.kernel.clock import Runtime
@@ -36,7 +35,7 @@ from shared.web.context import (
 )
 from shared.web.idempotency import MAX_LENGTH, digest_of, required_key
 from shared.web.problems import problem_of, problem_response
-from shared.web.requests import BODY_LIMIT, metadata, metadata_of, parsed
+from shared.web.requests import metadata, metadata_of, parsed
 from shared.web.responses import answer
 from shared.web.service import HotCommand, ThinRoute
 
@@ -69,6 +68,14 @@ def hot_route(
     return ThinRoute("POST", path, endpoint, operation, schemas, hot)
 
 
+class Answered(NamedTuple):
+    """See ``serving.Answer``."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
 class _Head(msgspec.Struct, gc=False):
     """What the front needs of the headers. traced: the caller brought a correlation."""
 
@@ -77,10 +84,10 @@ class _Head(msgspec.Struct, gc=False):
     traced: bool
 
 
-def _head(scope: Scope) -> _Head | None:
+def _head(headers: Sequence[tuple[bytes, bytes]]) -> _Head | None:
     """None where a header is missing, malformed or there twice, or asks for what the stack does."""
     found: list[bytes | None] = [None] * len(_KNOWN)
-    for name, value in scope["headers"]:
+    for name, value in headers:
         number = _KNOWN.get(name)
         if number is not None:
             if found[number] is not None:
@@ -121,80 +128,67 @@ class Front:
         self._full = full
         self._tracing = tracing
 
-    async def take(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        """None when the request was answered; else what the stack is to read it from."""
-        found = self._commands.get(scope["path"])
-        if found is None or scope["method"] != "POST":
-            return receive
-        hot, decoder = found
-        started = self._runtime.monotonic()
-        head = _head(scope)
+    def path(self, method: bytes, target: bytes) -> str | None:
+        """See ``serving.Front``."""
+        return self._targets.get(target) if method == b"POST" else None
+
+    def take(
+        self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> Coroutine[Any, Any, Answered] | None:
+        """See ``serving.Front``."""
+        hot, decoder = self._commands[path]
+        head = _head(headers)
         if head is None:
-            return receive
+            return None
         try:
             principal = self._verifier.verify(head.token)
-        except InvalidTokenError:
-            return receive
-        if not principal.allows(hot.scope):
-            return receive
-        first = await receive()
-        raw = first.get("body", b"")
-        if first["type"] != "http.request" or first.get("more_body") or len(raw) > BODY_LIMIT:
-            return again(first, receive)
-        try:
-            refuse_unstorable(b"", raw)
-            body = decoder.decode(raw)
-        except (ProblemError, msgspec.MsgspecError, UnicodeDecodeError):
-            return again(first, receive)
-        await self._handle(hot, head, body, principal, scope, started, send)
-        return None
+            if not principal.allows(hot.scope):
+                return None
+            refuse_unstorable(b"", body)
+            command = decoder.decode(body)
+        except (InvalidTokenError, ProblemError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return self._handle(hot, path, head, headers, command, principal)
 
     async def _handle(
         self,
         hot: HotCommand[Any],
+        path: str,
         head: _Head,
+        headers: Sequence[tuple[bytes, bytes]],
         body: Any,
         principal: Principal,
-        scope: Scope,
-        started: float,
-        send: Send,
-    ) -> None:
+    ) -> Answered:
         """Decide, answer, count."""
-        correlation = incoming_correlation(Headers(scope=scope)) if head.traced else None
+        started = self._runtime.monotonic()
+        correlation = incoming_correlation(Headers(raw=list(headers))) if head.traced else None
         correlation = correlation or self._runtime.new_id()
         key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(body))
         status = 499
         span, told = None, metadata_of(correlation, principal)
         if self._tracing is not None:
-            span = begin_request(self._tracing, scope, correlation)
+            span = begin_request(self._tracing, "POST", Headers(raw=list(headers)), correlation)
             told = metadata_of(correlation, principal, traceparent=span.traceparent)
         try:
             try:
-                outcome = await hot.handle(body, principal, told, key)
+                answered = _answered(await hot.handle(body, principal, told, key), correlation)
             except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
                 with bound(correlation=correlation):
                     away = self._unavailable(fault)
                     if away is not None:
                         self._metrics.refusal(away.code)
-                    status = await _problem(
-                        failure(fault, correlation, scope["path"], away), correlation, send
-                    )
-            else:
-                status = await _answered(outcome, correlation, send)
+                    answered = _problem(failure(fault, correlation, path, away), correlation)
+            status = answered.status
+            return answered
         finally:
-            self._metrics.observe_request(scope["path"], "POST", status, self._runtime.monotonic() - started)
+            self._metrics.observe_request(path, "POST", status, self._runtime.monotonic() - started)
             if span is not None:
-                end_request(span, "POST", scope["path"], status, correlation)
+                end_request(span, "POST", path, status, correlation)
 
-    def shed(
-        self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
-    ) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
-        """See ``serving.Shedding``: 503 for a hot command while the writer takes no more, whoever asks. Under
-        overload a refusal must cost far less than a payment."""
-        if not self._full() or method != b"POST":
-            return None
-        path = self._targets.get(target)
-        if path is None:
+    def shed(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answered | None:
+        """See ``serving.Front``: 503 while the writer takes no more, whoever asks. Under overload a refusal must cost
+        far less than a payment."""
+        if not self._full():
             return None
         brought = None
         if any(name in _CORRELATIONS for name, _ in headers):
@@ -204,23 +198,13 @@ class Front:
         self._metrics.observe_request(path, "POST", 503, 0.0)
         body = msgspec.json.encode(problem_of(_FULL, correlation))
         told = [*_FULL_HEADERS, (b"content-length", b"%d" % len(body))]
-        return [*told, (b"x-correlation-id", correlation.encode("latin-1"))], body
+        return Answered(503, [*told, (b"x-correlation-id", correlation.encode("latin-1"))], body)
 
 
-def again(first: Message, receive: Receive) -> Receive:
-    """The stream of messages as it was before its first was taken."""
-    waiting = [first]
-
-    async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replay
-
-
-async def _answered(outcome: Outcome, correlation: str, send: Send) -> int:
-    """As ``responses.answer``; the status it had."""
+def _answered(outcome: Outcome, correlation: str) -> Answered:
+    """As ``responses.answer``."""
     if isinstance(outcome, Refusal):
-        return await _problem(problem_response(outcome, correlation), correlation, send)
+        return _problem(problem_response(outcome, correlation), correlation)
     body = outcome.response
     headers = [
         (b"log-position", b"%d" % outcome.position),
@@ -230,13 +214,9 @@ async def _answered(outcome: Outcome, correlation: str, send: Send) -> int:
     ]
     if outcome.replayed:
         headers.insert(1, _REPLAYED)
-    await send({"type": "http.response.start", "status": outcome.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-    return outcome.status
+    return Answered(outcome.status, headers, body)
 
 
-async def _problem(response: Response, correlation: str, send: Send) -> int:
+def _problem(response: Response, correlation: str) -> Answered:
     headers = [*response.raw_headers, (b"x-correlation-id", correlation.encode("latin-1"))]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-    return response.status_code
+    return Answered(response.status_code, headers, bytes(response.body))

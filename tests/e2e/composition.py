@@ -29,6 +29,7 @@ from shared.security.issuer import load_clients
 from shared.testing.messaging import Member, Network, connect
 from shared.testing.service import MemoryService, memory_service
 from shared.testing.store import Steps, settle
+from shared.testing.wire import WireTransport
 from shared.web.machinery import received_messages
 
 ORGANISATIONS = Path(__file__).parents[2] / "deploy" / "local" / "organisations.yaml"
@@ -119,7 +120,7 @@ async def composed(
         books = Books.connect(None)
         opened.callback(books.close)
         mounts: dict[str, httpx.AsyncBaseTransport] = {
-            f"http://{name}": httpx.ASGITransport(service.app) for name, service in services.items()
+            f"http://{name}": WireTransport(service.app) for name, service in services.items()
         }
         addresses = {name: f"http://{name}" for name in SERVICES}
         http = httpx.AsyncClient(mounts=mounts)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.collection.campaigns.projection import CAMPAIGN, DIFFERENCE, PUBLISHED, TARGET
 from services.collection.obligations.facts import CampaignFact
+from shared.eventstore.commands import Lookup
 from shared.eventstore.database import Connection, Row, among
 from shared.policy.registry import PackRegistry
 
 _OF_CAMPAIGNS = sa.select(CAMPAIGN).where(among(CAMPAIGN.c.campaign))
 
 
-class CampaignFacts:
-    """``CampaignFact`` per campaign id. One query a batch."""
+class CampaignFacts(Lookup):
+    """``CampaignFact`` per campaign id."""
 
     name = "campaign"
-    beside = False
+    statement = _OF_CAMPAIGNS
 
     def __init__(self, packs: PackRegistry) -> None:
         self._packs = packs
 
-    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, CampaignFact]:
-        rows = await connection.execute(_OF_CAMPAIGNS, {"keys": keys})
+    def facts(self, rows: Sequence[Row]) -> Mapping[str, CampaignFact]:
         return {row.campaign: self._fact(row) for row in rows}
 
     def _fact(self, row: Row) -> CampaignFact:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from services.collection.obligations.facts import EnrolmentLink, TaxpayerFact
 from services.collection.taxpayers.projection import DECEASED, ENROLLED, SCOPE, TAXPAYER
+from shared.eventstore.commands import Lookup
 from shared.eventstore.database import Connection, Row, among
 from shared.kernel.insurance import Insurance
 
@@ -65,14 +66,13 @@ def _fact(rows: Sequence[Row]) -> TaxpayerFact:
 _DEATHS = sa.select(DECEASED.c.person_id, DECEASED.c.died_on).where(among(DECEASED.c.person_id))
 
 
-class DeathFacts:
+class DeathFacts(Lookup):
     """Date of death per person_id, as registration says it counts; absent for the living."""
 
     name = "death"
-    beside = False
+    statement = _DEATHS
 
-    async def load(self, connection: Connection, keys: Sequence[Hashable]) -> Mapping[str, dt.date]:
-        rows = await connection.execute(_DEATHS, {"keys": keys})
+    def facts(self, rows: Sequence[Row]) -> Mapping[str, dt.date]:
         return {row.person_id: row.died_on for row in rows}
 
 

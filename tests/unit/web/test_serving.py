@@ -5,48 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
 import pytest
-import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from shared.web.serving import HotProtocol
+from shared.testing.wire import Wire, configured, connected
+from shared.web.serving import HELD_BYTES, HotProtocol
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
 OPEN: Message = {"type": "http.response.start", "status": 200, "headers": []}
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
 
-class Wire(asyncio.Transport):
-    """A connection that keeps what was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = asyncio.Event()
-
-    def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed.set()
-
-    def is_closing(self) -> bool:
-        return self.closed.is_set()
-
-    def pause_reading(self) -> None:
-        return
-
-    def resume_reading(self) -> None:
-        return
-
-
 async def written(messages: Sequence[Message], request: bytes, *, fails: bool = False) -> Wire:
     """What a connection wrote when the app sent these, having read the body; it is closed afterwards."""
-    wire, done = Wire(), asyncio.Event()
+    done = asyncio.Event()
 
     async def app(_: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -56,12 +32,7 @@ async def written(messages: Sequence[Message], request: bytes, *, fails: bool = 
             raise RuntimeError
         done.set()
 
-    config = uvicorn.Config(
-        app, http=HotProtocol, lifespan="off", log_config=None, server_header=False, date_header=False
-    )
-    config.load()
-    protocol = HotProtocol(config, ServerState(), {})
-    protocol.connection_made(wire)
+    protocol, wire, _ = connected(configured(app))
     protocol.data_received(request)
     async with asyncio.timeout(5):
         await (wire.closed if fails else done).wait()
@@ -105,6 +76,13 @@ async def test_the_head_leaves_with_the_beginning_of_the_body(
     assert wire.written == expected
 
 
+async def test_a_head_without_a_body_to_come_leaves_at_once() -> None:
+    """Given HEAD, then nothing else is waited for (RFC 9110, 9.3.2)."""
+    head = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
+    wire = await written([START, {"type": "http.response.body", "body": b"ok"}], head)
+    assert wire.written == [HEAD]
+
+
 async def test_an_answer_before_the_answer_does_not_wait() -> None:
     wire = await written(
         [START, {"type": "http.response.body", "body": b"ok"}], POST + b"Expect: 100-continue\r\n\r\n1"
@@ -134,8 +112,7 @@ async def test_an_answered_request_is_gone_without_the_collector() -> None:
         await send(START)
         await send({"type": "http.response.body", "body": b"ok"})
 
-    config = uvicorn.Config(app, http=HotProtocol, lifespan="off", log_config=None)
-    config.load()
+    config = configured(app)
     protocol, state = None, ServerState()
     gc.collect()
     gc.disable()
@@ -153,76 +130,192 @@ async def test_an_answered_request_is_gone_without_the_collector() -> None:
             protocol.connection_lost(None)
 
 
-class Busy:
-    """An app whose front sheds what is sent to ``/hot``."""
+class Said(NamedTuple):
+    """See ``serving.Answer``."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Fronted:
+    """An app that is its own front: ``/busy`` is shed, ``/hot`` taken when it is asked for and says so."""
 
     def __init__(self) -> None:
         self.front = self
-        self.asked: list[bytes] = []
-        self.ran: list[str] = []
+        self.asked: list[str] = []
+        self.ran: list[tuple[str, bytes]] = []
+        self.go = asyncio.Event()
+        self.go.set()
 
-    def shed(
-        self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
-    ) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
-        self.asked.append(target)
-        return ([(b"retry-after", b"1"), (b"content-length", b"2")], b"no") if target == b"/hot" else None
+    def path(self, method: bytes, target: bytes) -> str | None:
+        return target.decode() if method == b"POST" and target in (b"/busy", b"/hot") else None
+
+    def shed(self, path: str, _: Sequence[tuple[bytes, bytes]]) -> Said | None:
+        self.asked.append(path)
+        if path == "/hot":
+            return None
+        return Said(503, [(b"retry-after", b"1"), (b"content-length", b"2")], b"no")
+
+    def take(
+        self, _: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> Coroutine[Any, Any, Said] | None:
+        return None if (b"odd", b"1") in headers else self._answer(body)
+
+    async def _answer(self, body: bytes) -> Said:
+        await self.go.wait()
+        if body == b"!":
+            raise RuntimeError
+        return Said(201, [(b"content-length", b"%d" % len(body))], body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.ran.append(scope["path"])
-        await receive()
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.ran.append((scope["path"], body))
         await send(START)
         await send({"type": "http.response.body", "body": b"ok"})
 
 
 SHED = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 2\r\n\r\nno"
+HOT = b"HTTP/1.1 201 Created\r\ncontent-length: 1\r\n\r\n1"
 
 
-def connected(app: Any) -> tuple[HotProtocol, Wire, ServerState]:
-    """As ``serve`` does it: without a middleware of uvicorn's before the app."""
-    config = uvicorn.Config(
-        app, http=HotProtocol, lifespan="off", log_config=None, server_header=False, date_header=False,
-        proxy_headers=False,
-    )  # fmt: skip
-    config.load()
-    wire, state = Wire(), ServerState()
-    protocol = HotProtocol(config, state, {})
-    protocol.connection_made(wire)
-    return protocol, wire, state
+def to(path: bytes, extra: bytes = b"", body: bytes = b"1") -> bytes:
+    head = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" % (path, len(body), extra)
+    return head + body
 
 
-def to(path: bytes, extra: bytes = b"") -> bytes:
-    return POST.replace(b"/", path, 1) + extra + b"\r\n1"
+async def finished(state: ServerState) -> None:
+    async with asyncio.timeout(5):
+        while state.tasks:
+            await asyncio.wait(state.tasks)
+
+
+async def test_what_is_hot_goes_to_the_front_and_leaves_in_one_write() -> None:
+    """Given a hot request, even in pieces, then no task of ASGI's runs; the connection lives on."""
+    app = Fronted()
+    protocol, wire, state = connected(configured(app))
+    request = to(b"/hot")
+    for start in range(0, len(request), 7):
+        protocol.data_received(request[start : start + 7])
+    await finished(state)
+    assert (wire.written, app.ran, state.total_requests) == ([HOT], [], 1)
+    assert not wire.closed.is_set()
+    assert protocol.timeout_keep_alive_task is not None
+    protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        to(b"/hot", b"Odd: 1\r\n"),
+        to(b"/hot", b"Connection: close\r\n"),
+        to(b"/hot", b"Expect: 100-continue\r\n"),
+        to(b"/hot").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        to(b"/hot", body=b"x" * (HELD_BYTES + 1)),
+    ],
+    ids=["left by the front", "close", "expect", "HTTP/1.0", "large"],
+)
+async def test_what_is_not_ordinary_reaches_the_stack_whole(request_: bytes) -> None:
+    app = Fronted()
+    protocol, _, state = connected(configured(app))
+    for start in range(0, len(request_), 1000):
+        protocol.data_received(request_[start : start + 1000])
+    await finished(state)
+    assert app.ran == [("/hot", request_.partition(b"\r\n\r\n")[2])]
+    protocol.connection_lost(None)
+
+
+async def test_a_hot_request_without_a_body_is_one() -> None:
+    app = Fronted()
+    protocol, wire, state = connected(configured(app))
+    protocol.data_received(b"POST /hot HTTP/1.1\r\nHost: a\r\n\r\n")
+    await finished(state)
+    assert wire.written == [b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n"]
+    protocol.connection_lost(None)
+
+
+async def test_a_server_that_stops_answers_first_and_closes() -> None:
+    """As uvicorn's own: whoever is being answered is told that the connection ends."""
+    app = Fronted()
+    app.go.clear()
+    protocol, wire, state = connected(configured(app))
+    protocol.data_received(to(b"/hot"))
+    protocol.shutdown()
+    assert (wire.written, wire.closed.is_set()) == ([], False)
+    app.go.set()
+    await finished(state)
+    assert wire.written == [HOT.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")]
+    assert wire.closed.is_set()
+    protocol.connection_lost(None)
+
+
+async def test_a_caller_that_went_away_is_written_nothing() -> None:
+    app = Fronted()
+    app.go.clear()
+    protocol, wire, state = connected(configured(app))
+    protocol.data_received(to(b"/hot"))
+    protocol.connection_lost(None)
+    app.go.set()
+    await finished(state)
+    assert wire.written == []
+
+
+async def test_who_does_not_read_is_written_no_more() -> None:
+    """Given a connection that takes nothing, then the answer waits until it does."""
+    app = Fronted()
+    protocol, wire, state = connected(configured(app))
+    protocol.pause_writing()
+    protocol.data_received(to(b"/hot"))
+    [task] = state.tasks
+    await asyncio.wait([task], timeout=0.01)
+    assert wire.written == []
+    protocol.resume_writing()
+    await finished(state)
+    assert wire.written == [HOT]
+    protocol.connection_lost(None)
+
+
+async def test_a_front_that_fails_ends_the_connection() -> None:
+    """Nothing else may be said: an answer nobody knows is not one."""
+    app = Fronted()
+    protocol, wire, state = connected(configured(app))
+    protocol.data_received(to(b"/hot", body=b"!"))
+    [task] = state.tasks
+    with pytest.raises(RuntimeError):
+        await task
+    assert (wire.written, wire.closed.is_set()) == ([], True)
+    protocol.connection_lost(None)
 
 
 async def test_what_is_shed_never_becomes_a_task() -> None:
     """Given a full queue, then the request is answered when its body has come; the connection lives on."""
-    busy = Busy()
-    protocol, wire, state = connected(busy)
-    request = to(b"/hot")
+    app = Fronted()
+    protocol, wire, state = connected(configured(app))
+    request = to(b"/busy")
     protocol.data_received(request[:-1])
     assert wire.written == []
     protocol.data_received(request[-1:])
-    assert (wire.written, busy.ran, state.total_requests) == ([SHED], [], 1)
+    assert (wire.written, app.ran, state.total_requests) == ([SHED], [], 1)
     assert not wire.closed.is_set()
     assert protocol.timeout_keep_alive_task is not None
     protocol.data_received(to(b"/cold"))
-    async with asyncio.timeout(5):
-        await asyncio.gather(*state.tasks)
-    assert (wire.written, busy.ran) == ([SHED, HEAD + b"ok"], ["/cold"])
+    await finished(state)
+    assert (wire.written, app.ran) == ([SHED, HEAD + b"ok"], [("/cold", b"1")])
     protocol.connection_lost(None)
 
 
 async def test_requests_in_a_row_are_answered_in_their_order() -> None:
     """What follows a request that is being answered waits for it, and is not shed before it (RFC 9112, 9.3.2)."""
-    busy = Busy()
-    protocol, wire, state = connected(busy)
-    protocol.data_received(to(b"/hot") + to(b"/cold") + to(b"/hot"))
+    app = Fronted()
+    protocol, wire, state = connected(configured(app))
+    protocol.data_received(to(b"/busy") + to(b"/hot") + to(b"/cold") + to(b"/busy") + to(b"/hot"))
     assert wire.written == [SHED]
-    async with asyncio.timeout(5):
-        while len(busy.ran) < 2 or state.tasks:
-            await asyncio.gather(*state.tasks)
-    assert busy.ran == ["/cold", "/hot"]
-    assert wire.written == [SHED, HEAD + b"ok", HEAD + b"ok"]
+    await finished(state)
+    assert [path for path, _ in app.ran] == ["/cold", "/busy", "/hot"]
+    assert wire.written == [SHED, HOT, HEAD + b"ok", HEAD + b"ok", HEAD + b"ok"]
     protocol.connection_lost(None)
 
 
@@ -232,17 +325,16 @@ async def test_requests_in_a_row_are_answered_in_their_order() -> None:
 )
 async def test_odd_requests_are_not_shed_at_the_door(odd: bytes) -> None:
     """Whoever closes the connection, waits for leave to send or wants another protocol is answered as ever."""
-    busy = Busy()
-    protocol, _, state = connected(busy)
-    protocol.data_received(to(b"/hot", odd))
-    async with asyncio.timeout(5):
-        await asyncio.gather(*state.tasks)
-    assert (busy.asked, busy.ran) == ([], ["/hot"])
+    app = Fronted()
+    protocol, _, state = connected(configured(app))
+    protocol.data_received(to(b"/busy", odd))
+    await finished(state)
+    assert (app.asked, [path for path, _ in app.ran]) == ([], ["/busy"])
     protocol.connection_lost(None)
 
 
 async def test_a_connection_may_end_before_a_shed_requests_body() -> None:
-    protocol, wire, _ = connected(Busy())
-    protocol.data_received(to(b"/hot")[:-1])
+    protocol, wire, _ = connected(configured(Fronted()))
+    protocol.data_received(to(b"/busy")[:-1])
     protocol.connection_lost(None)
     assert wire.written == []
