@@ -114,9 +114,14 @@ class Tail:
         self._asking = asyncio.Lock()
         self._asked_at = 0.0
 
+    @property
+    def followed(self) -> bool:
+        """Whether anybody has read here yet: a process that only answers requests need not make up entries."""
+        return self._last >= 0
+
     def feed(self, entries: list[Entry]) -> None:
         """What this process committed: consecutive positions. Of two batches at once the later may come first."""
-        if not entries or self._last < 0:
+        if not entries or not self.followed:
             return
         self._coming.append(entries)
         if len(self._coming) > 1:

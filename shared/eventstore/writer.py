@@ -390,11 +390,10 @@ class Writer:
         again = self._settle(plan, verdict, raced)
         if self._ahead is not None:
             self._since.note(plan)
-        entries = entries_of(plan, verdict)
-        written = len(entries)
+        written = sum(event.group not in verdict.lost for event in plan.proposal.events)
         if written:
-            if self.tail is not None:
-                self.tail.feed(entries)
+            if self.tail is not None and self.tail.followed:
+                self.tail.feed(entries_of(plan, verdict))
             elapsed = self._runtime.monotonic() - started
             self._metrics.append_batch(written, elapsed, verdict.lock_wait_seconds)
             self._announce(verdict.first + written - 1)

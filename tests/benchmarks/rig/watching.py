@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-EVERY_SECONDS = 0.02
-AHEAD = 200
+EVERY_SECONDS = 0.05
+AHEAD = 60
 
 
 class Watch:
