@@ -148,7 +148,7 @@ class Front:
             command = decoder.decode(body)
         except (InvalidTokenError, ProblemError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        return self._handle(hot, path, head, headers, command, principal)
+        return self._handle(hot, path, head, headers, command, principal, self._runtime.monotonic())
 
     async def _handle(
         self,
@@ -158,9 +158,9 @@ class Front:
         headers: Sequence[tuple[bytes, bytes]],
         body: Any,
         principal: Principal,
+        started: float,
     ) -> Answered:
         """Decide, answer, count."""
-        started = self._runtime.monotonic()
         correlation = incoming_correlation(Headers(raw=list(headers))) if head.traced else None
         correlation = correlation or self._runtime.new_id()
         key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(body))
