@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 EVERY_SECONDS = 0.05
-AHEAD = 60
+AHEAD = 200
 
 
 class Watch:
