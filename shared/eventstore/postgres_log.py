@@ -306,10 +306,9 @@ def _with_lookups(selects: tuple[str, ...]) -> str:
     """The statement that loads and looks up; its arguments those of LOAD_SQL, then of each select in turn."""
     last, arrays = LOAD_ARGUMENTS, []
     for text in selects:
-        arguments = {int(number) for number in re.findall(r"\$(\d+)", text)}
         shifted = re.sub(r"\$(\d+)", lambda found, by=last: f"${int(found[1]) + by}", text)  # type: ignore[misc]
         arrays.append(f"ARRAY(SELECT found FROM ({shifted}) AS found)")
-        last += max(arguments, default=0)
+        last += max(map(int, re.findall(r"\$(\d+)", text)))
     nothing = ", ".join(["NULL"] * len(arrays))
     return LOOKED_UP_SQL.format(arrays=", ".join(arrays), nothing=nothing, load=LOAD_SQL)
 

@@ -128,7 +128,8 @@ class Tail:
             self._coming = deque(sorted(self._coming, key=_first))
         self._join()
         if sum(map(len, self._coming)) > self._window:
-            self._entries, self._bytes, self._typed, self._after = [], 0, {}, entries[-1].position
+            last = self._coming[-1][-1].position
+            self._entries, self._bytes, self._typed, self._after = [], 0, {}, last
             self._last = self._since = self._after
             self._coming.clear()
 

@@ -93,7 +93,6 @@ class Writer:
         self._types = types
         self._metrics = metrics or NoMetrics()
         self._admission = Admission(queue)
-        self._batched = 0
         self._cap = cap
         self._bulk_rows = bulk_rows
         self._worth = worth
@@ -140,7 +139,7 @@ class Writer:
 
     @property
     def _in_hand(self) -> int:
-        return len(self._singles) + self._batched
+        return len(self._singles) + sum(map(len, self._aloft.values()))
 
     @property
     def busy(self) -> bool:
@@ -262,7 +261,6 @@ class Writer:
         self._boarding = False
         tasks, started = self._board(), self._runtime.monotonic()
         self._aloft[batch] = tasks
-        self._batched += len(tasks)
         self._held = not tasks
         try:
             if tasks:
@@ -271,7 +269,6 @@ class Writer:
                 self._admission.note(len(tasks), now - max(started, self._landed_at), now)
                 self._landed_at, self._held = now, False
         finally:
-            self._batched -= len(tasks)
             self._aloft.pop(batch, None)
             if self._pages or self._bulk or self._closing:
                 self._wake.set()

@@ -10,7 +10,7 @@ no ``HotProtocol`` serves the app, everything is the stack's.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
@@ -38,6 +38,7 @@ from shared.web.problems import problem_of, problem_response
 from shared.web.requests import metadata, metadata_of, parsed
 from shared.web.responses import answer
 from shared.web.service import HotCommand, ThinRoute
+from shared.web.serving import Answer
 
 _KNOWN = {
     b"authorization": 0,
@@ -66,14 +67,6 @@ def hot_route(
         return answer(await hot.handle(body, principal, metadata(request, principal), key))
 
     return ThinRoute("POST", path, endpoint, operation, schemas, hot)
-
-
-class Answered(NamedTuple):
-    """See ``serving.Answer``."""
-
-    status: int
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -134,7 +127,7 @@ class Front:
 
     def take(
         self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Coroutine[Any, Any, Answered] | None:
+    ) -> Coroutine[Any, Any, Answer] | None:
         """See ``serving.Front``."""
         hot, decoder = self._commands[path]
         head = _head(headers)
@@ -159,7 +152,7 @@ class Front:
         body: Any,
         principal: Principal,
         started: float,
-    ) -> Answered:
+    ) -> Answer:
         """Decide, answer, count."""
         correlation = incoming_correlation(Headers(raw=list(headers))) if head.traced else None
         correlation = correlation or self._runtime.new_id()
@@ -185,7 +178,7 @@ class Front:
             if span is not None:
                 end_request(span, "POST", path, status, correlation)
 
-    def shed(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answered | None:
+    def shed(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         """See ``serving.Front``: 503 while the writer takes no more, whoever asks. Under overload a refusal must cost
         far less than a payment."""
         if not self._full():
@@ -198,10 +191,10 @@ class Front:
         self._metrics.observe_request(path, "POST", 503, 0.0)
         body = msgspec.json.encode(problem_of(_FULL, correlation))
         told = [*_FULL_HEADERS, (b"content-length", b"%d" % len(body))]
-        return Answered(503, [*told, (b"x-correlation-id", correlation.encode("latin-1"))], body)
+        return Answer(503, [*told, (b"x-correlation-id", correlation.encode("latin-1"))], body)
 
 
-def _answered(outcome: Outcome, correlation: str) -> Answered:
+def _answered(outcome: Outcome, correlation: str) -> Answer:
     """As ``responses.answer``."""
     if isinstance(outcome, Refusal):
         return _problem(problem_response(outcome, correlation), correlation)
@@ -214,9 +207,9 @@ def _answered(outcome: Outcome, correlation: str) -> Answered:
     ]
     if outcome.replayed:
         headers.insert(1, _REPLAYED)
-    return Answered(outcome.status, headers, body)
+    return Answer(outcome.status, headers, body)
 
 
-def _problem(response: Response, correlation: str) -> Answered:
+def _problem(response: Response, correlation: str) -> Answer:
     headers = [*response.raw_headers, (b"x-correlation-id", correlation.encode("latin-1"))]
-    return Answered(response.status_code, headers, bytes(response.body))
+    return Answer(response.status_code, headers, bytes(response.body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -23,23 +23,12 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Answer(Protocol):
-    """What leaves: a status, headers and a body that is whole."""
+class Answer(NamedTuple):
+    """What leaves. headers: names in lower case, ``content-length`` among them. body: as long as that says."""
 
-    @property
-    def status(self) -> int:
-        """Of HTTP."""
-        ...
-
-    @property
-    def headers(self) -> Headers:
-        """Names in lower case; ``content-length`` is among them."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """As long as the headers say."""
-        ...
+    status: int
+    headers: Headers
+    body: bytes
 
 
 class Front(Protocol):
@@ -94,6 +83,8 @@ class HotProtocol(HttpToolsProtocol):
         if front is None or path is None:
             return None
         if self.expect_100_continue or parser.should_upgrade() or not parser.should_keep_alive():
+            return None
+        if parser.get_http_version() != "1.1":
             return None
         return _Held(front, path, front.shed(path, self.headers))
 

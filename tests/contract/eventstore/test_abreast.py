@@ -70,6 +70,16 @@ async def answers(*tasks: asyncio.Task[Any]) -> list[Any]:
         return [await task for task in tasks]
 
 
+async def two_aloft(parts: Parts) -> tuple[Held, list[asyncio.Task[Any]]]:
+    """A batch of one at the database, and one of WORTH beside it."""
+    held = Held(parts)
+    tasks = started(parts, pay("a"))
+    await held.calls(1)
+    tasks += started(parts, *others(WORTH))
+    await held.calls(2)
+    return held, tasks
+
+
 async def test_a_second_batch_starts_beside_one_that_commits_when_it_is_worth_it(parts: Parts) -> None:
     """Given a batch at the database, then few commands wait for it and enough of them do not."""
     held = Held(parts)
@@ -86,11 +96,7 @@ async def test_a_second_batch_starts_beside_one_that_commits_when_it_is_worth_it
 
 
 async def test_no_third_batch_starts(parts: Parts) -> None:
-    held = Held(parts)
-    tasks = started(parts, pay("a"))
-    await held.calls(1)
-    tasks += started(parts, *others(WORTH))
-    await held.calls(2)
+    held, tasks = await two_aloft(parts)
     tasks += started(parts, *[pay(f"third{number}") for number in range(3 * WORTH)])
     await asyncio.sleep(0)
     assert len(parts.store._singles) == 3 * WORTH
@@ -196,11 +202,7 @@ async def test_of_two_batches_that_want_one_guard_the_first_has_it(parts: Parts)
 
 async def test_a_page_waits_until_both_have_landed(parts: Parts) -> None:
     """And singles wait for the page: no lane starves."""
-    held = Held(parts)
-    tasks = started(parts, pay("a"))
-    await held.calls(1)
-    tasks += started(parts, *others(WORTH))
-    await held.calls(2)
+    held, tasks = await two_aloft(parts)
     page = asyncio.create_task(parts.store.execute_page(Page([pay("page")])))
     tasks += started(parts, *[pay(f"later{number}") for number in range(WORTH)])
     held.let_all_go()
@@ -211,11 +213,7 @@ async def test_a_page_waits_until_both_have_landed(parts: Parts) -> None:
 
 
 async def test_stopping_finishes_both(parts: Parts) -> None:
-    held = Held(parts)
-    tasks = started(parts, pay("a"))
-    await held.calls(1)
-    tasks += started(parts, *others(WORTH))
-    await held.calls(2)
+    held, tasks = await two_aloft(parts)
     tasks += started(parts, pay("last"))
     await asyncio.sleep(0)
     stopping = asyncio.create_task(parts.store.stop())

@@ -6,14 +6,14 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from shared.testing.wire import Wire, configured, connected
-from shared.web.serving import HELD_BYTES, HotProtocol
+from shared.web.serving import HELD_BYTES, Answer, HotProtocol
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
 OPEN: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -130,14 +130,6 @@ async def test_an_answered_request_is_gone_without_the_collector() -> None:
             protocol.connection_lost(None)
 
 
-class Said(NamedTuple):
-    """See ``serving.Answer``."""
-
-    status: int
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-
-
 class Fronted:
     """An app that is its own front: ``/busy`` is shed, ``/hot`` taken when it is asked for and says so."""
 
@@ -151,22 +143,22 @@ class Fronted:
     def path(self, method: bytes, target: bytes) -> str | None:
         return target.decode() if method == b"POST" and target in (b"/busy", b"/hot") else None
 
-    def shed(self, path: str, _: Sequence[tuple[bytes, bytes]]) -> Said | None:
+    def shed(self, path: str, _: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         self.asked.append(path)
         if path == "/hot":
             return None
-        return Said(503, [(b"retry-after", b"1"), (b"content-length", b"2")], b"no")
+        return Answer(503, [(b"retry-after", b"1"), (b"content-length", b"2")], b"no")
 
     def take(
         self, _: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Coroutine[Any, Any, Said] | None:
+    ) -> Coroutine[Any, Any, Answer] | None:
         return None if (b"odd", b"1") in headers else self._answer(body)
 
-    async def _answer(self, body: bytes) -> Said:
+    async def _answer(self, body: bytes) -> Answer:
         await self.go.wait()
         if body == b"!":
             raise RuntimeError
-        return Said(201, [(b"content-length", b"%d" % len(body))], body)
+        return Answer(201, [(b"content-length", b"%d" % len(body))], body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, more = b"", True
@@ -214,9 +206,10 @@ async def test_what_is_hot_goes_to_the_front_and_leaves_in_one_write() -> None:
         to(b"/hot", b"Connection: close\r\n"),
         to(b"/hot", b"Expect: 100-continue\r\n"),
         to(b"/hot").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        to(b"/hot", b"Connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0"),
         to(b"/hot", body=b"x" * (HELD_BYTES + 1)),
     ],
-    ids=["left by the front", "close", "expect", "HTTP/1.0", "large"],
+    ids=["left by the front", "close", "expect", "HTTP/1.0", "HTTP/1.0 kept alive", "large"],
 )
 async def test_what_is_not_ordinary_reaches_the_stack_whole(request_: bytes) -> None:
     app = Fronted()
