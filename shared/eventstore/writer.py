@@ -266,7 +266,8 @@ class Writer:
             if tasks:
                 await self._batch(tasks, self._singles, None)
                 now = self._runtime.monotonic()
-                self._admission.note(len(tasks), now - max(started, self._landed_at), now)
+                answered = sum(task.answer is not None for task in tasks)  # not who is asked again
+                self._admission.note(answered, now - max(started, self._landed_at), now)
                 self._landed_at, self._held = now, False
         finally:
             self._aloft.pop(batch, None)
