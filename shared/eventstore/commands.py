@@ -175,8 +175,11 @@ class Page:
     on_refusal: Callable[[Command, Refusal], Command | None] | None = None
     """Called for each refused command; the command it answers is decided in the same transaction."""
     settled: Callable[[Connection, Sequence[Outcome]], Awaitable[None]] | None = None
-    """Given the outcomes of ``commands`` when the events are appended: what it writes commits with them. The
-    append lock is held meanwhile."""
+    """Given the outcomes of ``commands`` before the events are appended, positions still 0: what it writes commits
+    with them."""
+    placed: Callable[[Connection, int], Awaitable[None]] | None = None
+    """Given the position of the page's last event, where there is one. Everybody else's append waits meanwhile:
+    what can be written without it belongs into ``settled``."""
 
 
 class BlindAppend(msgspec.Struct, frozen=True):

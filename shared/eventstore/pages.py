@@ -40,6 +40,10 @@ PAGE_ROUNDS = 8
 """How often a page is tried when somebody else changed one of its streams."""
 
 
+_NOWHERE = Verdict(0)
+"""Of what is not written yet, or never."""
+
+
 class _LostError(Exception):
     """Somebody changed a stream, or a guard is taken: roll back and decide the page again. ahead: it was decided
     before its turn."""
@@ -57,14 +61,31 @@ class _PreviewError(Exception):
 
 @dataclass(slots=True)
 class PageResult:
-    """Outcomes in the order of the page's commands, and what was written. plan: as it was committed."""
+    """What was decided and written. tasks: of the page's commands, in their order; position: of the last event;
+    plan, verdict: as it was committed; received: its blind appends, versions: those they were given."""
 
-    outcomes: list[Outcome]
-    events: int = 0
+    tasks: Sequence[Task] = ()
     position: int = 0
-    lock_wait_seconds: float = 0.0
-    entries: list[list[Entry]] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
+    verdict: Verdict = _NOWHERE
+    received: Sequence[ReceivedEvent] = ()
+    versions: Sequence[int] = ()
+
+    @property
+    def events(self) -> int:
+        """How many were written."""
+        return len(self.plan.proposal.events) + len(self.received) if self.position else 0
+
+    def outcomes(self) -> list[Outcome]:
+        """In the order of the page's commands; their positions are known when the page is committed."""
+        return [_outcome(task) for task in self.tasks]
+
+    def entries(self) -> list[list[Entry]]:
+        """For the tail: consecutive positions each."""
+        found = [entries_of(self.plan, self.verdict)]
+        if self.received:
+            found.append(_received_entries(self.received, self.position, self.versions))
+        return found
 
 
 class _Source(Protocol):
@@ -201,7 +222,7 @@ class PageRun:
         """Try until nobody interferes. Raises a command's exception, StaleCheckpointError, or the problem
         CONCURRENT_CHANGE."""
         for _ in range(PAGE_ROUNDS):
-            result = PageResult([])
+            result = PageResult()
             try:
                 async with log.transaction() as transaction:
                     result = await self._attempt(transaction, types, clock, runtime)
@@ -216,6 +237,7 @@ class PageRun:
                 if log.failure(error) is not Failure.TRANSIENT:
                     raise
             else:
+                _answer(result.plan, result.verdict)
                 return result
         raise ProblemError(CONCURRENT_CHANGE)
 
@@ -237,30 +259,37 @@ class PageRun:
         else:
             tasks = [Task(command, None) for command in page.commands]
             plan, extra = await self._decide(_Within(transaction), tasks, types, clock, runtime)
-        verdict = Verdict(0)
-        if not self._preview:
-            await write_rows(connection, plan.rows())
-            if plan.proposal or plan.rows():
-                verdict = await transaction.append(plan.proposal)
-            if verdict.lost:
-                raise _LostError(plan, verdict, ahead=judged is not None)
-        self._answer(plan, verdict)
-        last = verdict.first + len(plan.proposal.events) - 1 if plan.proposal.events else 0
-        entries = [] if self._preview else [entries_of(plan, verdict)]
-        if page.blind and not self._preview:
-            now = clock.now()
-            received = [
-                ReceivedEvent(runtime.new_id(), fact, encode_metadata(fact.metadata), now)
-                for fact in page.blind
-            ]
-            last, versions = await transaction.append_received(received)
-            entries.append(_received_entries(received, last, versions))
+        _answer(plan, _NOWHERE)
         self.decided = [(task.command, _outcome(task)) for task in (*tasks, *extra)]
-        written = len(plan.proposal.events) + len(page.blind)
-        outcomes = [_outcome(task) for task in tasks]
-        if page.settled is not None and not self._preview:
-            await page.settled(connection, outcomes)
-        return PageResult(outcomes, written, last, verdict.lock_wait_seconds, entries, plan)
+        result = PageResult(tasks, plan=plan)
+        if self._preview:
+            return result
+        await write_rows(connection, plan.rows())
+        if page.settled is not None:
+            await page.settled(connection, result.outcomes())
+        received = self._received(clock, runtime)
+        # From here on everybody else's append waits: nothing is made up, asked or written that could be before.
+        if plan.proposal or plan.rows():
+            result.verdict = await transaction.append(plan.proposal)
+            if result.verdict.lost:
+                raise _LostError(plan, result.verdict, ahead=judged is not None)
+            if plan.proposal.events:
+                result.position = result.verdict.first + len(plan.proposal.events) - 1
+        if received:
+            result.received = received
+            result.position, result.versions = await transaction.append_received(received)
+        if page.placed is not None and result.position:
+            await page.placed(connection, result.position)
+        return result
+
+    def _received(self, clock: Clock, runtime: Runtime) -> list[ReceivedEvent]:
+        if not self.page.blind:
+            return []
+        now = clock.now()
+        return [
+            ReceivedEvent(runtime.new_id(), fact, encode_metadata(fact.metadata), now)
+            for fact in self.page.blind
+        ]
 
     async def _decide(
         self,
@@ -313,17 +342,19 @@ class PageRun:
         answers = [on_refusal(task.command, refusal) for task, refusal in refused]
         return [Task(command, None) for command in answers if command is not None]
 
-    def _answer(self, plan: Plan, verdict: Verdict) -> None:
-        positions = event_positions(plan, verdict)
-        for task, answer in plan.answered:
-            task.settle(answer)
-        for decided in plan.decided:
-            outcome = decided.outcome
-            if isinstance(outcome, Done) and decided.last_event >= 0:
-                outcome = Done(outcome.response, outcome.status, positions[decided.last_event])
-            decided.task.settle(outcome)
-            for joiner in decided.joiners:
-                joiner.settle(joined(outcome))
+
+def _answer(plan: Plan, verdict: Verdict) -> None:
+    """Positions are 0 where the verdict does not know the first."""
+    positions = event_positions(plan, verdict) if verdict.first else None
+    for task, answer in plan.answered:
+        task.settle(answer)
+    for decided in plan.decided:
+        outcome = decided.outcome
+        if positions and isinstance(outcome, Done) and decided.last_event >= 0:
+            outcome = Done(outcome.response, outcome.status, positions[decided.last_event])
+        decided.task.settle(outcome)
+        for joiner in decided.joiners:
+            joiner.settle(joined(outcome))
 
 
 async def _facts(source: _Source, commands: Sequence[Command]) -> dict[int, Mapping[Any, Any]]:

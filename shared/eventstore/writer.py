@@ -501,13 +501,13 @@ class Writer:
         for command, outcome in run.decided:
             record_outcome(self._metrics, command, outcome)
         if result.events:
-            if self.tail is not None:
-                for entries in result.entries:
+            if self.tail is not None and self.tail.followed:
+                for entries in result.entries():
                     self.tail.feed(entries)
             elapsed = self._runtime.monotonic() - started
-            self._metrics.append_batch(result.events, elapsed, result.lock_wait_seconds)
+            self._metrics.append_batch(result.events, elapsed, result.verdict.lock_wait_seconds)
             self._announce(result.position)
-        run.settle(result.outcomes)
+        run.settle(result.outcomes())
 
 
 def _may_hold_its_guard(task: Task) -> bool:

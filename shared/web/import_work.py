@@ -228,7 +228,13 @@ class ImportWork:
             ended = await self._record(connection, job, piece.number, dict(sorted(judged.items())))
 
         async def execute() -> int:
-            page = Page(list(commands.values()), partial(_take, job, piece), keyed=False, settled=record)
+            page = Page(
+                list(commands.values()),
+                partial(_take, job, piece),
+                keyed=False,
+                settled=record,
+                placed=partial(_reached, job.import_id),
+            )
             try:
                 await self._store.execute_page(page)
             except StaleCheckpointError:
@@ -313,7 +319,6 @@ class ImportWork:
             "outcomes": msgspec.json.encode(judged),
         }
         await connection.upsert(IMPORT_ROWS, [row])
-        position = max((outcome.position for outcome in accepted), default=0)
         c = IMPORTS.c
         remaining = sa.exists().where(IMPORT_CHUNKS.c.import_id == job.import_id)
         changed = await connection.execute(
@@ -322,7 +327,6 @@ class ImportWork:
             .values(
                 rows_accepted=c.rows_accepted + len(accepted),
                 rows_refused=c.rows_refused + len(outcomes) - len(accepted),
-                log_position=sa.case((c.log_position < position, position), else_=c.log_position),
                 state=sa.case((remaining, c.state), else_="DONE"),
                 finished_at=sa.case((remaining, c.finished_at), else_=self._clock.now()),
             )
@@ -429,6 +433,12 @@ async def _take(job: Row, piece: _Slice, connection: Connection) -> bool:
         c.import_id == job.import_id, c.chunk == piece.number, c.sealed == piece.sealed, ~earlier
     )
     return bool(await connection.execute(mine.returning(c.chunk)))
+
+
+async def _reached(import_id: str, connection: Connection, position: int) -> None:
+    """How far readers must be to have seen the job's slices; they are committed in order."""
+    c = IMPORTS.c
+    await connection.execute(sa.update(IMPORTS).where(c.import_id == import_id).values(log_position=position))
 
 
 def _command_of(kind: ImportKind[Any], row: Any, context: ImportContext) -> Command | Refusal:

@@ -373,8 +373,10 @@ class TestPages:
         assert len(await all_rows(parts.database, mixed)) == 1
 
     async def test_what_is_kept_of_the_outcomes_commits_with_them(self, parts: Parts) -> None:
-        """``settled`` sees refusals and final positions; when it raises, nothing of the page is written."""
+        """``settled`` sees refusals, and ``placed`` where the last event stands; when either raises, nothing of
+        the page is written."""
         told: list[Any] = []
+        reached: list[int] = []
 
         async def settled(connection: Connection, outcomes: Sequence[Any]) -> None:
             told.append(outcomes)
@@ -382,20 +384,35 @@ class TestPages:
             if len(told) == 1:
                 raise LookupError
 
-        page = Page([pay("a"), pay("a", limit=150), pay("b")], settled=settled)
-        with pytest.raises(LookupError):
-            await parts.store.execute_page(page)
-        assert (await parts.log.head(), await all_rows(parts.database, mixed)) == (0, [])
+        async def placed(connection: Connection, position: int) -> None:
+            reached.append(position)
+            await connection.upsert(mixed, [mixed_row(f"reached{len(reached)}")])
+            if len(reached) == 1:
+                raise LookupError
+
+        page = Page([pay("a"), pay("a", limit=150), pay("b")], settled=settled, placed=placed)
+        for _ in ("settled", "placed"):
+            with pytest.raises(LookupError):
+                await parts.store.execute_page(page)
+            assert (await parts.log.head(), await all_rows(parts.database, mixed)) == (0, [])
         await parts.store.preview_page(page)
-        assert len(told) == 1
+        assert (len(told), len(reached)) == (2, 1)
         answered = await parts.store.execute_page(page)
-        assert told[1] == answered
+        assert [done(told[2][0]).position, told[2][1], done(told[2][2]).position] == [0, FULL, 0]
+        assert reached[1] == await parts.log.head()
         assert [done(answered[0]).position, answered[1], done(answered[2]).position] == [
             await parts.log.head() - 1,
             FULL,
             await parts.log.head(),
         ]
-        assert [row["id"] for row in await all_rows(parts.database, mixed)] == ["kept2"]
+        assert {row["id"] for row in await all_rows(parts.database, mixed)} == {"kept3", "reached2"}
+
+    async def test_where_nothing_was_appended_no_position_is_told(self, parts: Parts) -> None:
+        async def placed(connection: Connection, position: int) -> None:
+            raise AssertionError
+
+        (answer,) = await parts.store.execute_page(Page([pay("a", limit=50)], placed=placed))
+        assert (answer, await parts.log.head()) == (FULL, 0)
 
     async def test_a_stale_page_writes_nothing(self, parts: Parts) -> None:
         with pytest.raises(StaleCheckpointError):
