@@ -79,7 +79,7 @@ def joined(answer: Outcome) -> Outcome:
     return answer
 
 
-def record_outcome(metrics: WriterMetrics, command: Command, answer: Outcome | BaseException) -> None:
+def record_outcome(metrics: WriterMetrics, command: Command, answer: Outcome | Exception) -> None:
     """Count an answered command."""
     if isinstance(answer, Refusal):
         metrics.command(command.operation, "refused")

@@ -157,6 +157,8 @@ class Done(msgspec.Struct, frozen=True):
 
 
 Outcome = Done | Refusal
+Then = Callable[[Outcome | Exception], None]
+"""Is told what became of a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,4 +231,16 @@ class Store(Protocol):
 
     async def guard_holders(self, kind: str, keys: Sequence[str]) -> Mapping[str, str]:
         """Holder per taken key."""
+        ...
+
+
+class DirectStore(Store, Protocol):
+    """A writer in this process, for callers that have no task to wait in."""
+
+    def submit(self, command: Command, then: Then) -> None:
+        """As ``execute``, whose answer, or exception, ``then`` is told: once, in the writer's task, which it must not
+        hold up or fail.
+
+        Raises OverloadedError when the queue is full.
+        """
         ...

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from shared.eventstore.commands import Accepted, Command, Done, FactSource, Outcome, RowWrite
+from shared.eventstore.commands import Accepted, Command, Done, FactSource, Outcome, RowWrite, Then
 from shared.eventstore.log import (
     Claim,
     Expected,
@@ -55,33 +55,23 @@ class Task:
     """A command in the writer's hands.
 
     attempts: lost races. met_guard: a guard was taken once, and its key's outcome was asked for again.
-    future: of a single command; group: of commands that are answered together.
+    then: is told the answer, once.
     """
 
-    __slots__ = ("answer", "attempts", "command", "future", "group", "met_guard")
+    __slots__ = ("answer", "attempts", "command", "met_guard", "then")
 
-    def __init__(
-        self, command: Command, future: asyncio.Future[Outcome] | None, group: TaskGroup | None = None
-    ) -> None:
+    def __init__(self, command: Command, then: Then | None = None) -> None:
         self.command = command
-        self.future = future
-        self.group = group
+        self.then = then
         self.attempts = 0
         self.met_guard = False
-        self.answer: Outcome | BaseException | None = None
+        self.answer: Outcome | Exception | None = None
 
-    def settle(self, answer: Outcome | BaseException) -> None:
-        """Answer the caller once; one that has gone away is no matter."""
+    def settle(self, answer: Outcome | Exception) -> None:
+        """Answer the caller once."""
         first, self.answer = self.answer is None, answer
-        if self.group is not None and first:
-            self.group.settled()
-        future = self.future
-        if future is None or future.done():
-            return
-        if isinstance(answer, BaseException):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
+        if first and self.then is not None:
+            self.then(answer)
 
 
 class TaskGroup:
@@ -93,7 +83,7 @@ class TaskGroup:
         self.left = count
         self.done = done
 
-    def settled(self) -> None:
+    def settled(self, _answer: Outcome | Exception) -> None:
         """One more has its answer."""
         self.left -= 1
         if not self.left and not self.done.done():
@@ -117,7 +107,7 @@ class Plan:
     """A decided batch. answered: final now. deferred: to be judged in the next round. rest: not looked at."""
 
     decided: list[Decided] = field(default_factory=list)
-    answered: list[tuple[Task, Outcome | BaseException]] = field(default_factory=list)
+    answered: list[tuple[Task, Outcome | Exception]] = field(default_factory=list)
     deferred: list[Task] = field(default_factory=list)
     rest: list[Task] = field(default_factory=list)
     proposal: Proposal = field(default_factory=Proposal)

@@ -190,11 +190,11 @@ class PageRun:
         self._refused: dict[int, Refusal] = {}  # id of a command -> what its taken guard answers
         self._judged: _Judged | None = None
 
-    def settle(self, answer: list[Outcome] | BaseException) -> None:
+    def settle(self, answer: list[Outcome] | Exception) -> None:
         """Answer the caller; one that has gone away is no matter."""
         if self.future.done():
             return
-        if isinstance(answer, BaseException):
+        if isinstance(answer, Exception):
             self.future.set_exception(answer)
         else:
             self.future.set_result(answer)
@@ -206,7 +206,7 @@ class PageRun:
 
     async def look_ahead(self, log: Log, types: EventTypes, clock: Clock, runtime: Runtime) -> None:
         """Decide before the turn has come."""
-        tasks = [Task(command, None) for command in self.page.commands]
+        tasks = [Task(command) for command in self.page.commands]
         today = clock.today()
         needed = _Needed()
         plan, extra = await self._decide(_Ahead(log), tasks, types, clock, runtime, needed)
@@ -257,7 +257,7 @@ class PageRun:
         if judged is not None:
             tasks, plan, extra = judged.tasks, judged.plan, judged.extra
         else:
-            tasks = [Task(command, None) for command in page.commands]
+            tasks = [Task(command) for command in page.commands]
             plan, extra = await self._decide(_Within(transaction), tasks, types, clock, runtime)
         _answer(plan, _NOWHERE)
         self.decided = [(task.command, _outcome(task)) for task in (*tasks, *extra)]
@@ -318,7 +318,7 @@ class PageRun:
                 self._add(decider, task)
         plan = decide_batch(decider, ())
         for _, answer in plan.answered:
-            if isinstance(answer, BaseException):
+            if isinstance(answer, Exception):
                 raise answer
         for task in plan.deferred:
             plan.answered.append((task, KEY_REUSED))
@@ -340,7 +340,7 @@ class PageRun:
         order = {id(command): number for number, command in enumerate(self.page.commands)}
         refused.sort(key=lambda item: order[id(item[0].command)])
         answers = [on_refusal(task.command, refusal) for task, refusal in refused]
-        return [Task(command, None) for command in answers if command is not None]
+        return [Task(command) for command in answers if command is not None]
 
 
 def _answer(plan: Plan, verdict: Verdict) -> None:
@@ -385,6 +385,6 @@ def _received_entries(rows: Sequence[ReceivedEvent], last: int, versions: Sequen
 
 def _outcome(task: Task) -> Outcome:
     answer = task.answer
-    if answer is None or isinstance(answer, BaseException):
+    if answer is None or isinstance(answer, Exception):
         raise RuntimeError("a page left a command unanswered")
     return answer

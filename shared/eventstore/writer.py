@@ -12,6 +12,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from shared.eventstore.admission import Admission
@@ -24,7 +25,7 @@ from shared.eventstore.batch import (
     record_outcome,
     write_rows,
 )
-from shared.eventstore.commands import Command, Done, FactSource, Lookup, Outcome, Page
+from shared.eventstore.commands import Command, Done, FactSource, Lookup, Outcome, Page, Then
 from shared.eventstore.decision import (
     CONCURRENT_CHANGE,
     BatchDecider,
@@ -103,6 +104,7 @@ class Writer:
         self._since = Written()
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._closing = False
         self._aloft: dict[asyncio.Task[None], list[Task]] = {}
         self._landed_at = float("-inf")
@@ -117,6 +119,7 @@ class Writer:
         """Start the writer task; harmless when it runs."""
         if self._work is None:
             self._closing = False
+            self._loop = asyncio.get_running_loop()
             self._work = self._runtime.start(self._run(), "eventstore-writer")
 
     async def stop(self) -> None:
@@ -152,14 +155,20 @@ class Writer:
 
     async def execute(self, command: Command) -> Outcome:
         """See Store.execute."""
+        # The loop is kept: asking for the one that runs asks the system which process this is.
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self.submit(command, partial(_resolve, future))
+        return await future
+
+    def submit(self, command: Command, then: Then) -> None:
+        """See DirectStore.submit."""
         if self.full:
             self._metrics.refusal(OVERLOADED)
             raise OverloadedError
-        future = self._enqueue(self._singles, command)
+        self._singles.append(Task(command, then))
         if self._in_hand >= self._admission.room:
             self._admission.filled(self._runtime.monotonic())
         self._take_off()
-        return await future
 
     async def execute_bulk(self, commands: Sequence[Command]) -> list[Outcome]:
         """See Store.execute_bulk. The first exception of a command is raised when all have been answered."""
@@ -167,13 +176,13 @@ class Writer:
         if not commands:
             return []
         group = TaskGroup(len(commands), asyncio.get_running_loop().create_future())
-        tasks = [Task(command, None, group) for command in commands]
+        tasks = [Task(command, group.settled) for command in commands]
         self._bulk.extend(tasks)
         self._wake.set()
         await group.done
         outcomes: list[Outcome] = []
         for task in tasks:
-            if isinstance(task.answer, BaseException):
+            if isinstance(task.answer, Exception):
                 raise task.answer
             assert task.answer is not None
             outcomes.append(task.answer)
@@ -203,11 +212,6 @@ class Writer:
     def _check_open(self) -> None:
         if not self.alive:
             raise OverloadedError
-
-    def _enqueue(self, lane: deque[Task], command: Command) -> asyncio.Future[Outcome]:
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        lane.append(Task(command, future))
-        return future
 
     async def _run(self) -> None:
         """Pages and bulk slices: a turn each, then one batch of singles. Without them singles start their batches."""
@@ -262,6 +266,7 @@ class Writer:
         tasks, started = self._board(), self._runtime.monotonic()
         self._aloft[batch] = tasks
         self._held = not tasks
+        self._take_off()
         try:
             if tasks:
                 await self._batch(tasks, self._singles, None)
@@ -277,9 +282,14 @@ class Writer:
                 self._take_off()
 
     def _board(self) -> list[Task]:
-        """What waits, but for what touches a stream or key of a batch that is aloft: one of the two would lose, and
-        be decided again. Nothing, when too little is left beside that."""
-        tasks = self._take(self._singles, self._cap)
+        """What waits, or the half of it when no other batch is aloft and the rest is worth one: answered together, a
+        closed loop's callers would come together again, and the process wait for each of their commits. But for what
+        touches a stream or key of a batch that is aloft: one of the two would lose, and be decided again. Nothing,
+        when too little is left beside that."""
+        share = len(self._singles)
+        if len(self._aloft) == 1 and share >= 2 * self._worth:
+            share = (share + 1) // 2
+        tasks = self._take(self._singles, min(share, self._cap))
         touched: set[StreamKey | KeyId] = set()
         for aloft in self._aloft.values():
             touched.update(*needs([task.command for task in aloft]))
@@ -474,7 +484,7 @@ class Writer:
             decided.task.attempts += 1
         return CONCURRENT_CHANGE if decided.task.attempts >= ROUNDS else None
 
-    def _answer(self, task: Task, answer: Outcome | BaseException) -> None:
+    def _answer(self, task: Task, answer: Outcome | Exception) -> None:
         record_outcome(self._metrics, task.command, answer)
         task.settle(answer)
 
@@ -508,6 +518,16 @@ class Writer:
             self._metrics.append_batch(result.events, elapsed, result.verdict.lock_wait_seconds)
             self._announce(result.position)
         run.settle(result.outcomes())
+
+
+def _resolve(future: asyncio.Future[Outcome], answer: Outcome | Exception) -> None:
+    """A caller that has gone away is no matter."""
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
 def _may_hold_its_guard(task: Task) -> bool:

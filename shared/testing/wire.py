@@ -21,12 +21,15 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed = asyncio.Event()
+        self.told = asyncio.Event()
 
     def write(self, data: Any) -> None:
         self.written.append(bytes(data))
+        self.told.set()
 
     def close(self) -> None:
         self.closed.set()
+        self.told.set()
 
     def is_closing(self) -> bool:
         return self.closed.is_set()
@@ -56,6 +59,15 @@ def connected(config: uvicorn.Config) -> tuple[HotProtocol, Wire, ServerState]:
     return protocol, wire, state
 
 
+async def finished(protocol: HotProtocol, wire: Wire, state: ServerState) -> None:
+    """Until what was asked is answered, or the connection is closed, and no task is left."""
+    while not (protocol.cycle is None or protocol.cycle.response_complete or wire.closed.is_set()):
+        wire.told.clear()
+        await wire.told.wait()
+    while state.tasks:
+        await asyncio.wait(state.tasks)
+
+
 class WireTransport(httpx.AsyncBaseTransport):
     """For an ``httpx.AsyncClient``: a connection for each request."""
 
@@ -67,8 +79,7 @@ class WireTransport(httpx.AsyncBaseTransport):
         protocol, wire, state = connected(self._config)
         try:
             await _send(request, protocol)
-            while state.tasks:
-                await asyncio.wait(state.tasks)
+            await finished(protocol, wire, state)
         finally:
             protocol.connection_lost(None)
         return _Answered(b"".join(wire.written), bodiless=request.method == "HEAD").response(request)

@@ -129,11 +129,11 @@ def build_app(
     if hot:
         app.front = Front(
             hot,
+            ports.store,
             verifier,
             ports.runtime,
             ports.metrics,
             unavailable,
-            lambda: ports.store.full,
             ports.tracing,
         )
     return app

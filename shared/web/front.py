@@ -1,4 +1,4 @@
-"""The front: ordinary requests of hot commands, from the connection to the answer in one coroutine.
+"""The front: ordinary requests of hot commands, from the connection to the answer without a task of their own.
 
 A stack of middlewares costs a payment as much as deciding and storing it. The front does what the stack does, with
 the stack's own functions, for requests that are as they should be; whatever is unusual (a token that does not
@@ -9,19 +9,22 @@ no ``HotProtocol`` serves the app, everything is the stack's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.eventstore.commands import IdempotencyKey, Outcome
+from shared.eventstore.commands import DirectStore, IdempotencyKey, Outcome
+from shared.eventstore.streams import Metadata
 from shared.kernel.clock import Runtime
 from shared.kernel.errors import OVERLOADED, ProblemError, Refusal
-from shared.observability.logging import bound
-from shared.observability.tracing import Tracing
+from shared.observability.logging import bound, logger, place_of
+from shared.observability.tracing import Span, Tracing
 from shared.security.principal import Principal
 from shared.security.tokens import InvalidTokenError, TokenVerifier
 from shared.web.auth import caller
@@ -38,7 +41,9 @@ from shared.web.problems import problem_of, problem_response
 from shared.web.requests import metadata, metadata_of, parsed
 from shared.web.responses import answer
 from shared.web.service import HotCommand, ThinRoute
-from shared.web.serving import Answer
+from shared.web.serving import Answer, Told
+
+LOGGER = logger(__name__)
 
 _KNOWN = {
     b"authorization": 0,
@@ -64,7 +69,7 @@ def hot_route(
         principal = caller(request, hot.scope)
         body = await parsed(request, hot.body)
         key = required_key(request, principal, hot.operation, body)
-        return answer(await hot.handle(body, principal, metadata(request, principal), key))
+        return answer(await hot.handle(body, principal, metadata(request, principal), key, None))
 
     return ThinRoute("POST", path, endpoint, operation, schemas, hot)
 
@@ -98,90 +103,129 @@ def _head(headers: Sequence[tuple[bytes, bytes]]) -> _Head | None:
     return _Head(token, key, trace is not None or own is not None)
 
 
+class _Taken(NamedTuple):
+    """A request on its way through the store."""
+
+    hot: HotCommand[Any]
+    path: str
+    body: Any
+    principal: Principal
+    metadata: Metadata
+    key: IdempotencyKey
+    span: Span | None
+    started: float
+    told: Told
+
+
 class Front:
-    """commands: hot commands by their exact path. unavailable: as in ``RequestContext``. full: whether the writer
-    takes no more."""
+    """commands: hot commands by their exact path. unavailable: as in ``RequestContext``."""
 
     def __init__(
         self,
         commands: Mapping[str, HotCommand[Any]],
+        store: DirectStore,
         verifier: TokenVerifier,
         runtime: Runtime,
         metrics: RequestMetrics,
         unavailable: Callable[[Exception], Refusal | None],
-        full: Callable[[], bool],
         tracing: Tracing | None = None,
     ) -> None:
         self._commands = {path: (hot, msgspec.json.Decoder(hot.body)) for path, hot in commands.items()}
         self._targets = {path.encode(): path for path in commands}
+        self._store = store
         self._verifier = verifier
         self._runtime = runtime
         self._metrics = metrics
         self._unavailable = unavailable
-        self._full = full
         self._tracing = tracing
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def path(self, method: bytes, target: bytes) -> str | None:
         """See ``serving.Front``."""
         return self._targets.get(target) if method == b"POST" else None
 
-    def take(
-        self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Coroutine[Any, Any, Answer] | None:
+    def take(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, told: Told) -> bool:
         """See ``serving.Front``."""
         hot, decoder = self._commands[path]
         head = _head(headers)
         if head is None:
-            return None
+            return False
         try:
             principal = self._verifier.verify(head.token)
             if not principal.allows(hot.scope):
-                return None
+                return False
             refuse_unstorable(b"", body)
-            command = decoder.decode(body)
+            parsed_ = decoder.decode(body)
         except (InvalidTokenError, ProblemError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        return self._handle(hot, path, head, headers, command, principal, self._runtime.monotonic())
-
-    async def _handle(
-        self,
-        hot: HotCommand[Any],
-        path: str,
-        head: _Head,
-        headers: Sequence[tuple[bytes, bytes]],
-        body: Any,
-        principal: Principal,
-        started: float,
-    ) -> Answer:
-        """Decide, answer, count."""
+            return False
         correlation = incoming_correlation(Headers(raw=list(headers))) if head.traced else None
         correlation = correlation or self._runtime.new_id()
-        key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(body))
-        status = 499
-        span, told = None, metadata_of(correlation, principal)
+        key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(parsed_))
+        span, metadata_ = None, metadata_of(correlation, principal)
         if self._tracing is not None:
             span = begin_request(self._tracing, "POST", Headers(raw=list(headers)), correlation)
-            told = metadata_of(correlation, principal, traceparent=span.traceparent)
+            metadata_ = metadata_of(correlation, principal, traceparent=span.traceparent)
+        taken = _Taken(hot, path, parsed_, principal, metadata_, key, span, self._runtime.monotonic(), told)
         try:
-            try:
-                answered = _answered(await hot.handle(body, principal, told, key), correlation)
-            except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
-                with bound(correlation=correlation):
-                    away = self._unavailable(fault)
-                    if away is not None:
-                        self._metrics.refusal(away.code)
-                    answered = _problem(failure(fault, correlation, path, away), correlation)
-            status = answered.status
-            return answered
+            command = hot.command(parsed_, principal, metadata_, key)
+            if command is None:
+                self._start(taken, None)
+            else:
+                self._store.submit(command, partial(self._answered, taken))
+        except Exception as fault:  # noqa: BLE001 - the last fence: nothing may leave without a problem
+            self._end(taken, self._failed(taken, fault))
+        return True
+
+    def _answered(self, taken: _Taken, outcome: Outcome | Exception) -> None:
+        """What the store says, in the writer's task: it goes on, whatever becomes of this answer."""
+        try:
+            if isinstance(outcome, Exception):
+                self._end(taken, self._failed(taken, outcome))
+            elif taken.hot.final(outcome):
+                self._end(taken, _answer(outcome, taken.metadata.correlation))
+            else:
+                self._start(taken, outcome)
+        except Exception as fault:  # noqa: BLE001 - see above
+            LOGGER.error("answer_failed", route=taken.path, error=type(fault).__name__, at=place_of(fault))
+            taken.told(None)
+
+    def _start(self, taken: _Taken, outcome: Outcome | None) -> None:
+        task = self._runtime.start(self._handle(taken, outcome), taken.path)
+        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+
+    async def _handle(self, taken: _Taken, outcome: Outcome | None) -> None:
+        """What one command does not settle."""
+        answer_: Answer | None = None
+        try:
+            found = await taken.hot.handle(taken.body, taken.principal, taken.metadata, taken.key, outcome)
+            answer_ = _answer(found, taken.metadata.correlation)
+        except Exception as fault:  # noqa: BLE001 - the last fence
+            answer_ = self._failed(taken, fault)
         finally:
-            self._metrics.observe_request(path, "POST", status, self._runtime.monotonic() - started)
-            if span is not None:
-                end_request(span, "POST", path, status, correlation)
+            self._end(taken, answer_)
+
+    def _failed(self, taken: _Taken, fault: Exception) -> Answer:
+        correlation = taken.metadata.correlation
+        with bound(correlation=correlation):
+            away = self._unavailable(fault)
+            if away is not None:
+                self._metrics.refusal(away.code)
+            return _problem(failure(fault, correlation, taken.path, away), correlation)
+
+    def _end(self, taken: _Taken, answer_: Answer | None) -> None:
+        """Count, and answer."""
+        status = 499 if answer_ is None else answer_.status
+        seconds = self._runtime.monotonic() - taken.started
+        self._metrics.observe_request(taken.path, "POST", status, seconds)
+        if taken.span is not None:
+            end_request(taken.span, "POST", taken.path, status, taken.metadata.correlation)
+        taken.told(answer_)
 
     def shed(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         """See ``serving.Front``: 503 while the writer takes no more, whoever asks. Under overload a refusal must cost
         far less than a payment."""
-        if not self._full():
+        if not self._store.full:
             return None
         brought = None
         if any(name in _CORRELATIONS for name, _ in headers):
@@ -194,7 +238,7 @@ class Front:
         return Answer(503, [*told, (b"x-correlation-id", correlation.encode("latin-1"))], body)
 
 
-def _answered(outcome: Outcome, correlation: str) -> Answer:
+def _answer(outcome: Outcome, correlation: str) -> Answer:
     """As ``responses.answer``."""
     if isinstance(outcome, Refusal):
         return _problem(problem_response(outcome, correlation), correlation)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.contracts.message import Message
-from shared.eventstore.commands import IdempotencyKey, Outcome, Store
+from shared.eventstore.commands import Command, DirectStore, IdempotencyKey, Outcome
 from shared.eventstore.database import Database
 from shared.eventstore.log import Log
 from shared.eventstore.streams import Metadata
@@ -38,7 +38,7 @@ class Ports:
     """Everything a service may touch of the outside, given to ``describe``."""
 
     service: str
-    store: Store
+    store: DirectStore
     database: Database
     log: Log
     clock: Clock
@@ -58,13 +58,17 @@ B = TypeVar("B")
 class HotCommand(Generic[B]):
     """A command that is a JSON body, a scope and an idempotency key: what the front can take by itself.
 
-    body: a msgspec type. handle: called with the parsed body, the caller, the metadata of the events and the key.
+    body: a msgspec type. command: of the parsed body, the caller, the metadata of the events and the key; None when
+    something must be read first. final: whether what the store says of it is the answer. handle: the whole way, which
+    begins behind the store's outcome where there is one.
     """
 
     scope: str
     operation: str
     body: type[B]
-    handle: Callable[[B, Principal, Metadata, IdempotencyKey], Awaitable[Outcome]]
+    command: Callable[[B, Principal, Metadata, IdempotencyKey], Command | None]
+    final: Callable[[Outcome], bool]
+    handle: Callable[[B, Principal, Metadata, IdempotencyKey, Outcome | None], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True)

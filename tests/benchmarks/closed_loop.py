@@ -18,12 +18,13 @@ OURS, ORM, FASTAPI, BARE = "payments", "orm", "fastapi", "bare"
 
 
 async def measure(site: Site, table: Table, rounds: int = ROUNDS, seconds: float = SECONDS) -> None:
-    """Every round each in turn; medians."""
+    """Every round each in turn; medians. The first round warms everybody up."""
     opening = await site.service("collection", name="opening")
     pack = await open_campaign(opening.port, await site.token(opening.port, "tax"))
     await site.drop("opening")
     share = int(MOST_A_SECOND * seconds)
-    await assess(site, 0, share * rounds, pack)
+    await assess(site, 0, share * (rounds + 1), pack)
+    await site.at_rest()
     servers = {
         OURS: await site.service("collection", roles="api", name=OURS),
         ORM: await site.baseline(ORM, "tests.benchmarks.baselines.orm_service:create_app"),
@@ -32,10 +33,12 @@ async def measure(site: Site, table: Table, rounds: int = ROUNDS, seconds: float
     }
     token = await site.token(servers[OURS].port, "platform")
     found = Measure("payment over HTTP, closed loop, 64 connections", "requests/s")
-    for number in range(rounds):
+    for number in range(rounds + 1):
         requests = write_payments(site.layout.data / "closed.tsv", number * share, share, f"R{number}")
         for name in (BARE, FASTAPI, ORM, OURS):
             report, cpu = await _one(site, servers[name], requests, token, seconds)
+            if not number:
+                continue
             each = 10_000 * report.seconds / max(report.accepted, 1)  # percent of a core to µs a request
             costs = {"server_us": cpu["server"] * each, "postgresql_us": cpu.get("postgresql", 0.0) * each}
             found.add(name, report.rate, p50_ms=report.p50_ms, p99_ms=report.p99_ms, cpu=cpu, **costs)

@@ -117,8 +117,15 @@ def order_of(body: PaymentBody, divisions: Sequence[str]) -> Order:
 def thin_payment(payments: Payments) -> ThinRoute:
     """``POST /payments``, the hot path."""
 
-    async def record(body: PaymentBody, principal: Principal, told: Metadata, key: IdempotencyKey) -> Outcome:
-        return await payments.record(order_of(body, principal.divisions), told, key)
+    def command(
+        body: PaymentBody, principal: Principal, told: Metadata, key: IdempotencyKey
+    ) -> Command | None:
+        return payments.command(order_of(body, principal.divisions), told, key)
+
+    async def record(
+        body: PaymentBody, principal: Principal, told: Metadata, key: IdempotencyKey, outcome: Outcome | None
+    ) -> Outcome:
+        return await payments.record(order_of(body, principal.divisions), told, key, outcome)
 
     _, schemas = msgspec.json.schema_components([PaymentBody], ref_template="#/components/schemas/{name}")
     operation: dict[str, Any] = {
@@ -143,9 +150,8 @@ def thin_payment(payments: Payments) -> ThinRoute:
             "201": {"description": "已收款 / recorded"},
         },
     }
-    return hot_route(
-        "/payments", HotCommand(WRITE, "record_payment", PaymentBody, record), operation, schemas
-    )
+    hot = HotCommand(WRITE, "record_payment", PaymentBody, command, payments.final, record)
+    return hot_route("/payments", hot, operation, schemas)
 
 
 @dataclass(slots=True)

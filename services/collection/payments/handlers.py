@@ -50,6 +50,10 @@ RECORD_PAYMENT = "record_payment"
 class CampaignIds(Protocol):
     """Ids of the campaigns of an insured year; may be a moment old."""
 
+    def known(self, years: frozenset[int]) -> Sequence[str] | None:
+        """Campaign ids as far as memory knows; None when a year has none there."""
+        ...
+
     async def of_years(self, years: frozenset[int], *, fresh: bool = False) -> Sequence[str]:
         """Campaign ids. ``fresh``: read them again, somebody met one that was not among them."""
         ...
@@ -244,6 +248,10 @@ def payment_response(order: Order, lines: Iterable[PlacedLine]) -> dict[str, Any
     }
 
 
+def _years(order: Order) -> frozenset[int]:
+    return frozenset([line.year for line in order.lines])
+
+
 class Payments:
     """Handlers of the payments capability."""
 
@@ -252,13 +260,27 @@ class Payments:
         self._facts = facts
         self._campaigns = campaigns
 
-    async def record(self, order: Order, metadata: Metadata, key: IdempotencyKey | None) -> Outcome:
-        """Record an order. Same order number and body again: the first answer, 200; other body: 409."""
-        years = frozenset(line.year for line in order.lines)
-        ids = await self._campaigns.of_years(years)
-        outcome = await self._store.execute(payment_command(order, ids, self._facts, metadata, key))
+    def command(self, order: Order, metadata: Metadata, key: IdempotencyKey | None) -> Command | None:
+        """Record an order; None when the campaigns of its years must be read first."""
+        ids = self._campaigns.known(_years(order))
+        return None if ids is None else payment_command(order, ids, self._facts, metadata, key)
+
+    @staticmethod
+    def final(outcome: Outcome) -> bool:
+        """Whether this is the answer: not where the campaigns in memory were not all, nor where the order number is
+        known, as whose body it has is yet to be seen."""
+        return outcome.status != 200 if isinstance(outcome, Done) else outcome != STALE_CAMPAIGNS
+
+    async def record(
+        self, order: Order, metadata: Metadata, key: IdempotencyKey | None, outcome: Outcome | None = None
+    ) -> Outcome:
+        """Record an order. Same order number and body again: the first answer, 200; other body: 409. outcome: of
+        its ``command``, where that was asked for already."""
+        if outcome is None:
+            ids = await self._campaigns.of_years(_years(order))
+            outcome = await self._store.execute(payment_command(order, ids, self._facts, metadata, key))
         if outcome == STALE_CAMPAIGNS:
-            ids = await self._campaigns.of_years(years, fresh=True)
+            ids = await self._campaigns.of_years(_years(order), fresh=True)
             outcome = await self._store.execute(payment_command(order, ids, self._facts, metadata, key))
         if isinstance(outcome, Done) and outcome.status == 200 and not await self._same_order(order):
             return ORDER_NO_TAKEN

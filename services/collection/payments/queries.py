@@ -22,15 +22,20 @@ class CampaignYears:
         self._database = database
         self._known: dict[int, tuple[str, ...]] = {}
 
+    def known(self, years: frozenset[int]) -> Sequence[str] | None:
+        """Campaign ids, sorted, as far as memory knows; None when a year has none there."""
+        known = self._known
+        if all(known.get(year) for year in years):
+            return [campaign for year in sorted(years) for campaign in known[year]]
+        return None
+
     async def of_years(self, years: frozenset[int], *, fresh: bool = False) -> Sequence[str]:
         """Campaign ids, sorted. ``fresh``, or a year without any: read again."""
-        if fresh or not all(self._known.get(year) for year in years):
-            await self._read(years)
-        return [campaign for year in sorted(years) for campaign in self._known.get(year, ())]
-
-    async def _read(self, years: frozenset[int]) -> None:
+        known = None if fresh else self.known(years)
+        if known is not None:
+            return known
         async with self._database.read() as connection:
-            await self.read(connection, years)
+            return await self.read(connection, years)
 
     async def read(self, connection: Connection, years: frozenset[int]) -> Sequence[str]:
         """Campaign ids of the years as they are now, on a transaction that is open already."""

@@ -95,6 +95,36 @@ async def test_a_second_batch_starts_beside_one_that_commits_when_it_is_worth_it
     assert all(isinstance(answer, Done) for answer in await answers(*first, *second))
 
 
+async def test_what_waits_together_goes_in_two_halves(parts: Parts) -> None:
+    """Given enough for two, then one is decided while the other commits; answers of a closed loop that come together
+    would otherwise be asked together for ever, and the process would wait for each commit."""
+    held = Held(parts)
+    tasks = started(parts, *others(2 * WORTH + 1))
+    await held.calls(2)
+    assert held.asked == [WORTH + 1, WORTH]
+    held.let_all_go()
+    assert len(await answers(*tasks)) == 2 * WORTH + 1
+
+
+async def test_whoever_submits_is_told_once(parts: Parts) -> None:
+    """No task waits: the answer, or the exception, comes to the caller."""
+    told: list[Any] = []
+    came = asyncio.Event()
+
+    def then(answer: Any) -> None:
+        told.append(answer)
+        came.set()
+
+    parts.store.submit(pay("one", 1), then)
+    async with asyncio.timeout(10):
+        await came.wait()
+    assert [type(answer) for answer in told] == [Done]
+    await parts.store.stop()
+    with pytest.raises(OverloadedError):
+        parts.store.submit(pay("two", 1), then)
+    assert len(told) == 1
+
+
 async def test_no_third_batch_starts(parts: Parts) -> None:
     held, tasks = await two_aloft(parts)
     tasks += started(parts, *[pay(f"third{number}") for number in range(3 * WORTH)])

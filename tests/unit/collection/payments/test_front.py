@@ -9,21 +9,26 @@ import httpx
 import msgspec
 import pytest
 
-from shared.eventstore.commands import Command, Outcome
+from services.collection.campaigns import events as campaign_events
+from shared.eventstore.commands import Command, Outcome, Then
 from shared.eventstore.log import Failure
 from shared.kernel.errors import OverloadedError
-from tests.unit.collection.money_service import SCOPES, MoneyService, opened, payment
+from tests.unit.collection.money_service import CAMPAIGN, SCOPES, MoneyService, assessed, opened, payment
 
 PERSONS = ("p1", "p2", "p3")
 JSON = {"Content-Type": "application/json"}
 ORDER = msgspec.json.encode(payment("O1", "p1"))
 
 
-async def services(*persons: str) -> tuple[MoneyService, MoneyService]:
-    """The same service twice: behind its front, and behind the stack alone."""
+async def services(*persons: str, warm: bool = True) -> tuple[MoneyService, MoneyService]:
+    """The same service twice: behind its front, and behind the stack alone. warm: which campaigns there are has been
+    read before, so that the front has a command at once."""
     fronted, stacked = await opened(*persons), await opened(*persons)
     assert fronted.service.app.front is not None
     stacked.service.app.front = None
+    for each in (fronted, stacked) if warm else ():
+        unknown = msgspec.json.encode(payment("W", "nobody"))
+        assert (await sent(each, unknown, JSON | {"Idempotency-Key": "warm"}, SCOPES)).status_code == 422
     return fronted, stacked
 
 
@@ -74,6 +79,56 @@ async def test_the_front_answers_as_the_stack(content: bytes, headers: dict[str,
     assert answers[0][0] == status
 
 
+async def test_what_memory_does_not_know_is_read_first() -> None:
+    """The first payment of a year: its campaigns are looked up."""
+    ordinary = JSON | {"Idempotency-Key": "k1"}
+    answers = [seen(await sent(each, ORDER, ordinary, SCOPES)) for each in await services("p1", warm=False)]
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 201
+
+
+async def test_what_memory_no_longer_knows_whole_is_read_again() -> None:
+    """Given a campaign of the year that was opened since, then its people pay without anybody noticing."""
+    later = "370406-2020-2"
+    answers = []
+    for each in await services():
+        opening = await each.events(campaign_events.CampaignOpened)
+        await each.given(msgspec.structs.replace(opening[0], campaign=later), assessed("p1", campaign=later))
+        each.facts.campaigns.known[later] = each.facts.campaigns.known[CAMPAIGN]
+        answers.append(seen(await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)))
+    assert answers[0] == answers[1]
+    assert (answers[0][0], answers[0][1]["lines"][0]["campaign"]) == (201, later)
+
+
+async def test_an_order_number_that_is_known_is_compared_alike() -> None:
+    """Same body under another key: 200; another body: 409 (I-17)."""
+    shorter = msgspec.json.encode(payment("O1", "p1"))
+    answers = []
+    for each in await services(*PERSONS):
+        bodies = [msgspec.json.encode(payment("O1", "p1", "p2"))] * 2 + [shorter]
+        responses = [
+            await sent(each, body, JSON | {"Idempotency-Key": f"k{number}"}, SCOPES)
+            for number, body in enumerate(bodies)
+        ]
+        answers.append([seen(response) for response in responses])
+    assert answers[0] == answers[1]
+    assert [answer[0] for answer in answers[0]] == [201, 200, 409]
+
+
+async def test_an_answer_that_cannot_be_told_ends_its_connection_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Given a fault between the commit and the answer, then the caller asks again, and the writer goes on."""
+    fronted, _ = await services(*PERSONS)
+    ordinary = JSON | {"Idempotency-Key": "k1"}
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.web.front._answer", None)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await sent(fronted, ORDER, ordinary, SCOPES)
+    again = await sent(fronted, ORDER, ordinary, SCOPES)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+
+
 async def test_a_body_in_parts_and_a_missing_scope_are_the_stacks_matter() -> None:
     """What the front does not take reaches the stack whole."""
     for each in await services(*PERSONS):
@@ -118,13 +173,21 @@ async def test_a_fault_is_a_problem_without_its_text(
     async def failing(_: Command) -> Outcome:
         raise fault
 
+    def at_once(_: Command, __: Then) -> None:
+        raise fault
+
+    def later(_: Command, then: Then) -> None:
+        then(fault)
+
     answers = []
-    for each in await services(*PERSONS):
+    (fronted, stacked), ordinary = await services(*PERSONS), JSON | {"Idempotency-Key": "k1"}
+    for each, submitted in ((stacked, None), (fronted, at_once), (fronted, later)):
         monkeypatch.setattr(each.service.ports.store, "execute", failing)
-        response = await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)
+        monkeypatch.setattr(each.service.ports.store, "submit", submitted)
+        response = await sent(each, ORDER, ordinary, SCOPES)
         assert "secret" not in response.text
         answers.append(seen(response))
-    assert answers[0] == answers[1]
+    assert answers[0] == answers[1] == answers[2]
     assert answers[0][0] == status
     assert ("retry-after" in answers[0][2]) == (status == 503)
 
@@ -201,8 +264,12 @@ async def test_a_database_away_or_too_busy_is_counted_by_its_code(
     async def failing(_: Command) -> Outcome:
         raise TimeoutError
 
+    def failing_later(_: Command, then: Then) -> None:
+        then(TimeoutError())
+
     for each in await services(*PERSONS):
         monkeypatch.setattr(each.service.ports.store, "execute", failing)
+        monkeypatch.setattr(each.service.ports.store, "submit", failing_later)
         monkeypatch.setattr(each.service.parts.log, "failure", lambda _: failure)
         answer = await sent(each, ORDER, JSON | {"Idempotency-Key": "k1"}, SCOPES)
         assert (answer.status_code, answer.json()["code"], counted(each, code)) == (503, code, 1)
