@@ -159,6 +159,7 @@ def cluster(service: str) -> Document:
                 "parameters": {
                     "max_connections": "200",
                     "max_wal_size": "4GB",
+                    "min_wal_size": "2GB",
                     "random_page_cost": "1.1",
                     "shared_buffers": "256MB",
                 },

@@ -67,7 +67,8 @@ SETTINGS = {
     "max_connections": "200",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "6GB",
-    "min_wal_size": "256MB",
+    # Segments of a peak are kept for the next: a new one is filled with zeros while somebody commits.
+    "min_wal_size": "2GB",
     "random_page_cost": "1.1",  # no arm has to move, on what such a machine has
     "synchronous_commit": "on",
     "timezone": "'UTC'",

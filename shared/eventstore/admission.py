@@ -12,7 +12,7 @@ STRAINED_SECONDS = 0.04
 STRAIN_ENDS_SECONDS = 1.0
 """After the room was last full."""
 
-LEAST = 64
+LEAST = 32
 """Room there always is: the pace is a guess."""
 
 TELLING = 16

@@ -11,7 +11,7 @@ import asyncio
 import bisect
 import itertools
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from shared.eventstore.decision import Plan
@@ -34,8 +34,10 @@ BLOCK = 1000
 BLOCKS = 8
 """Blocks of the past kept, of large events only one, and how many positions each spans."""
 
-LOOK_SECONDS = 0.25
-"""How often the database is asked for what other processes appended."""
+LOOK_SECONDS = (0.1, 0.25)
+"""How often the database is asked for what other processes appended: while something comes, and when nothing has come
+for a while. What is left lying for a quarter of a second under load, all readers then read at once, and who pays
+meanwhile waits for a core."""
 
 
 class PageReader(Protocol):
@@ -113,6 +115,9 @@ class Tail:
         self._blocks: OrderedDict[int, list[Entry]] = OrderedDict()
         self._asking = asyncio.Lock()
         self._asked_at = 0.0
+        self._pause = LOOK_SECONDS[0]
+        self.found: Callable[[], None] | None = None
+        """Is called when others have appended, for the readers that were not the one who looked."""
 
     @property
     def followed(self) -> bool:
@@ -236,10 +241,14 @@ class Tail:
                 if len(await self._read_on(until)) < BLOCK:
                     self._last = max(self._last, until)
                 self._join()
-            if after >= self._last and self._runtime.monotonic() - self._asked_at >= LOOK_SECONDS:
-                if len(await self._read_on(None)) < BLOCK:
+            if after >= self._last and self._runtime.monotonic() - self._asked_at >= self._pause:
+                rows = await self._read_on(None)
+                if len(rows) < BLOCK:
                     self._asked_at = self._runtime.monotonic()
+                self._pause = LOOK_SECONDS[0] if rows else min(LOOK_SECONDS[1], self._pause * 1.5)
                 self._join()
+                if rows and self.found is not None:
+                    self.found()
 
     async def _read_on(self, until: int | None) -> list[StoredRow]:
         rows = await self._log.read_rows(self._last, BLOCK, until)

@@ -170,6 +170,7 @@ def open_process(
         runtime,
         metrics.leads_readers,
     )
+    tail.found = turns.heard
     projections = ToldProjections(
         log=event_log,
         projections=description.projections,

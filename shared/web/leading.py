@@ -50,7 +50,7 @@ class Turns:
         self._written = False
         self._term: asyncio.Event | None = None
         self._began = asyncio.Event()
-        leadership.heard = self._heard
+        leadership.heard = self.heard
         announcer.subscribe(self._own)
 
     @property
@@ -102,7 +102,7 @@ class Turns:
         if leads and self._term is None:
             self._term = asyncio.Event()
             self._began.set()
-            self._heard()
+            self.heard()
         elif not leads and self._term is not None:
             self._began.clear()
             self._term.set()
@@ -113,6 +113,7 @@ class Turns:
             self._written = True
             self._wake.ring(position)
 
-    def _heard(self) -> None:
+    def heard(self) -> None:
+        """Others have appended."""
         for listener in self._listeners:
             listener(0)

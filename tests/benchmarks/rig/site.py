@@ -22,6 +22,9 @@ from deploy.local.programs import programs
 from deploy.local.provisioning import Addresses, provision
 from tests.benchmarks.rig.load import Plan, Report
 
+SEGMENT_BYTES = 16 << 20
+"""Of PostgreSQL's WAL."""
+
 ROOT = Path(__file__).resolve().parents[3]
 _SCOPES = ", ".join(
     f'"collection:{capability}:{mode}"'
@@ -103,16 +106,25 @@ class Site:
             await self.postgres.drop_database(name)
         self.addresses = await provision(self.postgres, self.layout.databases)
 
-    async def at_rest(self) -> None:
+    async def at_rest(self, wal_bytes: int = 0) -> None:
         """What filling the databases left to do is done now, not by autovacuum and checkpoints while something else is
-        measured: as in the night before."""
+        measured: as in the night before.
+
+        wal_bytes: so much will be written: a server that has worked for weeks has the segments and uses them again, a
+        fresh one fills each with zeros in the middle of somebody's commit.
+        """
         for name in (*SERVICES, "broker"):
-            connection = await asyncpg.connect(self.postgres.url(name), timeout=10)
-            try:
-                await connection.execute("VACUUM (ANALYZE)", timeout=300)
-                await connection.execute("CHECKPOINT", timeout=300)
-            finally:
-                await connection.close()
+            await self._said(name, "VACUUM (ANALYZE)")
+        for _ in range(-(-wal_bytes // SEGMENT_BYTES)):
+            await self._said("broker", "SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()")
+        await self._said("broker", "CHECKPOINT")
+
+    async def _said(self, database: str, statement: str) -> None:
+        connection = await asyncpg.connect(self.postgres.url(database), timeout=10)
+        try:
+            await connection.execute(statement, timeout=300)
+        finally:
+            await connection.close()
 
     async def stop_services(self) -> None:
         """End the services, leave the servers."""

@@ -73,7 +73,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks and looks small enough to matter."""
     monkeypatch.setattr(tail_module, "BLOCK", 7)
     monkeypatch.setattr(tail_module, "BLOCKS", 3)
-    monkeypatch.setattr(tail_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(tail_module, "LOOK_SECONDS", (0.0, 0.0))
 
 
 @pytest.mark.parametrize("window_bytes", [tail_module.WINDOW_BYTES, 300])
@@ -141,6 +141,46 @@ async def test_what_this_process_commits_is_not_read_again(parts: Parts) -> None
     await page_of(parts, 5)
     assert len(await read_through(follower, 0, 4)) == 15
     assert counted.rows == 0
+
+
+class Ticking:
+    """A runtime whose time is set."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+async def test_what_others_append_is_looked_for_sooner_while_it_comes(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given another process that writes, then its events are seen after the short pause and everybody is told; given
+    silence, then the looks become rare."""
+    monkeypatch.setattr(tail_module, "LOOK_SECONDS", (0.05, 0.25))
+    runtime, told = Ticking(), []
+    follower = Tail(parts.log, runtime)  # type: ignore[arg-type]
+    follower.found = lambda: told.append(runtime.seconds)
+
+    place = 0
+
+    async def seen_after(seconds: float) -> int:
+        nonlocal place
+        runtime.seconds += seconds
+        place = (await follower.read_page(place, 10)).scanned
+        return place
+
+    assert await seen_after(0) == 0
+    await parts.store.execute(pay("a", 1))
+    assert [await seen_after(0.04), await seen_after(0.04)] == [0, 1]
+    await parts.store.execute(pay("a", 1))
+    assert [await seen_after(0.04), await seen_after(0.02)] == [1, 2]
+    assert len(told) == 2
+    assert {await seen_after(0.3) for _ in range(9)} == {2}
+    await parts.store.execute(pay("a", 1))
+    assert [await seen_after(0.2), await seen_after(0.06)] == [2, 3]
+    assert len(told) == 3
 
 
 async def test_readers_far_behind_read_a_block_once(parts: Parts) -> None:
