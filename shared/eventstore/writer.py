@@ -155,16 +155,23 @@ class Writer:
 
     async def execute(self, command: Command) -> Outcome:
         """See Store.execute."""
+        self._refuse_when_full()
         # The loop is kept: asking for the one that runs asks the system which process this is.
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self.submit(command, partial(_resolve, future))
+        self._submit(command, partial(_resolve, future))
         return await future
 
     def submit(self, command: Command, then: Then) -> None:
         """See DirectStore.submit."""
+        self._refuse_when_full()
+        self._submit(command, then)
+
+    def _refuse_when_full(self) -> None:
         if self.full:
             self._metrics.refusal(OVERLOADED)
             raise OverloadedError
+
+    def _submit(self, command: Command, then: Then) -> None:
         self._singles.append(Task(command, then))
         if self._in_hand >= self._admission.room:
             self._admission.filled(self._runtime.monotonic())

@@ -155,19 +155,19 @@ class Front:
             if not principal.allows(hot.scope):
                 return False
             refuse_unstorable(b"", body)
-            parsed_ = decoder.decode(body)
+            asked = decoder.decode(body)
         except (InvalidTokenError, ProblemError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         correlation = incoming_correlation(Headers(raw=list(headers))) if head.traced else None
         correlation = correlation or self._runtime.new_id()
-        key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(parsed_))
-        span, metadata_ = None, metadata_of(correlation, principal)
+        key = IdempotencyKey(principal.organisation, hot.operation, head.key, digest_of(asked))
+        span, origin = None, metadata_of(correlation, principal)
         if self._tracing is not None:
             span = begin_request(self._tracing, "POST", Headers(raw=list(headers)), correlation)
-            metadata_ = metadata_of(correlation, principal, traceparent=span.traceparent)
-        taken = _Taken(hot, path, parsed_, principal, metadata_, key, span, self._runtime.monotonic(), told)
+            origin = metadata_of(correlation, principal, traceparent=span.traceparent)
+        taken = _Taken(hot, path, asked, principal, origin, key, span, self._runtime.monotonic(), told)
         try:
-            command = hot.command(parsed_, principal, metadata_, key)
+            command = hot.command(asked, principal, origin, key)
             if command is None:
                 self._start(taken, None)
             else:
@@ -196,14 +196,14 @@ class Front:
 
     async def _handle(self, taken: _Taken, outcome: Outcome | None) -> None:
         """What one command does not settle."""
-        answer_: Answer | None = None
+        reply: Answer | None = None
         try:
             found = await taken.hot.handle(taken.body, taken.principal, taken.metadata, taken.key, outcome)
-            answer_ = _answer(found, taken.metadata.correlation)
+            reply = _answer(found, taken.metadata.correlation)
         except Exception as fault:  # noqa: BLE001 - the last fence
-            answer_ = self._failed(taken, fault)
+            reply = self._failed(taken, fault)
         finally:
-            self._end(taken, answer_)
+            self._end(taken, reply)
 
     def _failed(self, taken: _Taken, fault: Exception) -> Answer:
         correlation = taken.metadata.correlation
@@ -213,14 +213,14 @@ class Front:
                 self._metrics.refusal(away.code)
             return _problem(failure(fault, correlation, taken.path, away), correlation)
 
-    def _end(self, taken: _Taken, answer_: Answer | None) -> None:
+    def _end(self, taken: _Taken, reply: Answer | None) -> None:
         """Count, and answer."""
-        status = 499 if answer_ is None else answer_.status
+        status = 499 if reply is None else reply.status
         seconds = self._runtime.monotonic() - taken.started
         self._metrics.observe_request(taken.path, "POST", status, seconds)
         if taken.span is not None:
             end_request(taken.span, "POST", taken.path, status, taken.metadata.correlation)
-        taken.told(answer_)
+        taken.told(reply)
 
     def shed(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         """See ``serving.Front``: 503 while the writer takes no more, whoever asks. Under overload a refusal must cost
