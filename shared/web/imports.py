@@ -26,7 +26,10 @@ from shared.web.spool import Spool
 from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import MAX_ROWS, RawRow, UploadFormat, read_rows
 
-SLICE = 500
+SLICE = 333
+"""Rows of one transaction. Single commands wait for its append; five hundred are a twelfth quicker, and payments beside
+the file wait half as long again."""
+
 STAGED = 4
 """Slices staged by one statement: while they are read and sealed nobody else has a turn."""
 

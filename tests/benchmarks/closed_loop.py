@@ -24,7 +24,7 @@ async def measure(site: Site, table: Table, rounds: int = ROUNDS, seconds: float
     await site.drop("opening")
     share = int(MOST_A_SECOND * seconds)
     await assess(site, 0, share * (rounds + 1), pack)
-    await site.at_rest()
+    await site.at_rest(share * (rounds + 1))
     servers = {
         OURS: await site.service("collection", roles="api", name=OURS),
         ORM: await site.baseline(ORM, "tests.benchmarks.baselines.orm_service:create_app"),

@@ -31,9 +31,6 @@ OVERLOAD_CONNECTIONS = 2_000
 SAMPLE = 200
 """One payment in so many is looked for in the read models."""
 
-WAL_BYTES = 8500
-"""Written by all services for one payment, until it is seen everywhere."""
-
 DRAIN_SECONDS = 30.0
 SETTLE_SECONDS = 300.0
 WARM_SECONDS = 2.0
@@ -65,7 +62,7 @@ class Rig:
         self.workers.append(await self.site.service("collection", roles="worker", broker=self.broker))
         await self.add_api()
         await self.drained(SETTLE_SECONDS)
-        await self.site.at_rest(people * WAL_BYTES)
+        await self.site.at_rest(people)
 
     async def add_api(self) -> None:
         """One more process that takes payments."""

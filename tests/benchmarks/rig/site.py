@@ -25,6 +25,9 @@ from tests.benchmarks.rig.load import Plan, Report
 SEGMENT_BYTES = 16 << 20
 """Of PostgreSQL's WAL."""
 
+WAL_BYTES = 8500
+"""Written by all services for one payment, until it is seen everywhere."""
+
 ROOT = Path(__file__).resolve().parents[3]
 _SCOPES = ", ".join(
     f'"collection:{capability}:{mode}"'
@@ -106,16 +109,16 @@ class Site:
             await self.postgres.drop_database(name)
         self.addresses = await provision(self.postgres, self.layout.databases)
 
-    async def at_rest(self, wal_bytes: int = 0) -> None:
+    async def at_rest(self, payments: int) -> None:
         """What filling the databases left to do is done now, not by autovacuum and checkpoints while something else is
         measured: as in the night before.
 
-        wal_bytes: so much will be written: a server that has worked for weeks has the segments and uses them again, a
-        fresh one fills each with zeros in the middle of somebody's commit.
+        payments: so many will come. A server that has worked for weeks has the WAL for them and uses it again, a fresh
+        one fills every segment with zeros in the middle of somebody's commit.
         """
         for name in (*SERVICES, "broker"):
             await self._said(name, "VACUUM (ANALYZE)")
-        for _ in range(-(-wal_bytes // SEGMENT_BYTES)):
+        for _ in range(payments * WAL_BYTES // SEGMENT_BYTES + 1):
             await self._said("broker", "SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()")
         await self._said("broker", "CHECKPOINT")
 
