@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import httpx
+import stamina
 
 from deploy.grafana.panels import DASHBOARDS, Query
 
 VARIABLES = ("$campaign", "$service")
-STEP_SECONDS = 5
+STEP_SECONDS = 1
+
+
+class UnseenError(Exception):
+    """A target was not scraped again yet."""
 
 
 def queries() -> Iterator[tuple[str, str, Query]]:
@@ -26,6 +31,20 @@ def expression(query: Query) -> str:
     for name in VARIABLES:
         text = text.replace(name, ".*")
     return text
+
+
+def seen(prometheus: str, moment: float, seconds: float) -> None:
+    """Wait until every target was scraped at ``moment`` (Unix seconds) or later; a rate shows from the second scrape
+    on, and a small campaign on a quick machine is over before that."""
+    query = {"query": "min(timestamp(up))"}
+    for attempt in stamina.retry_context(
+        on=(UnseenError, httpx.HTTPError), attempts=None, timeout=seconds, wait_max=0.5
+    ):
+        with attempt:
+            answer = httpx.get(f"{prometheus}/api/v1/query", params=query, timeout=10, trust_env=False)
+            result = answer.raise_for_status().json()["data"]["result"]
+            if not result or float(result[0]["value"][1]) < moment:
+                raise UnseenError
 
 
 def samples(http: httpx.Client, prometheus: str, query: Query, start: float, end: float) -> int:

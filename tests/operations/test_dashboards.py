@@ -20,13 +20,14 @@ import yaml
 from deploy.grafana.boards import FOLDER, main
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.processes import free_port
-from tests.operations.dashboards import expression, queries, wanting
+from tests.operations.dashboards import expression, queries, seen, wanting
 
 ROOT = Path(__file__).parents[2]
 PORT_BASE = 8560
 DEMO = ("demo", "--pack", "ST-2020", "--place", "店子镇", "--villages", "1", "--scale", "0.05", "--keep")
 DEMO_SECONDS = 420
 START_SECONDS = 30
+SCRAPE_SECONDS = 2
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
@@ -60,7 +61,9 @@ def ready(url: str) -> None:
 def configuration(folder: Path) -> Path:
     """The local configuration, on our ports and often enough for a short campaign."""
     config = yaml.safe_load((ROOT / "deploy/prometheus/local.yml").read_text(encoding="utf-8"))
-    config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
+    config["global"] = dict.fromkeys(
+        ("scrape_interval", "scrape_timeout", "evaluation_interval"), f"{SCRAPE_SECONDS}s"
+    )
     [job] = config["scrape_configs"]
     [discovery] = job["file_sd_configs"]
     discovery |= {"files": [str(Layout(folder / "system").targets)], "refresh_interval": "1s"}
@@ -91,6 +94,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             options = ("--port-base", str(PORT_BASE), "--out", str(folder / "out"))
             done = liangxian(*DEMO, *options, data=data, seconds=DEMO_SECONDS)
             assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+            seen(f"http://127.0.0.1:{port}", time.time() + SCRAPE_SECONDS, START_SECONDS)
             yield Watched(f"http://127.0.0.1:{port}", began, time.time())
         finally:
             liangxian("down", data=data, seconds=120)
