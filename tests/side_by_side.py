@@ -1,8 +1,9 @@
 """The whole suite as two pytest processes side by side: ``make test``, for a machine of two cores.
 
 Much of the suite waits for processes of its own. Each half has servers, databases and ports of its own. What
-they said is printed when both are done, or the run is broken off; the last line adds their closing lines up. Whichever
-half fails, fails the whole. While they run, ``out/tests/half-*.log`` tells how far they are.
+they said is printed when both are done, or the run is broken off, which it is when it takes too long: what a failed
+test leaves behind may wait for ever where its fixtures end. The last line adds their closing lines up. Whichever half
+fails, fails the whole. While they run, ``out/tests/half-*.log`` tells how far they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +21,12 @@ TESTS = Path(__file__).parent
 LOGS = TESTS.parent / "out/tests"
 FIRST = ("arch", "contract", "unit", "integration", "containers", "simulation")
 """Folders of the first half; the second has all others, so that no folder is forgotten."""
+
+LIMIT_SECONDS = 70 * 60
+"""For both; some four times what they take."""
+
+TOO_LONG = 124
+"""The exit code of a run that was broken off for its time, as ``timeout`` has it."""
 
 CLOSING = re.compile(r"^=* ?(?P<counts>\d+ \w+(?:, \d+ \w+)*) in (?P<seconds>[\d.]+)s\b.*$")
 """Pytest's closing line: ``== 374 passed, 2 skipped in 1531.20s (0:25:31) ==``, bare when quiet."""
@@ -59,6 +67,17 @@ def worse(codes: Iterable[int]) -> int:
     return max(failed) if failed else min(told)
 
 
+def ended(running: Iterable[subprocess.Popen[bytes]], seconds: float) -> list[int]:
+    """Wait for all; ``TOO_LONG`` for each that has not ended when the time has passed."""
+    codes, deadline = [], time.monotonic() + seconds
+    for process in running:
+        try:
+            codes.append(process.wait(max(0.0, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            codes.append(TOO_LONG)
+    return codes
+
+
 def _broken_off(number: int, _: object) -> None:
     sys.exit(128 + number)
 
@@ -74,7 +93,7 @@ def main(options: list[str]) -> int:
             command = [sys.executable, "-m", "pytest", *(str(TESTS / each) for each in half), *options]
             with log.open("wb") as out:
                 running.append((log, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)))
-        codes = [process.wait() for _, process in running]
+        codes = ended([process for _, process in running], LIMIT_SECONDS)
     finally:
         for log, process in running:
             process.terminate()

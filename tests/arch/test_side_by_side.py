@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.side_by_side import FIRST, closing, folders, halves, worse
+from tests.side_by_side import FIRST, TOO_LONG, closing, ended, folders, halves, worse
 
 
 def test_every_folder_with_tests_is_in_one_half() -> None:
@@ -33,3 +36,15 @@ def test_a_half_that_broke_off_has_no_part_in_a_closing_line() -> None:
 def test_whichever_half_fails_fails_the_whole(codes: tuple[int, int], whole: int) -> None:
     """Nothing selected (5) fails only where both have nothing; a signal counts as a failure."""
     assert worse(codes) == whole
+
+
+def test_a_run_that_takes_too_long_is_broken_off() -> None:
+    """A failed test may leave something that waits for ever where its fixtures end."""
+    quick = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    hangs = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        quick.wait(60)
+        assert ended([hangs, quick], 0.1) == [TOO_LONG, 1]
+    finally:
+        hangs.communicate(b"\n")
+    assert ended([hangs], 0.1) == [0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 
@@ -15,6 +16,8 @@ from shared.eventstore.sqlite import MemoryDatabase
 from shared.eventstore.writer import Writer
 from shared.kernel.clock import SeededRuntime, SimulatedClock
 from tests.contract.eventstore.sample import TYPES, Parts, metadata
+
+STOP_SECONDS = 30
 
 
 async def prepare(url: str) -> None:
@@ -39,5 +42,6 @@ async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
     parts.store = Writer(log=parts.log, clock=clock, runtime=runtime, types=TYPES, queue=2000)
     await parts.store.start()
     yield parts
-    await parts.store.stop()
+    async with asyncio.timeout(STOP_SECONDS):  # a test that failed may have left its gates shut
+        await parts.store.stop()
     await parts.database.close()
