@@ -44,6 +44,10 @@ SESSION_SECONDS = 10.0
 REBALANCE_SECONDS = 30.0
 HEARTBEAT_MS = 500
 RETRY_MS = 100
+FETCH_WAIT_MS = 50
+"""aiokafka has one fetch under way per broker, and leaves out of it the partitions it holds records of. Made while a
+consumer was at work on those, it asks for empty partitions only and stays until this is over, whatever has come
+elsewhere meanwhile."""
 TOPIC_EXISTS = 36
 DAY_MS = 86_400_000
 
@@ -214,7 +218,7 @@ class KafkaBroker:
             heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
             retry_backoff_ms=RETRY_MS,
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
         )
         subscription = KafkaSubscription(consumer)

@@ -27,6 +27,13 @@ SEGMENT_BYTES = 16 << 20
 
 WAL_BYTES = 8500
 """Written by all services for one payment, until it is seen everywhere."""
+USE_ALL_BUFFERS = (
+    "CREATE UNLOGGED TABLE filling (page text STORAGE PLAIN)",
+    """INSERT INTO filling SELECT repeat('-', 8000)
+       FROM generate_series(1, (SELECT setting::bigint FROM pg_settings WHERE name = 'shared_buffers'))""",
+    "DROP TABLE filling",
+)
+"""A table of as many pages as there are shared buffers, a row on each."""
 
 ROOT = Path(__file__).resolve().parents[3]
 _SCOPES = ", ".join(
@@ -114,8 +121,11 @@ class Site:
         measured: as in the night before.
 
         payments: so many will come. A server that has worked for weeks has the WAL for them and uses it again, a fresh
-        one fills every segment with zeros in the middle of somebody's commit.
+        one fills every segment with zeros in the middle of somebody's commit; so it does with every page of its shared
+        buffers that nobody has used yet.
         """
+        for statement in USE_ALL_BUFFERS:
+            await self._said("broker", statement)
         for name in (*SERVICES, "broker"):
             await self._said(name, "VACUUM (ANALYZE)")
         for _ in range(payments * WAL_BYTES // SEGMENT_BYTES + 1):
