@@ -225,7 +225,6 @@ class Writer:
         try:
             while True:
                 if self._pages or self._bulk:
-                    await self._landed()
                     await self._turns()
                     self._take_off()
                 elif self._closing:
@@ -240,8 +239,10 @@ class Writer:
             self._abandon()
 
     async def _turns(self) -> None:
+        """Their turn begins before the last batch has landed: whoever is told its answer may ask again at once."""
         self._turn = True
         try:
+            await self._landed()
             if self._pages:
                 await self._page(self._pages.popleft())
             if self._bulk:
@@ -358,16 +359,17 @@ class Writer:
     async def _batch(self, tasks: list[Task], lane: deque[Task], row_limit: int | None) -> None:
         """One transaction; on an error of the database the batch is retried in halves."""
         try:
-            again = await self._attempt(tasks, row_limit)
+            try:
+                again = await self._attempt(tasks, row_limit)
+            except Exception as error:  # noqa: BLE001 - handed to the caller whose command it is
+                await self._isolate(error, [task for task in tasks if task.answer is None], lane, row_limit)
+            else:
+                lane.extendleft(reversed(again))
         except asyncio.CancelledError:
             for task in tasks:
                 if task.answer is None:
                     task.settle(OverloadedError())
             raise
-        except Exception as error:  # noqa: BLE001 - handed to the caller whose command it is
-            await self._isolate(error, [task for task in tasks if task.answer is None], lane, row_limit)
-        else:
-            lane.extendleft(reversed(again))
 
     async def _isolate(
         self, error: Exception, tasks: list[Task], lane: deque[Task], row_limit: int | None

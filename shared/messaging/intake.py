@@ -14,6 +14,7 @@ from shared.contracts.message import Envelope, Message, PersonalMessage
 from shared.eventstore.commands import BlindAppend
 from shared.eventstore.streams import Metadata
 from shared.eventstore.types import EventTypes
+from shared.kernel.bounds import out_of_calendar
 from shared.messaging.address import LogAddress
 from shared.messaging.broker import Record
 from shared.messaging.catalogue import contract_types
@@ -143,7 +144,7 @@ class Intake:
             occurred_at = dt.datetime.fromisoformat(envelope.time)
         except (msgspec.MsgspecError, ValueError):
             raise BadMessageError(INVALID_PAYLOAD) from None
-        if occurred_at.tzinfo is None:
+        if occurred_at.tzinfo is None or out_of_calendar(occurred_at):
             raise BadMessageError(INVALID_PAYLOAD)
         service = envelope.source.partition("/")[0]
         private: Sequence[Mapping[str, Any]] = ()

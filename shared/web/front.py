@@ -186,7 +186,12 @@ class Front:
             else:
                 self._start(taken, outcome)
         except Exception as fault:  # noqa: BLE001 - see above
-            LOGGER.error("answer_failed", route=taken.path, error=type(fault).__name__, at=place_of(fault))
+            with bound(
+                correlation=taken.metadata.correlation
+            ):  # the writer's task began in some other request
+                LOGGER.error(
+                    "answer_failed", route=taken.path, error=type(fault).__name__, at=place_of(fault)
+                )
             taken.told(None)
 
     def _start(self, taken: _Taken, outcome: Outcome | None) -> None:
@@ -198,7 +203,10 @@ class Front:
         """What one command does not settle."""
         reply: Answer | None = None
         try:
-            found = await taken.hot.handle(taken.body, taken.principal, taken.metadata, taken.key, outcome)
+            with bound(correlation=taken.metadata.correlation):
+                found = await taken.hot.handle(
+                    taken.body, taken.principal, taken.metadata, taken.key, outcome
+                )
             reply = _answer(found, taken.metadata.correlation)
         except Exception as fault:  # noqa: BLE001 - the last fence
             reply = self._failed(taken, fault)

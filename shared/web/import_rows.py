@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import msgspec
 from shared.eventstore.commands import Command, IdempotencyKey, Outcome
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Metadata
+from shared.kernel.bounds import out_of_calendar
 from shared.kernel.errors import Refusal
 from shared.security.principal import Principal
 from shared.web.requests import fault_field
@@ -101,6 +103,7 @@ class RowParser(Generic[R]):
     def __init__(self, row_type: type[R]) -> None:
         self._strict = msgspec.json.Decoder(row_type).decode
         self._lax = msgspec.json.Decoder(row_type, strict=False).decode
+        self._days = _day_fields(row_type)
 
     def row(self, staged: StagedRow) -> R | Refusal:
         """See ``parse_row``."""
@@ -111,6 +114,10 @@ class RowParser(Generic[R]):
         except msgspec.ValidationError as fault:
             rule, field = _what_is_wrong(fault)
             return Refusal(ROW_INVALID, rule=rule, field=field)
+        for name in self._days:
+            day: dt.date | None = getattr(row, name)
+            if day is not None and out_of_calendar(day):
+                return Refusal(ROW_INVALID, rule="DATE_OUT_OF_RANGE", field=name)
         if _plainly_storable(staged.data):
             return row
         found = _unstorable(row)
@@ -123,10 +130,21 @@ def row_parser(row_type: type[R]) -> RowParser[R]:
     return RowParser(row_type)
 
 
+def _day_fields(row_type: type[msgspec.Struct]) -> list[str]:
+    """Its own fields that hold a day or a moment; rows of days within days there are none."""
+    found = []
+    for each in msgspec.inspect.type_info(row_type).fields:  # type: ignore[attr-defined]
+        kinds = each.type.types if isinstance(each.type, msgspec.inspect.UnionType) else (each.type,)
+        if any(isinstance(kind, msgspec.inspect.DateType | msgspec.inspect.DateTimeType) for kind in kinds):
+            found.append(each.name)
+    return found
+
+
 _MISSING = re.compile(r"missing required field `(\w+)`", re.ASCII)
 _RULES = (
     ("Expected `int", "NOT_A_NUMBER"),
     ("encoded date", "NOT_A_DATE"),
+    ("day or moment between", "DATE_OUT_OF_RANGE"),
     ("Expected `str", "NOT_A_TEXT"),
     ("enum value", "VALUE_NOT_ALLOWED"),
     ("unknown field", "FIELD_UNKNOWN"),

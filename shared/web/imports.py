@@ -27,7 +27,7 @@ from shared.web.tables import IMPORT_CHUNKS, IMPORT_ROWS, IMPORTS
 from shared.web.uploads import MAX_ROWS, RawRow, UploadFormat, read_rows
 
 SLICE = 333
-"""Rows of one transaction. Single commands wait for its append; five hundred are a twelfth quicker, and payments beside
+"""Rows of one transaction. Single commands wait for its append; five hundred are a tenth quicker, and payments beside
 the file wait half as long again."""
 
 STAGED = 4

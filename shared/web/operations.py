@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from shared.security.principal import Principal
 from shared.web.auth import authorised
 from shared.web.calendar import Calendar
 from shared.web.context import correlation_of
+from shared.web.fields import Count, Day
 from shared.web.idempotency import header_key
 from shared.web.imports import ImportKind
 from shared.web.machinery import Machinery
@@ -39,7 +39,7 @@ class BeginDay(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"date": "2019-11-01"}]})
 
-    date: dt.date = Field(description="业务日期 / business date")
+    date: Day = Field(description="业务日期 / business date")
 
 
 async def accept_upload(
@@ -148,7 +148,7 @@ def imports_router(ports: Ports) -> APIRouter:
     @router.get("/imports/{import_id}/outcomes", summary="逐行结果 / What became of each row")
     async def outcomes(
         import_id: str,
-        after: Annotated[int, Query(ge=0, description="行号 / row number")] = 0,
+        after: Annotated[Count, Query(ge=0, description="行号 / row number")] = 0,
         limit: Annotated[int, Query(ge=1, le=OUTCOMES_LIMIT)] = OUTCOMES_LIMIT,
         caller: Principal = Depends(reader),
     ) -> Response:

@@ -51,6 +51,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "TEXT_TOO_LONG": ("文字过长", "The text is too long"),
     "CONTROL_CHARACTER": ("含有不可见的控制字符或换行", "There is a control character or a line break in it"),
     "NOT_A_DATE": ("须为日期，如 2020-01-31", "A date is wanted, such as 2020-01-31"),
+    "DATE_OUT_OF_RANGE": ("日期须在 1900 至 2199 年之间", "A date between 1900 and 2199 is wanted"),
     "NOT_A_TEXT": ("须为文字", "A text is wanted"),
     "VALUE_NOT_ALLOWED": ("不是可选的值", "Not one of the values allowed"),
     "VALIDATION_FAILED": ("此项不符合要求", "The field is not valid"),

@@ -32,7 +32,7 @@ class ResendBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"from": 1}]})
 
-    start: int = Field(alias="from", ge=1)
+    start: int = Field(alias="from", ge=1, lt=2**63)
 
 
 def replaying_router(ports: Ports, description: ServiceDescription, machinery: Machinery) -> APIRouter:

@@ -120,7 +120,7 @@ class HotProtocol(HttpToolsProtocol):
         super().on_body(held.body)
 
     def _told(self, held: _Held, answer: Answer | None) -> None:
-        if held.disconnected:
+        if held.disconnected or self.transport.is_closing():  # a pipelined request is not told of the end
             return
         if answer is None:
             self.transport.close()
@@ -134,7 +134,7 @@ class HotProtocol(HttpToolsProtocol):
     async def _write_later(self, held: _Held, answer: Answer) -> None:
         """Once the caller reads again."""
         await self.flow.drain()
-        if not held.disconnected:
+        if not (held.disconnected or self.transport.is_closing()):
             self._write(held, answer)
 
     def _write(self, held: _Held, answer: Answer) -> None:

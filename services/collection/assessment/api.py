@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import Annotated
 
 import msgspec
@@ -20,10 +19,12 @@ from services.collection.obligations.listing import (
     obligations_statement,
 )
 from shared.eventstore.commands import Command
+from shared.kernel.bounds import InsuredYear, Quantity
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
@@ -46,16 +47,16 @@ class TierBody(_Body):
     person_id: str = Field(pattern=r"^[A-Za-z0-9-]+$", max_length=64, examples=["5f0c…"])
     year: int = Field(ge=2000, le=2100, examples=[2020])
     campaign: str = Field(max_length=16, examples=["370406-2020"])
-    tier_yuan: int = Field(ge=1, examples=[300])
+    tier_yuan: Count = Field(ge=1, examples=[300])
 
 
 class TierRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of ``POST /tiers:import``."""
 
     person_id: str
-    year: int
+    year: InsuredYear
     campaign: str
-    tier_yuan: int
+    tier_yuan: Quantity
 
 
 class QuoteBody(_Body):
@@ -64,13 +65,13 @@ class QuoteBody(_Body):
     pack: str | None = Field(None, max_length=32, examples=["ST-2020"])
     campaign: str | None = Field(None, max_length=16, examples=["370406-2020"])
     insurance: Insurance
-    birth: dt.date = Field(examples=["1970-01-01"])
-    paid_at: dt.date = Field(examples=["2019-11-01"])
+    birth: Day = Field(examples=["1970-01-01"])
+    paid_at: Day = Field(examples=["2019-11-01"])
     channel: str | None = Field(None, max_length=40, examples=["CASH_AGENT"])
     categories: list[str] = Field(default_factory=list, max_length=20)
-    tier_yuan: int | None = Field(None, ge=1)
+    tier_yuan: Count | None = Field(None, ge=1)
     sex: str | None = Field(None, pattern="^[FM]$")
-    spouse_birth: dt.date | None = None
+    spouse_birth: Day | None = None
     family_planning: str | None = Field(None, max_length=20)
     hukou: str = Field("in", pattern="^(in|out)$")
     permit: bool = False

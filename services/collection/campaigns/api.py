@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated
 
 import msgspec
@@ -15,6 +14,7 @@ from services.collection.campaigns.handlers import Campaigns
 from services.collection.campaigns.projection import DIFFERENCE
 from services.collection.campaigns.queries import campaign_view, differences_statement, revisions_view
 from shared.eventstore.database import Database
+from shared.kernel.bounds import Amount, Quantity
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.policy.checks import check_pack
@@ -23,6 +23,7 @@ from shared.policy.registry import PackRegistry
 from shared.policy.writing import is_synthetic
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day, Fen
 from shared.web.idempotency import required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
 from shared.web.requests import metadata, read_body
@@ -42,7 +43,7 @@ class DraftPackBody(_Body):
 
     pack_id: str = Field(examples=["ST-2020"], max_length=32)
     maker: str = Field(examples=["tax-01"], max_length=64, description="拟定人工号 / staff id of the maker")
-    version: int | None = Field(None, ge=1, description="缺省为最新版 / newest when absent")
+    version: Count | None = Field(None, ge=1, description="缺省为最新版 / newest when absent")
 
 
 class PublishPackBody(_Body):
@@ -50,13 +51,13 @@ class PublishPackBody(_Body):
 
     campaign: str = Field(examples=["370406-2020"], max_length=16)
     approver: str = Field(examples=["tax-02"], max_length=64)
-    version: int | None = Field(None, ge=1)
+    version: Count | None = Field(None, ge=1)
 
 
 class RevisePackBody(PublishPackBody):
     """调整政策包 / put a later version in force."""
 
-    effective_from: dt.date = Field(examples=["2019-11-15"])
+    effective_from: Day = Field(examples=["2019-11-15"])
     source: str = Field(examples=["鲁人社字〔2019〕1号"], min_length=1, max_length=200)
 
 
@@ -65,13 +66,13 @@ class OpenCampaignBody(_Body):
 
     campaign: str = Field(examples=["370406-2020"], max_length=16)
     pack_id: str = Field(examples=["ST-2020"], max_length=32)
-    pack_version: int | None = Field(None, ge=1)
+    pack_version: Count | None = Field(None, ge=1)
 
 
 class ExtendBody(_Body):
     """延长征缴期 / extend the window."""
 
-    new_end: dt.date = Field(examples=["2019-12-31"])
+    new_end: Day = Field(examples=["2019-12-31"])
     reason: str = Field(examples=["系统维护 / outage"], max_length=200)
     authority: str = Field(examples=["区税务局"], max_length=100)
 
@@ -81,10 +82,10 @@ class TargetRowBody(_Body):
 
     division: str = Field(examples=["370406101"], pattern=r"^\d{6}(\d{3}(\d{3})?)?$")
     insurance: Insurance
-    persons: int = Field(ge=0, examples=[28126])
+    persons: Count = Field(ge=0, examples=[28126])
     name: str = Field("", max_length=60, examples=["店子镇"])
-    amount_fen: int | None = Field(None, ge=0, examples=[731276000])
-    amount_wan_yuan: int | None = Field(None, ge=0, description="养老金额，万元 / pension money, 10,000 yuan")
+    amount_fen: Fen | None = Field(None, ge=0, examples=[731276000])
+    amount_wan_yuan: Fen | None = Field(None, ge=0, description="养老金额，万元 / pension money, 10,000 yuan")
     statistical_scope: str = Field("ALL", pattern="^(ALL|EXCL_EXEMPT)$")
 
 
@@ -92,17 +93,17 @@ class TargetsBody(_Body):
     """任务分配表 / a task table of one insurance."""
 
     rows: list[TargetRowBody] = Field(min_length=1, max_length=500)
-    stated_total_persons: int = Field(ge=0)
-    stated_total_amount: int | None = Field(None, ge=0, description="与各行同单位 / in the rows' unit")
+    stated_total_persons: Count = Field(ge=0)
+    stated_total_amount: Fen | None = Field(None, ge=0, description="与各行同单位 / in the rows' unit")
 
 
 class TargetFileRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of a task table as a file: the amount in the unit the route was told."""
 
     division: str
-    persons: int
+    persons: Quantity
     name: str = ""
-    amount: int | None = None
+    amount: Amount | None = None
 
 
 _TARGET_COLUMNS = {
@@ -232,7 +233,7 @@ def _revision_routes(routes: APIRouter, database: Database) -> None:
     )
     async def differences(
         campaign: str,
-        version: int,
+        version: Count,
         principal: Reader,
         village: Annotated[str, Query(max_length=12, description="村居或镇街 / village or town")] = "",
         after: After = "",
@@ -259,9 +260,9 @@ def _table_routes(routes: APIRouter, campaigns: Campaigns) -> None:
         request: Request,
         principal: Writer,
         insurance: Insurance,
-        stated_total_persons: Annotated[int, Query(ge=0, description="表中合计人数 / as the table states")],
+        stated_total_persons: Annotated[Count, Query(ge=0, description="表中合计人数 / as the table states")],
         stated_total_amount: Annotated[
-            int | None, Query(ge=0, description="与各行同单位 / in the rows' unit")
+            Fen | None, Query(ge=0, description="与各行同单位 / in the rows' unit")
         ] = None,
         unit: Annotated[
             str, Query(pattern="^(FEN|YUAN|WAN_YUAN|元|万元)$", description="金额单位 / unit")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day, Fen
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
@@ -61,8 +61,8 @@ class TotalBody(_Body):
     """险种合计 / one insurance of the bank vouchers."""
 
     insurance: Insurance
-    count: int = Field(ge=1)
-    amount_fen: int = Field(gt=0)
+    count: Count = Field(ge=1)
+    amount_fen: Fen = Field(gt=0)
 
 
 class SignBody(_Body):
@@ -72,7 +72,7 @@ class SignBody(_Body):
     slips: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=500)
     receipts_from: str = Field("", max_length=64)
     receipts_to: str = Field("", max_length=64)
-    receipts: int = Field(ge=0, description="收据底联份数 / receipt stubs brought")
+    receipts: Count = Field(ge=0, description="收据底联份数 / receipt stubs brought")
     totals: list[TotalBody] = Field(min_length=1, max_length=2)
 
 
@@ -87,16 +87,16 @@ class MoneyBody(_Body):
     """到账或划转 / money that moved."""
 
     bank_ref: str = Field(min_length=1, max_length=64)
-    amount_fen: int = Field(gt=0)
-    date: dt.date
+    amount_fen: Fen = Field(gt=0)
+    date: Day
 
 
 class SummaryBody(_Body):
     """个人缴费汇总表 / what was entered."""
 
     actor: str = Field(min_length=1, max_length=64, examples=["station-02"])
-    count: int = Field(ge=1)
-    amount_fen: int = Field(gt=0)
+    count: Count = Field(ge=1)
+    amount_fen: Fen = Field(gt=0)
     reason: str = Field("", max_length=200, description="未录入原因 / why some lines were not entered")
 
 
@@ -343,9 +343,7 @@ def _documents(routes: APIRouter, ports: Ports) -> None:
 
 def _reports(routes: APIRouter, ports: Ports, prior_year: PriorYear) -> None:
     @routes.get("/statistics/weekly", summary="每周收录钱统计 / received, entered, money by week")
-    async def weekly(
-        principal: Reader, campaign: CampaignQuery, date: Annotated[dt.date | None, Query()] = None
-    ) -> Response:
+    async def weekly(principal: Reader, campaign: CampaignQuery, date: Day | None = None) -> Response:
         c = weekly_statistics.c
         statement = sa.select(weekly_statistics).where(
             c.campaign == _campaign(campaign), inside(c.village, principal.divisions)

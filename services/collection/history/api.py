@@ -16,11 +16,13 @@ from services.collection.history.handlers import Histories, record_command
 from services.collection.history.queries import HistoryReader
 from shared.eventstore.commands import Command
 from shared.eventstore.database import Database
+from shared.kernel.bounds import Amount, InsuredYear
 from shared.kernel.division import parse_campaign
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Fen
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
@@ -42,7 +44,7 @@ class HistoryLineBody(_Body):
 
     person_id: str = Field(pattern=r"^[A-Za-z0-9-]+$", max_length=64, examples=["5f0c…"])
     insurance: Insurance
-    paid_fen: int = Field(
+    paid_fen: Fen = Field(
         0, ge=0, examples=[38000], description="各方合计；不详为 0 / by everybody; 0 unknown"
     )
 
@@ -60,10 +62,10 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One row of ``POST /history:import``."""
 
     person_id: str
-    year: int
+    year: InsuredYear
     insurance: Insurance
     village: str
-    paid_fen: int = 0
+    paid_fen: Amount = 0
 
 
 def history_import() -> ImportKind[HistoryRow]:

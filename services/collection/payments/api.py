@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -27,11 +26,13 @@ from services.collection.payments.queries import CampaignYears, lines_statement
 from shared.eventstore.commands import Command, IdempotencyKey, Outcome, Store
 from shared.eventstore.database import Connection, Row
 from shared.eventstore.streams import Metadata
+from shared.kernel.bounds import When, check_days
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised
+from shared.web.fields import Day
 from shared.web.front import hot_route
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
@@ -75,12 +76,15 @@ class PaymentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     order_no: _Number
     channel: _Code
-    paid_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    paid_at: When
     lines: Annotated[tuple[PaymentLineBody, ...], msgspec.Meta(min_length=1, max_length=50)]
     payer: Annotated[str, msgspec.Meta(max_length=64)] = ""
     agent: Annotated[str, msgspec.Meta(max_length=64)] = ""
     receipt: ReceiptBody | None = None
     captured: bool = False
+
+    def __post_init__(self) -> None:
+        check_days(paid_at=self.paid_at)
 
 
 class PaymentRow(PaymentBody, frozen=True, forbid_unknown_fields=True):
@@ -232,7 +236,7 @@ def router(payments: Payments, ports: Ports, kind: ImportKind[PaymentRow]) -> AP
         agent: Annotated[str, Query(max_length=64)] = "",
         standing: Annotated[str, Query(max_length=20)] = "",
         person_id: Annotated[str, Query(max_length=64)] = "",
-        paid_on: dt.date | None = None,
+        paid_on: Day | None = None,
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:

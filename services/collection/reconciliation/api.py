@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -26,6 +25,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day, Fen
 from shared.web.idempotency import required_key
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
@@ -41,7 +41,7 @@ class ReconcileBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     campaign: str = Field(max_length=16, examples=["370406-2020"])
-    date: dt.date
+    date: Day
 
 
 class StatementRowBody(BaseModel):
@@ -50,8 +50,8 @@ class StatementRowBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     insurance: Insurance
-    count: int = Field(ge=0)
-    fen: int = Field(ge=0)
+    count: Count = Field(ge=0)
+    fen: Fen = Field(ge=0)
 
 
 class StatementBody(BaseModel):

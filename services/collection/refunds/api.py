@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -14,6 +13,7 @@ from services.collection.refunds.projection import refund_table
 from shared.eventstore.database import Database, Row
 from shared.security.principal import Principal
 from shared.web.auth import authorised
+from shared.web.fields import Day
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
@@ -41,7 +41,7 @@ class PaidBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     amount_fen: int = Field(gt=0, le=10**12, examples=[26000])
-    paid_on: dt.date
+    paid_on: Day
     bank_ref: str = Field(min_length=1, max_length=64)
 
 
@@ -51,7 +51,7 @@ class RecoveredBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     amount_fen: int = Field(gt=0, le=10**12, examples=[26000])
-    received_on: dt.date
+    received_on: Day
     bank_ref: str = Field(min_length=1, max_length=64)
 
 

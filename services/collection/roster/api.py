@@ -23,6 +23,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count
 from shared.web.idempotency import required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged
 from shared.web.requests import metadata
@@ -58,7 +59,7 @@ class PublishBody(_Body):
 
     to: str = Field("TOWN_AGENCY", max_length=64, examples=["TOWN_AGENCY"])
     agents: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=100)
-    supplement: int = Field(0, ge=0)
+    supplement: Count = Field(0, ge=0)
 
 
 class LineBody(_Body):
@@ -223,7 +224,7 @@ def _add_reads(routes: APIRouter, ports: Ports) -> None:
     async def get_lines(
         roster_id: str,
         principal: Reader,
-        version: Annotated[int | None, Query(ge=0)] = None,
+        version: Annotated[Count | None, Query(ge=0)] = None,
         after: After = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> Response:
@@ -241,7 +242,7 @@ def _add_reads(routes: APIRouter, ports: Ports) -> None:
 
     @routes.get("/rosters/{roster_id}/export.csv", summary="导出清册 / the roster as a file")
     async def export(
-        roster_id: str, principal: Reader, version: Annotated[int | None, Query(ge=0)] = None
+        roster_id: str, principal: Reader, version: Annotated[Count | None, Query(ge=0)] = None
     ) -> Response:
         _place(roster_id, principal)
         with_names = principal.allows(IDENTITY_SCOPE)

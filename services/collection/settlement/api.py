@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.collection.obligations.facts import AgentFact
 from services.collection.obligations.filing import FiledOrderLine
@@ -24,6 +23,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day, Moment
 from shared.web.idempotency import header_key, required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, keyset, paged, placed_inside
 from shared.web.requests import metadata, read_body
@@ -45,7 +45,7 @@ class TotalBody(_Body):
     """一个险种的合计 / one insurance's total."""
 
     insurance: Insurance
-    count: int = Field(ge=0, examples=[12])
+    count: Count = Field(ge=0, examples=[12])
     amount_fen: int = Field(ge=0, le=MAX_FEN, examples=[312000])
 
 
@@ -53,7 +53,7 @@ class SummaryBody(_Body):
     """代办员日汇总 / an agent's summary of a day."""
 
     campaign: str = Field(max_length=16, examples=["370406-2020"])
-    date: dt.date = Field(examples=["2019-11-02"])
+    date: Day = Field(examples=["2019-11-02"])
     totals: list[TotalBody] = Field(min_length=1, max_length=2)
     receipts_from: str = Field("", max_length=64)
     receipts_to: str = Field("", max_length=64)
@@ -64,10 +64,10 @@ class DepositBody(_Body):
 
     slip_no: str = Field(pattern=_CODE, max_length=64)
     agent_id: str = Field(min_length=1, max_length=64)
-    date: dt.date = Field(description="收款日 / the day the money was taken")
+    date: Day = Field(description="收款日 / the day the money was taken")
     insurance: Insurance
     amount_fen: int = Field(gt=0, le=MAX_FEN, examples=[312000])
-    deposited_on: dt.date
+    deposited_on: Day
     account_ref: str = Field("", max_length=64, description="账户引用，非账号 / a reference, never a number")
 
 
@@ -96,7 +96,7 @@ class SettlementBody(_Body):
 
     campaign: str = Field(max_length=16, examples=["370406-2020"])
     agent_id: str = Field(min_length=1, max_length=64)
-    date: dt.date
+    date: Day
     insurance: Insurance
     resolution: ResolutionBody
 
@@ -109,14 +109,14 @@ class FiledLineBody(_Body):
     insurance: Insurance
     year: int = Field(ge=2000, le=2100)
     amount_fen: int = Field(gt=0, le=MAX_FEN)
-    paid_at: AwareDatetime
+    paid_at: Moment
 
 
 class DayFileBody(_Body):
     """渠道日终文件 / a channel's day file; totals must agree with its lines."""
 
     file_no: str = Field(pattern=_CODE, max_length=64)
-    date: dt.date
+    date: Day
     campaign: str = Field(max_length=16, examples=["370406-2020"])
     lines: list[FiledLineBody] = Field(max_length=MAX_LINES)
     total_count: int = Field(ge=0, le=MAX_LINES)
@@ -210,7 +210,7 @@ def router(settlements: Settlements, database: Database, limit_bytes: int) -> AP
     async def take_day_file(
         channel: str,
         campaign: str,
-        date: dt.date,
+        date: Day,
         file_no: str,
         lines: Sequence[FiledOrderLine],
         stated: tuple[int, int],
@@ -233,7 +233,7 @@ def router(settlements: Settlements, database: Database, limit_bytes: int) -> AP
         request: Request,
         principal: Writer,
         file_no: Annotated[str, Query(pattern=_CODE, max_length=64)],
-        date: dt.date,
+        date: Day,
         campaign: Annotated[str, Query(max_length=16)],
     ) -> Response:
         """NDJSON：每行一笔，末行合计 / a line each, totals in the last row; all of it or nothing."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, TypeVar
 
 import msgspec
 
 from services.collection.obligations.filing import FiledOrderLine
+from shared.kernel.bounds import When, check_days
 from shared.kernel.clock import SHANGHAI
 from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
@@ -30,7 +30,10 @@ class DayFileLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     insurance: Insurance
     year: Annotated[int, msgspec.Meta(ge=2000, le=2100)]
     amount_fen: _Fen
-    paid_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    paid_at: When
+
+    def __post_init__(self) -> None:
+        check_days(paid_at=self.paid_at)
 
 
 class DayFileTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

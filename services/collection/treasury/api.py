@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.collection.treasury import domain as d
 from services.collection.treasury.handlers import Treasury, VoucherStep, step_command, verify_command
@@ -21,6 +21,7 @@ from shared.kernel.division import parse_campaign
 from shared.kernel.errors import ProblemError, Refusal
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day, Fen, Moment
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
@@ -54,8 +55,8 @@ class DeclarationBody(_Body):
     village: str = Field(pattern=r"^\d{12}$", examples=["370406101201"])
     via: str = Field(pattern="^(HALL|ETAX)$")
     attachments: AttachmentsBody | None = None
-    total_count: int | None = Field(None, ge=0)
-    total_fen: int | None = Field(None, ge=0)
+    total_count: Count | None = Field(None, ge=0)
+    total_fen: Fen | None = Field(None, ge=0)
 
 
 class VerifyBody(_Body):
@@ -72,20 +73,20 @@ class DebitedBody(_Body):
     method: str = Field(min_length=1, max_length=40, examples=["FOUR_PARTY_AGREEMENT"])
     bank_ref: str = Field(min_length=1, max_length=64)
     amount_fen: int = Field(gt=0, le=10**12)
-    at: AwareDatetime
+    at: Moment
 
 
 class RemittedBody(_Body):
     """上解 / remitted to the treasury."""
 
     batch: str = Field(min_length=1, max_length=64)
-    at: AwareDatetime
+    at: Moment
 
 
 class EntryBody(_Body):
     """入库 / the treasury's answer."""
 
-    treasury_date: dt.date
+    treasury_date: Day
     amount_fen: int = Field(gt=0, le=10**12)
     result: str = Field("CONFIRMED", pattern="^(CONFIRMED|REJECTED)$")
     reason: str = Field("", max_length=100)

@@ -26,6 +26,7 @@ from shared.policy.registry import PackRegistry
 from shared.security.principal import Principal
 from shared.security.vault import Vault, mask_name
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Fen
 from shared.web.idempotency import required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
@@ -67,8 +68,8 @@ class PriorYearBody(BaseModel):
 
     campaign: str = Field(pattern=r"^\d{6}(\d{3})?-\d{4}$", examples=["370406101-2018"])
     village: str = Field(pattern=r"^\d{12}$", examples=["370406101201"])
-    persons: int = Field(ge=0)
-    fen: int = Field(ge=0)
+    persons: Count = Field(ge=0)
+    fen: Fen = Field(ge=0)
 
 
 class ListShownBody(BaseModel):
@@ -79,7 +80,7 @@ class ListShownBody(BaseModel):
     campaign: str = Field(pattern=r"^\d{6}(\d{3})?-\d{4}$", examples=["370406101-2018"])
     village: str = Field(pattern=r"^\d{12}$", examples=["370406101201"])
     list_id: str = Field(min_length=1, max_length=120)
-    persons: int = Field(ge=0)
+    persons: Count = Field(ge=0)
 
 
 def publishing_router(notices: Notices, database: Database, packs: PackRegistry, clock: Clock) -> APIRouter:

@@ -9,6 +9,7 @@ import msgspec
 
 from services.registration.data_entry import events as e
 from services.registration.facts import Insured
+from shared.kernel.bounds import InsuredYear
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
 from shared.kernel.insurance import GOVERNMENT, Insurance
@@ -22,7 +23,7 @@ class EnterLeg(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     person_id: str
     insurance: Insurance
-    year: int
+    year: InsuredYear
     payer: str = "person"
     operator: str = "STATION"
 

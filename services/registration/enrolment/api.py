@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +20,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Day
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
@@ -39,8 +39,8 @@ class EnrolmentBody(Body):
     insurance: Insurance
     year: Year
     route: Route | None = None
-    period_from: dt.date | None = Field(None, examples=["2020-01-01"])
-    period_to: dt.date | None = Field(None, examples=["2020-12-31"])
+    period_from: Day | None = Field(None, examples=["2020-01-01"])
+    period_to: Day | None = Field(None, examples=["2020-12-31"])
 
 
 class CancelBody(Body):

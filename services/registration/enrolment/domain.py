@@ -13,6 +13,7 @@ from services.registration.enrolment import events as e
 from services.registration.enrolment.events import Route
 from services.registration.facts import Resident
 from services.registration.policies.domain import Policy
+from shared.kernel.bounds import InsuredYear
 from shared.kernel.division import within
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
@@ -80,7 +81,7 @@ class RegisterEnrolment(msgspec.Struct, frozen=True, kw_only=True):
 
     person_id: str
     insurance: Insurance
-    year: int
+    year: InsuredYear
     route: Route | None = None
     period_from: dt.date | None = None
     period_to: dt.date | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated
 
 import msgspec
@@ -21,6 +20,7 @@ from shared.kernel.identity import Sex
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Day
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.operations import accept_upload
 from shared.web.requests import metadata
@@ -37,7 +37,7 @@ class PersonBody(Body):
 
     name: str = Field(min_length=1, max_length=60, examples=["王示例"])
     number: Number = ""
-    birth: dt.date | None = Field(None, examples=["1990-01-01"])
+    birth: Day | None = Field(None, examples=["1990-01-01"])
     sex: Sex | None = Field(None, examples=["F"])
     division: Village
     hukou_division: Division
@@ -53,7 +53,7 @@ class CorrectionBody(Body):
 
     name: str | None = Field(None, min_length=1, max_length=60)
     number: Number | None = None
-    birth: dt.date | None = None
+    birth: Day | None = None
     sex: Sex | None = None
     division: Village | None = None
     hukou_division: Division | None = None
@@ -80,8 +80,8 @@ class EmployeeInsuranceBody(Body):
 
     person_id: PersonId
     insurance: Insurance
-    from_date: dt.date = Field(examples=["2019-03-01"])
-    to_date: dt.date | None = None
+    from_date: Day = Field(examples=["2019-03-01"])
+    to_date: Day | None = None
 
 
 class OutOfAreaBody(Body):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.registration.people import events as e
+from shared.kernel.bounds import InsuredYear
 from shared.kernel.division import is_division
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
@@ -86,7 +87,7 @@ class OutOfAreaCover(msgspec.Struct, frozen=True, kw_only=True):
     """Paid for the year in another pooling area (统筹区外参保); person as in ``EmployeeInsurance``."""
 
     region: str
-    year: int
+    year: InsuredYear
     insurance: Insurance = Insurance.MEDICAL
     person_id: str = ""
     number: str = ""

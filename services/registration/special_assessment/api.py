@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +18,7 @@ from shared.kernel.errors import Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised
+from shared.web.fields import Count, Day
 from shared.web.idempotency import required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
@@ -37,8 +37,8 @@ class SpecialAssessmentBody(Body):
     insurance: Insurance = Insurance.MEDICAL
     year: Year
     kind: str = Field("LATE", max_length=20, examples=["LATE"])
-    paid_at: dt.date = Field(examples=["2020-02-10"], description="拟缴费日 / day of the payment")
-    tier_yuan: int | None = Field(
+    paid_at: Day = Field(examples=["2020-02-10"], description="拟缴费日 / day of the payment")
+    tier_yuan: Count | None = Field(
         None, ge=1, description="补缴档次 / pension tier of the year", examples=[300]
     )
     basis: str = Field("", max_length=100, description="依据文件 / the document it rests on")

@@ -11,6 +11,7 @@ import msgspec
 from services.registration.facts import Identities, Insured, Resident
 from services.registration.policies.domain import Policy
 from services.registration.special_assessment import events as e
+from shared.kernel.bounds import InsuredYear, Quantity
 from shared.kernel.division import within
 from shared.kernel.errors import Refusal
 from shared.kernel.events import Decision, Event
@@ -43,10 +44,10 @@ class AssessSpecialPayment(msgspec.Struct, frozen=True, kw_only=True):
 
     person_id: str
     insurance: Insurance
-    year: int
+    year: InsuredYear
     kind: str
     paid_at: dt.date
-    tier_yuan: int | None = None
+    tier_yuan: Quantity | None = None
     basis: str = ""
 
 

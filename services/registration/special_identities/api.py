@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -15,6 +14,7 @@ from services.registration.special_identities.handlers import SpecialIdentityImp
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised
+from shared.web.fields import Day
 from shared.web.idempotency import required_key
 from shared.web.requests import metadata
 from shared.web.responses import answer
@@ -30,7 +30,7 @@ class RemoveIdentityBody(Body):
     year: Year
     category: str = Field(min_length=1, max_length=60, examples=["MINIMUM_LIVING"])
     source_department: str = Field(min_length=1, max_length=60, examples=["civil-affairs"])
-    from_date: dt.date = Field(examples=["2020-06-01"])
+    from_date: Day = Field(examples=["2020-06-01"])
 
 
 def router(imports: SpecialIdentityImports) -> APIRouter:

@@ -20,6 +20,7 @@ from shared.eventstore.database import Connection
 from shared.kernel.errors import ProblemError, Refusal
 from shared.security.principal import Principal
 from shared.web.auth import authorised
+from shared.web.fields import Count, Day
 from shared.web.idempotency import idempotency_key, required_key
 from shared.web.imports import ImportContext, ImportKind
 from shared.web.operations import accept_upload
@@ -40,7 +41,7 @@ class DeathBody(Body):
 
     person_id: PersonId = ""
     number: Number = ""
-    date: dt.date = Field(examples=["2019-11-20"])
+    date: Day = Field(examples=["2019-11-20"])
     source: Source
     batch_month: Month
 
@@ -54,7 +55,7 @@ class DeathBody(Body):
 class DeathCorrectionBody(Body):
     """死亡信息更正 / another date, or none: the report is withdrawn."""
 
-    date: dt.date | None = Field(None, examples=["2019-11-21"])
+    date: Day | None = Field(None, examples=["2019-11-21"])
     source: Source
 
 
@@ -63,14 +64,14 @@ class DeathBatchBody(Body):
 
     source: Source
     month: Month
-    count: int = Field(ge=0, examples=[3])
+    count: Count = Field(ge=0, examples=[3])
 
 
 class HukouBody(Body):
     """户籍变更；不填新户籍地为销户 / a move, or a cancelled registration when no place is given."""
 
     person_id: PersonId
-    date: dt.date = Field(examples=["2019-11-20"])
+    date: Day = Field(examples=["2019-11-20"])
     hukou_division: Division | None = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.policy import Pack
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Day, Fen
 from shared.web.idempotency import required_key
 from shared.web.requests import metadata
 from shared.web.responses import answer, json_response
@@ -52,8 +52,8 @@ class CoupleBody(_Body):
 class AppropriationBody(_Body):
     """拨付 / finance appropriates."""
 
-    fen: int = Field(gt=0)
-    on: dt.date
+    fen: Fen = Field(gt=0)
+    on: Day
 
 
 class ArrivalBody(AppropriationBody):

@@ -20,6 +20,7 @@ from shared.kernel.errors import ProblemError, Refusal
 from shared.kernel.insurance import Insurance
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Fen
 from shared.web.idempotency import required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
@@ -60,7 +61,7 @@ class AmountBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"fen": 2600000}]})
 
-    fen: int = Field(gt=0)
+    fen: Fen = Field(gt=0)
 
 
 class ApprovalBody(BaseModel):

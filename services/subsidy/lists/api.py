@@ -22,6 +22,7 @@ from shared.kernel.insurance import Insurance
 from shared.policy import Pack
 from shared.security.principal import Principal
 from shared.web.auth import authorised, require_division
+from shared.web.fields import Count, Day
 from shared.web.idempotency import required_key
 from shared.web.paging import DEFAULT_LIMIT, After, Limit, inside, keyset, paged
 from shared.web.requests import metadata
@@ -36,10 +37,10 @@ class LineBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    line_no: int = Field(ge=1)
+    line_no: Count = Field(ge=1)
     name: str = Field(min_length=1, max_length=64)
     number: str = Field(min_length=1, max_length=32)
-    valid_from: dt.date | None = Field(default=None, description="身份起始 / status counts from")
+    valid_from: Day | None = Field(default=None, description="身份起始 / status counts from")
 
 
 class ListBody(BaseModel):
@@ -68,7 +69,7 @@ class ListBody(BaseModel):
     category: str = Field(min_length=1, max_length=64, description="类别代码或中文 / code or Chinese term")
     insurance: Insurance
     campaign: str = Field(max_length=20)
-    stamped_total: int = Field(ge=0)
+    stamped_total: Count = Field(ge=0)
     legal_basis: str = Field(default="", max_length=200)
     lines: list[LineBody] = Field(max_length=50_000)
     resubmits: str = Field(
@@ -84,7 +85,7 @@ class VerifyBody(BaseModel):
     )
 
     stamp: str = Field(min_length=1, max_length=64)
-    count: int = Field(ge=0)
+    count: Count = Field(ge=0)
 
 
 PackOf = Callable[[Connection, str], Awaitable[Pack | Refusal]]

@@ -15,7 +15,7 @@ from shared.eventstore.log import Proposal, Verdict
 from shared.eventstore.tail import Tail
 from shared.eventstore.writer import WORTH, Writer
 from shared.kernel.errors import OverloadedError, Refusal
-from tests.contract.eventstore.sample import FULL, METADATA, PURSE, Paid, Parts, key, pay, totals
+from tests.contract.eventstore.sample import FULL, METADATA, PURSE, Paid, Parts, key, mixed_row, pay, totals
 
 
 class Held:
@@ -243,6 +243,36 @@ async def test_a_page_waits_until_both_have_landed(parts: Parts) -> None:
     assert answer.position == WORTH + 2
 
 
+async def test_callers_that_ask_again_at_once_do_not_keep_a_page_waiting(parts: Parts) -> None:
+    """Given callers that ask again in the moment they are answered, as many connections do, then a page and a bulk
+    slice have their turn all the same."""
+    asked = 0
+    over = False
+    quiet = asyncio.Event()
+
+    def ask() -> None:
+        nonlocal asked
+        asked += 1
+        parts.store.submit(pay(f"busy{asked % 3}", 1), again)
+
+    def again(_: Any) -> None:
+        if over or asked == 2_000:
+            quiet.set()
+        else:
+            asyncio.get_running_loop().call_soon(
+                ask
+            )  # when the batch has landed, and before the writer knows
+
+    ask()
+    async with asyncio.timeout(30):
+        [paged] = await parts.store.execute_page(Page([pay("page", 5)]))
+        [bulk] = await parts.store.execute_bulk([pay("bulk", 5)])
+        over = True
+        await quiet.wait()
+    assert all(isinstance(answer, Done) for answer in (paged, bulk))
+    assert asked < 100
+
+
 async def test_stopping_finishes_both(parts: Parts) -> None:
     held, tasks = await two_aloft(parts)
     tasks += started(parts, pay("last"))
@@ -271,6 +301,24 @@ async def test_a_writer_that_is_cancelled_leaves_nobody_waiting(parts: Parts) ->
     store._work.cancel()
     async with asyncio.timeout(10):
         found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(answer) for answer in found} == {OverloadedError}
+
+
+async def test_a_writer_that_is_cancelled_while_a_batch_is_parted_leaves_nobody_waiting(parts: Parts) -> None:
+    """Given a batch that failed and is tried in halves, then whoever is in the half to come is told as well."""
+    store = Writer(log=parts.log, clock=parts.clock, runtime=parts.runtime, types=parts.log.types)
+    held = Held(parts)
+    await store.start()
+    broken = pay("broken", row=mixed_row("r", 1000))
+    tasks = [
+        asyncio.create_task(store.execute(command)) for command in (pay("a"), pay("b"), pay("c"), broken)
+    ]
+    await held.calls(1)  # the first half of the batch: the whole of it failed before its events were written
+    assert store._work is not None
+    store._work.cancel()
+    async with asyncio.timeout(10):
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert held.asked == [2]
     assert {type(answer) for answer in found} == {OverloadedError}
 
 

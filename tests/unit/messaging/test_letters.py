@@ -79,6 +79,8 @@ async def scene() -> AsyncIterator[Scene]:
         ({"specversion": 3}, "UNDECODABLE"),
         ({"time": "yesterday"}, "INVALID_PAYLOAD"),
         ({"time": "2020-01-01T00:00:00"}, "INVALID_PAYLOAD"),
+        ({"time": "0001-01-01T00:00:00Z"}, "INVALID_PAYLOAD"),
+        ({"time": "9999-12-31T23:59:59Z"}, "INVALID_PAYLOAD"),
         ({"type": "liangxian.collection.campaign_opened.v1"}, ""),
     ],
 )

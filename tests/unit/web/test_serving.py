@@ -260,6 +260,26 @@ async def test_a_caller_that_went_away_is_written_nothing() -> None:
     assert wire.written == []
 
 
+@pytest.mark.parametrize("slow", [False, True])
+async def test_a_caller_that_went_away_with_requests_in_a_row_is_written_nothing(slow: bool) -> None:
+    """Given a second request behind the first, which is the one uvicorn tells of the end, then the first's answer is
+    dropped as well: nothing may be written to a transport that is closed."""
+    app = Fronted()
+    app.held = []
+    protocol, wire, state = connected(configured(app))
+    if slow:
+        protocol.pause_writing()
+    protocol.data_received(to(b"/hot") + to(b"/cold"))
+    if slow:
+        app.answer()
+    wire.close()
+    protocol.connection_lost(None)
+    if not slow:
+        app.answer()
+    await finished(state)
+    assert (wire.written, app.ran) == ([], [])
+
+
 async def test_who_does_not_read_is_written_no_more() -> None:
     """Given a connection that takes nothing, then the answer waits until it does."""
     app = Fronted()

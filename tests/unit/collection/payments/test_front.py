@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,9 +11,10 @@ import msgspec
 import pytest
 
 from services.collection.campaigns import events as campaign_events
-from shared.eventstore.commands import Command, Outcome, Then
+from shared.eventstore.commands import Command, Done, Outcome, Then
 from shared.eventstore.log import Failure
 from shared.kernel.errors import OverloadedError
+from shared.observability.logging import bound, current_correlation
 from tests.unit.collection.money_service import CAMPAIGN, SCOPES, MoneyService, assessed, opened, payment
 
 PERSONS = ("p1", "p2", "p3")
@@ -49,6 +51,11 @@ def seen(response: httpx.Response) -> tuple[Any, ...]:
     return response.status_code, body, headers
 
 
+def at(moment: str, *, captured: bool) -> bytes:
+    """An order paid at a moment no calendar reaches; final money is not refused for anything else."""
+    return msgspec.json.encode(payment("O1", "p1") | {"paid_at": moment, "captured": captured})
+
+
 async def in_parts() -> AsyncIterator[bytes]:
     yield ORDER[:20]
     yield ORDER[20:]
@@ -63,6 +70,10 @@ async def in_parts() -> AsyncIterator[bytes]:
         pytest.param(ORDER, {"Idempotency-Key": "k" * 256}, 400, id="long key"),
         pytest.param(b"{", {"Idempotency-Key": "k1"}, 400, id="malformed"),
         pytest.param(b'{"order_no": 1}', {"Idempotency-Key": "k1"}, 422, id="invalid"),
+        *[
+            pytest.param(at(moment, captured=True), {"Idempotency-Key": "k1"}, 422, id=moment)
+            for moment in ("0001-01-01T00:00:00Z", "1899-12-31T23:59:59+08:00", "9999-12-31T16:00:00Z")
+        ],
         pytest.param(b'{"order_no": "\\u0000"}', {"Idempotency-Key": "k1"}, 422, id="not storable"),
         pytest.param(b" " * (1 << 20) + ORDER, {"Idempotency-Key": "k1"}, 413, id="too large"),
         pytest.param(ORDER, {"Idempotency-Key": "k1", "Authorization": "Bearer x"}, 401, id="bad token"),
@@ -77,6 +88,18 @@ async def test_the_front_answers_as_the_stack(content: bytes, headers: dict[str,
     answers = [seen(await sent(each, content, JSON | headers, SCOPES)) for each in await services(*PERSONS)]
     assert answers[0] == answers[1]
     assert answers[0][0] == status
+
+
+async def test_a_moment_out_of_the_calendar_is_named_and_nothing_is_written() -> None:
+    """Given money said to be paid before any time zone was, then its event is never in the log: read models would stop
+    at it for good."""
+    for each in await services(*PERSONS):
+        head = await each.service.parts.log.head()
+        refused = await sent(
+            each, at("0001-01-01T00:00:00Z", captured=True), JSON | {"Idempotency-Key": "k1"}, SCOPES
+        )
+        assert (refused.json()["code"], refused.json()["field"]) == ("VALIDATION_FAILED", "paid_at")
+        assert await each.service.parts.log.head() == head
 
 
 async def test_what_memory_does_not_know_is_read_first() -> None:
@@ -162,6 +185,32 @@ async def test_the_callers_correlation_is_kept(headers: dict[str, str], correlat
         assert response.headers["X-Correlation-Id"] == correlation
         page = await each.service.parts.log.read(0, 1000)
         assert page[-1].metadata.correlation == correlation
+
+
+async def test_what_is_logged_of_a_request_bears_its_own_correlation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given the writer's task began in another request, then a fault of this one is told under this one's."""
+    fronted, _ = await services(*PERSONS)
+    ordinary = JSON | {"Idempotency-Key": "k1", "X-Correlation-Id": "gateway-00000001"}
+
+    def later(_: Command, then: Then) -> None:
+        with bound(correlation="gateway-00000002"):
+            then(Done(b"{}", 201, 1))
+
+    async def seen_by(*_: Any) -> Outcome:
+        told.append(current_correlation())
+        return Done(b"{}", 201, 1)
+
+    told: list[str] = []
+    front = fronted.service.app.front
+    assert front is not None
+    hot, decoder = front._commands["/payments"]
+    front._commands["/payments"] = (
+        dataclasses.replace(hot, final=lambda _: False, handle=seen_by),
+        decoder,
+    )
+    monkeypatch.setattr(fronted.service.ports.store, "submit", later)
+    assert (await sent(fronted, ORDER, ordinary, SCOPES)).status_code == 201
+    assert told == ["gateway-00000001"]
 
 
 @pytest.mark.parametrize(("fault", "status"), [(OverloadedError(), 503), (RuntimeError("secret"), 500)])

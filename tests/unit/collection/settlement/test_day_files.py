@@ -229,6 +229,11 @@ async def test_a_large_day_file_is_taken_whole_or_not_at_all() -> None:
     cases = [
         (good.replace(b"26000", b"-1", 1), "VALIDATION_FAILED", "1.amount_fen"),
         (good.replace(b'"order_no":"O2"', b'"order_no":"O 2"'), "VALIDATION_FAILED", "2.order_no"),
+        (
+            good.replace(b"2019-11-02T10:15:00+08:00", b"0001-01-01T00:00:00Z", 1),
+            "VALIDATION_FAILED",
+            "1.paid_at",
+        ),
         (b"[]\n" + good, "VALIDATION_FAILED", "1"),
         (good.rpartition(b"\n")[0], "VALIDATION_FAILED", "2"),
         (b"{\n" + good, "BODY_MALFORMED", "1"),
