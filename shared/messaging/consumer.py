@@ -265,6 +265,7 @@ class Consumer:
         for partition in page.moves:
             held = self._held.get(partition)
             if held is not None:
+                self._sought.pop(partition, None)
                 await subscription.seek(partition, held.next_offset)
 
     async def _booked(self, page: IntakePage) -> None:

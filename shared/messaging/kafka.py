@@ -221,7 +221,7 @@ class KafkaBroker:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
         )
-        subscription = KafkaSubscription(consumer)
+        subscription = KafkaSubscription(consumer, self._runtime)
         consumer.subscribe(list(topics), listener=_Rebalance(listener))
         try:
             await _answer(consumer.start(), REBALANCE_SECONDS)
@@ -260,13 +260,44 @@ class KafkaBroker:
 
 
 class KafkaSubscription:
-    """See broker.Subscription. Heartbeats and rebalances run in aiokafka's own tasks."""
+    """See broker.Subscription. Heartbeats and rebalances run in aiokafka's own tasks.
 
-    def __init__(self, consumer: Any) -> None:
+    Behind a full page the next one is made ahead: unpacking it is work for this process, and whoever polled is about
+    to wait for a database. What is sought meanwhile is left out of it, and sought again: the page may have been made
+    before the seek or behind it.
+    """
+
+    def __init__(self, consumer: Any, runtime: Runtime) -> None:
         self._consumer = consumer
+        self._runtime = runtime
+        self._ahead: tuple[int, asyncio.Task[list[Batch]]] | None = None
+        self._sought: dict[Partition, int] = {}
 
     async def poll(self, max_records: int, wait_seconds: float = 0.0) -> list[Batch]:
         """See Subscription.poll."""
+        batches = await self._made_ahead(max_records)
+        if not batches:
+            batches = await self._fetched(max_records, wait_seconds)
+        if sum(len(batch.records) for batch in batches) >= max_records:
+            self._sought.clear()
+            self._ahead = max_records, self._runtime.start(self._fetched(max_records, 0.0), "kafka-ahead")
+        return batches
+
+    async def _made_ahead(self, max_records: int) -> list[Batch]:
+        """The page ahead, without what was sought since; where another number of records is wanted it goes back."""
+        if self._ahead is None:
+            return []
+        (size, work), self._ahead = self._ahead, None
+        batches = []
+        for batch in await work:
+            sought = self._sought.get(batch.partition)
+            if sought is None and size == max_records:
+                batches.append(batch)
+            else:
+                await self.seek(batch.partition, batch.records[0].offset if sought is None else sought)
+        return batches
+
+    async def _fetched(self, max_records: int, wait_seconds: float) -> list[Batch]:
         try:
             found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_records)
         except (KafkaError, OSError) as error:
@@ -283,6 +314,7 @@ class KafkaSubscription:
 
     async def seek(self, partition: Partition, offset: int) -> None:
         """See Subscription.seek."""
+        self._sought[partition] = offset
         with contextlib.suppress(IllegalStateError):
             self._consumer.seek(TopicPartition(*partition), offset)
 
@@ -299,6 +331,10 @@ class KafkaSubscription:
 
     async def close(self) -> None:
         """See Subscription.close."""
+        if self._ahead is not None:
+            (_, work), self._ahead = self._ahead, None
+            work.cancel()
+            await _give_up(work)
         await _give_up(self._consumer.stop())
 
 

@@ -124,6 +124,27 @@ async def test_seeking_back_delivers_again(cluster: Cluster) -> None:
     assert [record.offset for record in got[Partition(topic.name, 0)]] == [4, 5, 6, 7, 8, 9]
 
 
+@pytest.mark.parametrize("idle", [False, True])
+async def test_seeking_behind_a_full_page_goes_on_from_there(cluster: Cluster, idle: bool) -> None:
+    """Whatever the adapter had in hand of the partition is not what comes next."""
+    topic = await cluster.topic(1)
+    partition = Partition(topic.name, 0)
+    broker = cluster.connect()
+    await broker.publish([out(topic.name, "k", str(i).encode(), 1) for i in range(20)])
+    subscription = await broker.subscribe("g", [topic.name], "w1", Recorder())
+    got: list[int] = []
+    async with asyncio.timeout(90):
+        while len(got) < 6:
+            got += [record.offset for batch in await subscription.poll(3, 0.2) for record in batch.records]
+        if idle:
+            await subscription.bounds()
+        await subscription.seek(partition, 2)
+        while len(got) < 6 + 18:
+            got += [record.offset for batch in await subscription.poll(3, 0.2) for record in batch.records]
+    await subscription.close()
+    assert got == [*range(6), *range(2, 20)]
+
+
 async def test_polling_answers_no_more_than_asked_and_one_batch_per_partition(cluster: Cluster) -> None:
     topic = await cluster.topic()
     broker = cluster.connect()
